@@ -1,0 +1,227 @@
+//! The arguments as they are typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Splits a monolithic collection of a MongoDB dump into the collections that replace it.
+///
+/// Stands between mongodump and mongorestore. Reads files and writes files; no database is touched.
+#[derive(Debug, Parser)]
+#[command(name = "mongosplit", version, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 it holds; 1 a check does not hold; 2 wrong usage; 3 the input is not readable as a dump; \
+4 the output cannot be written; 130, 143 stopped by a signal";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Split the source collection of a dump
+    Transform(Transform),
+    /// Check an output against its manifest, and against its source or a re-dump
+    Verify(Verify),
+    /// Bring the source collection back, byte for byte
+    Reverse(Reverse),
+    /// List what is in a dump
+    Inspect(Inspect),
+    /// Show the mapping
+    #[command(subcommand)]
+    Mapping(Mapping),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Transform {
+    /// What mongodump made: a directory, one database's directory in it, or a .bson file
+    pub dump: PathBuf,
+    /// The output; must not exist or be empty
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub databases: Databases,
+    /// Another database name in the output
+    #[arg(long, value_name = "NAME")]
+    pub to_db: Option<String>,
+    /// Indexes in the metadata
+    #[arg(long, value_enum, default_value_t = Indexes::All)]
+    pub indexes: Indexes,
+    #[command(flatten)]
+    pub output: Output,
+    /// Read everything, write nothing, print what a real run will
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Findings fail the run
+    #[arg(long)]
+    pub strict: bool,
+    /// Leave out documents that a server would refuse
+    #[arg(long)]
+    pub skip_unrestorable: bool,
+    /// How many such documents an error names
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_findings: usize,
+    /// Fail unless the source has so many documents
+    #[arg(long, value_name = "N")]
+    pub expect_docs: Option<u64>,
+    /// Zero documents are no failure
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Go on where the dump has documents in a target collection, if none collides
+    #[arg(long)]
+    pub allow_existing_targets: bool,
+    /// Go on where oplog.bson has operations on the source
+    #[arg(long)]
+    pub ignore_oplog: bool,
+    /// Another mapping than the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// What `transform` or `reverse` made
+    pub out: PathBuf,
+    /// Also derive everything anew from the source's dump
+    #[arg(long, value_name = "DUMP", conflicts_with = "restored")]
+    pub source: Option<PathBuf>,
+    /// Compare with a dump of the restored database
+    #[arg(long, value_name = "REDUMP")]
+    pub restored: Option<PathBuf>,
+    /// Findings fail the check
+    #[arg(long)]
+    pub strict: bool,
+    /// The mapping that the output was made with, where it is not the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Reverse {
+    /// What `transform` made
+    pub out: PathBuf,
+    /// Where the source's dump goes; must not exist or be empty
+    pub dest: PathBuf,
+    /// A dump of the new collections after the application has used them
+    #[arg(long, value_name = "REDUMP")]
+    pub current: Option<PathBuf>,
+    /// Another database name in the result
+    #[arg(long, value_name = "NAME")]
+    pub to_db: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+    /// Read everything, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Fail where documents have changed, conflict, or hold what is not carried back
+    #[arg(long)]
+    pub strict: bool,
+    /// The mapping that the output was made with, where it is not the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// What mongodump made
+    pub dump: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Mapping {
+    /// Print the mapping as a table
+    Show {
+        /// Another mapping than the built-in one
+        #[arg(long, value_name = "FILE")]
+        mapping: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Databases {
+    /// The database whose source collection is taken (repeatable)
+    #[arg(long = "db", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Take the source collection of every database
+    #[arg(long, conflicts_with = "names")]
+    pub all_dbs: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Compress the output's files
+    #[arg(long)]
+    pub gzip: bool,
+    /// The level, 1 (fast) to 9 (small); implies --gzip
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub gzip_level: Option<u32>,
+    /// Replace an output that is there, once the new one is complete
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Number of threads; the cores where it is not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// How files are read and written
+    #[arg(long, value_enum, default_value_t = Io::Auto)]
+    pub io: Io,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the report, as JSON, to a file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write what is printed while working to a file too
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
+    pub progress: ProgressKind,
+    /// Print errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Indexes {
+    All,
+    NonUnique,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Io {
+    Auto,
+    Direct,
+    Buffered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressKind {
+    /// A bar on a terminal, else nothing
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
+}

@@ -1,0 +1,177 @@
+//! Progress on stderr: a bar, the runbook's lines, or JSON lines.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use mongosplit::progress::Progress;
+
+use super::args::{Common, ProgressKind};
+use super::signals::Signals;
+use super::text::{count, thousands};
+
+/// Time between two lines.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shows how far a run is, and passes on what it warns of.
+#[derive(Debug)]
+pub struct Display {
+    kind: ProgressKind,
+    quiet: bool,
+    signals: Signals,
+    expected_documents: Option<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    bar: ProgressBar,
+    stage: String,
+    began: Instant,
+    last_line: Instant,
+    total: Option<u64>,
+    documents: u64,
+    bytes: u64,
+    log: Option<File>,
+}
+
+impl Display {
+    pub fn new(common: &Common, signals: Signals, expected_documents: Option<u64>) -> anyhow::Result<Self> {
+        let terminal = std::io::stderr().is_terminal();
+        let kind = match common.progress {
+            ProgressKind::Auto if terminal && !common.quiet => ProgressKind::Bar,
+            ProgressKind::Auto => ProgressKind::None,
+            other => other,
+        };
+        let log = common.log_file.as_deref().map(open_log).transpose()?;
+        let now = Instant::now();
+        let state = State {
+            bar: ProgressBar::hidden(),
+            stage: String::new(),
+            began: now,
+            last_line: now,
+            total: None,
+            documents: 0,
+            bytes: 0,
+            log,
+        };
+        Ok(Display { kind, quiet: common.quiet, signals, expected_documents, state: Mutex::new(state) })
+    }
+
+    /// Writes a line to the log file.
+    pub fn log(&self, line: &str) {
+        self.with(|state| state.log_line(line));
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    fn line(&self, state: &mut State) {
+        let line = state.line(self.expected_documents);
+        match self.kind {
+            ProgressKind::Plain => eprintln!("[{}] {line}", now()),
+            ProgressKind::Json => {
+                let json = serde_json::json!({
+                    "time": now(), "stage": state.stage, "documents": state.documents, "bytes": state.bytes, "total_bytes": state.total,
+                });
+                eprintln!("{json}");
+            }
+            _ => {}
+        }
+        state.log_line(&line);
+        state.last_line = Instant::now();
+    }
+}
+
+fn open_log(path: &Path) -> anyhow::Result<File> {
+    File::options().create(true).append(true).open(path).with_context(|| format!("cannot open the log file '{}'", path.display()))
+}
+
+/// Local time as the runbook writes it.
+fn now() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+impl State {
+    fn log_line(&mut self, line: &str) {
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "[{}] {line}", now());
+        }
+    }
+
+    /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without a known number a share of the bytes.
+    fn line(&self, expected: Option<u64>) -> String {
+        let seconds = self.began.elapsed().as_secs_f64().max(0.001);
+        let share = |part: u64, whole: u64| if whole == 0 { 0 } else { part.min(whole) * 100 / whole };
+        let done = match (expected, self.total) {
+            (Some(expected), _) => {
+                format!("{}/{} documents ({}%)", thousands(self.documents), thousands(expected), share(self.documents, expected))
+            }
+            (None, Some(total)) => format!("{} ({}% of the bytes)", count(self.documents, "document"), share(self.bytes, total)),
+            (None, None) => count(self.documents, "document"),
+        };
+        let rate = self.documents as f64 / seconds;
+        let left = match self.total {
+            Some(total) if self.bytes > 0 => {
+                let rest = total.saturating_sub(self.bytes) as f64 * seconds / self.bytes as f64;
+                format!(", ETA {rest:.0}s")
+            }
+            _ => String::new(),
+        };
+        format!("{done}, {} docs/s{left}", thousands(rate as u64))
+    }
+}
+
+impl Progress for Display {
+    fn start(&self, stage: &str, total_bytes: Option<u64>) {
+        self.with(|state| {
+            state.stage = stage.to_owned();
+            state.total = total_bytes;
+            (state.documents, state.bytes) = (0, 0);
+            state.began = Instant::now();
+            state.last_line = state.began;
+            if self.kind == ProgressKind::Bar {
+                state.bar = ProgressBar::new(total_bytes.unwrap_or(0));
+                let template = "{prefix} [{wide_bar}] {msg}, {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, ETA {eta}";
+                state.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                state.bar.set_prefix(stage.to_owned());
+            }
+        });
+    }
+    fn advance(&self, documents: u64, bytes: u64) {
+        self.with(|state| {
+            state.documents = documents;
+            state.bytes = state.total.map_or(bytes, |total| bytes.min(total));
+            state.bar.set_position(state.bytes);
+            state.bar.set_message(count(documents, "document"));
+            if state.last_line.elapsed() >= INTERVAL {
+                self.line(state);
+            }
+        });
+    }
+    fn finish(&self) {
+        self.with(|state| {
+            state.bar.finish_and_clear();
+            if let Some(total) = state.total {
+                state.bytes = total;
+            }
+            self.line(state);
+        });
+    }
+    fn warn(&self, message: &str) {
+        self.with(|state| {
+            if !self.quiet {
+                state.bar.suspend(|| eprintln!("warning: {message}"));
+            }
+            state.log_line(&format!("warning: {message}"));
+        });
+    }
+    fn interrupted(&self) -> Option<i32> {
+        self.signals.came()
+    }
+}

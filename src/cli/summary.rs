@@ -1,0 +1,270 @@
+//! Reports as people read them.
+
+use std::fmt::Write;
+
+use mongosplit::dump::Dump;
+use mongosplit::manifest::{self, Manifest, Role};
+use mongosplit::mapping::Plan;
+use mongosplit::{reverse, transform, verify};
+
+use super::text::{count, duration, shell_path, shell_word, size, thousands};
+
+/// The summary of `transform`.
+pub fn transform(report: &transform::Report, plan: &Plan) -> String {
+    let mut text = String::new();
+    let manifest = &report.manifest;
+    let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
+    let would = if report.dry_run { "Would migrate" } else { "Migrated" };
+    for (source, more) in manifest.sources.iter().zip(&report.sources) {
+        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
+        for target in &source.targets {
+            let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+        }
+        let first = source.targets.first().map_or(0, |target| target.documents);
+        let ratio = if source.documents == 0 { 100.0 } else { first as f64 * 100.0 / source.documents as f64 };
+        let _ = writeln!(text, "    {:<48} {:>12}", "set aside (a server would refuse them)", thousands(source.rejected));
+        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
+        let _ = writeln!(
+            text,
+            "  Round trip: {} brought back and compared byte for byte, {} kept whole in the journal",
+            count(source.round_trip.proven, "document"),
+            thousands(source.round_trip.whole)
+        );
+        let _ = writeln!(text, "  Source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
+        for refused in more.set_aside.iter().take(10) {
+            let _ = writeln!(text, "    set aside: {}", transform::set_aside_line(refused));
+        }
+        if more.set_aside.len() > 10 {
+            let _ = writeln!(text, "    and {} more, all in the report (--json, --report)", source.rejected - 10);
+        }
+        findings(&mut text, source);
+    }
+    let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
+    let _ = writeln!(text, "  Duration: {}", duration(report.seconds));
+    let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
+    let _ = writeln!(text, "  Throughput: {} docs/s, {}/s", thousands(per_second(documents) as u64), size(per_second(source_bytes) as u64));
+    storage(&mut text, manifest, source_bytes);
+    if report.dry_run {
+        let _ = writeln!(text, "  Dry run: nothing was written. A real run will write these files:");
+        for file in &manifest.files {
+            let _ = writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
+        }
+    } else {
+        let _ = writeln!(text, "  Manifest: {}", report.out.join(manifest::FILE_NAME).display());
+    }
+    let mut lines: Vec<String> = report.remarks.clone();
+    for source in &report.sources {
+        if !source.options.is_empty() {
+            lines.push(format!("options of {} are not carried over: {}", source.namespace, source.options.join(", ")));
+        }
+        lines.extend(source.index_commands.iter().map(|command| format!("index of {} is not carried over: {command}", source.namespace)));
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(text, "\nTo know:");
+        lines.iter().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    }
+    if !report.dry_run {
+        next_steps(&mut text, report, plan);
+    }
+    text
+}
+
+fn findings(text: &mut String, source: &manifest::Source) {
+    if source.findings.is_empty() {
+        let _ = writeln!(text, "  Findings: none");
+        return;
+    }
+    let _ = writeln!(text, "  Findings (copied as they are; the application's models would refuse them, or they are only in the journal):");
+    for finding in &source.findings {
+        let _ = writeln!(text, "    {}: {} - {}, first _id {}", finding.rule, finding.expects, count(finding.documents, "document"), finding.first_ids.join(", "));
+    }
+}
+
+fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
+    let raw = |file: &manifest::File| file.raw_bytes.unwrap_or(file.bytes);
+    let collections: u64 = manifest.files_of(Role::Documents).map(raw).sum();
+    let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
+    let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
+    let _ = writeln!(
+        text,
+        "  Storage impact: +{} in the database beside the {} of the source; the journal has {} ({share:.1}% of the source); {} on disk",
+        size(collections),
+        size(source_bytes),
+        size(journal),
+        size(stored)
+    );
+}
+
+fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
+    let manifest = &report.manifest;
+    let targets: Vec<&manifest::Target> = manifest.sources.iter().flat_map(|source| &source.targets).collect();
+    let documents: u64 = targets.iter().map(|target| target.documents).sum();
+    let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
+    let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
+    let out = shell_path(&report.out);
+    let _ = writeln!(text, "\nNext:");
+    let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {out}", includes.concat());
+    let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
+    let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
+    let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    let _ = writeln!(text, "Only after a failed first restore, and only then, run the same with --drop.");
+    let _ = writeln!(text, "Not in the output: {} itself, other collections, users and roles, the oplog.", plan.collection());
+}
+
+/// The summary of `reverse`.
+pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
+    let mut text = String::new();
+    let would = if report.dry_run { "Would restore" } else { "Restored" };
+    for source in &report.manifest.sources {
+        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
+        let _ = writeln!(text, "✓ Identical to the source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
+    }
+    let _ = writeln!(text, "✓ Rollback complete: {} restored in {}", count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"), duration(report.seconds));
+    reverse_next_steps(&mut text, report, plan);
+    text
+}
+
+fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) {
+    for (namespace, index, seconds) in &report.ttl_indexes {
+        let _ = writeln!(
+            text,
+            "! The metadata of {namespace} holds the TTL index '{index}': {seconds} seconds after its date a document is deleted, so old ones go as soon as it is built. Restore with --noIndexRestore to keep them"
+        );
+    }
+    if report.dry_run {
+        let _ = writeln!(text, "Dry run: nothing was written.");
+        return;
+    }
+    let _ = writeln!(text, "  Manifest: {}", report.dest.join(manifest::FILE_NAME).display());
+    let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
+    let dest = shell_path(&report.dest);
+    for source in &report.manifest.sources {
+        let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
+        let namespace = shell_word(&source.namespace);
+        let beside = shell_word(&format!("{database}.{}_rollback", plan.collection()));
+        let _ = writeln!(text, "\nNext, for {}:", source.namespace);
+        let _ = writeln!(text, "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {beside} {dest}");
+        let _ = writeln!(
+            text,
+            "mongorestore must report: {} document(s) restored successfully. 0 document(s) failed to restore. Then, in mongosh:",
+            source.documents
+        );
+        let _ = writeln!(
+            text,
+            "  db.adminCommand({{renameCollection: \"{database}.{0}_rollback\", to: \"{database}.{0}\", dropTarget: true}})",
+            plan.collection()
+        );
+    }
+    let _ = writeln!(text, "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.", plan.collection());
+}
+
+/// The summary of `verify`.
+pub fn verify(report: &verify::Report) -> String {
+    let mut text = String::new();
+    if !report.differences.is_empty() {
+        let _ = writeln!(text, "✗ '{}' does not hold what its manifest says:", report.out.display());
+        report.differences.iter().for_each(|difference| {
+            let _ = writeln!(text, "    {difference}");
+        });
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "✓ {} with {} are what the manifest says: presence, sizes, SHA-256, framing, counts ({})",
+        count(report.files as u64, "file"),
+        size(report.bytes),
+        duration(report.seconds)
+    );
+    for source in &report.manifest.sources {
+        let _ = writeln!(text, "    {:<48} {:>12}  source", source.namespace, thousands(source.documents));
+        for target in &source.targets {
+            let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+        }
+    }
+    text
+}
+
+/// The summary of `verify --source`.
+pub fn verify_source(report: &verify::SourceReport) -> String {
+    let mut text = String::new();
+    let derived = &report.derived;
+    for source in &derived.manifest.sources {
+        let _ = writeln!(text, "  {} count: {}", source.namespace, thousands(source.documents));
+        for target in &source.targets {
+            let _ = writeln!(text, "  {} count: {}", target.namespace, thousands(target.documents));
+        }
+        let first = source.targets.first().map_or(0, |target| target.documents);
+        let ratio = if source.documents == 0 { 100.0 } else { first as f64 * 100.0 / source.documents as f64 };
+        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
+    }
+    for array in derived.sources.iter().flat_map(|source| &source.arrays) {
+        let mark = if array.source == array.target { "✓" } else { "✗" };
+        let _ = writeln!(text, "{mark} {} with items: {}, {} with items: {}", array.source_field, thousands(array.source), array.target_field, thousands(array.target));
+    }
+    if report.differences.is_empty() {
+        let documents: u64 = derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
+        let _ = writeln!(text, "✓ All fields correctly mapped: every byte of the output was derived anew from the source");
+        let _ = writeln!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
+        let _ = writeln!(text, "✓ Rollback: {} brought back and compared byte for byte ({})", count(documents, "document"), duration(report.seconds));
+        return text;
+    }
+    let _ = writeln!(text, "✗ The output is not what this source gives:");
+    report.differences.iter().for_each(|difference| {
+        let _ = writeln!(text, "    {difference}");
+    });
+    if let Some(documents) = &report.documents {
+        text += &restored_lines(documents);
+    }
+    text
+}
+
+/// The summary of `verify --restored`.
+pub fn verify_restored(report: &verify::RestoredReport) -> String {
+    let mark = if report.is_same() { "✓" } else { "✗" };
+    let mut text = format!("{mark} {} compared with '{}' in {}\n", count(report.documents, "document"), report.redump.display(), duration(report.seconds));
+    text += &restored_lines(report);
+    text
+}
+
+fn restored_lines(report: &verify::RestoredReport) -> String {
+    let mut text = format!(
+        "  missing: {}, extra: {}, changed: {}, fields in another order only: {}\n",
+        thousands(report.missing),
+        thousands(report.extra),
+        thousands(report.changed),
+        thousands(report.reordered)
+    );
+    for difference in &report.first {
+        let fields = if difference.fields.is_empty() { String::new() } else { format!(": {}", difference.fields.join(", ")) };
+        let _ = writeln!(text, "    {} {} _id {}{fields}", difference.difference, difference.namespace, difference.id);
+    }
+    let all = report.missing + report.extra + report.changed;
+    if all > report.first.len() as u64 {
+        let _ = writeln!(text, "    and {} more, each in the file that --report names", thousands(all - report.first.len() as u64));
+    }
+    text
+}
+
+/// The listing of `inspect`.
+pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}, server version {}", dump.path.display(), dump.server_version.as_deref().unwrap_or("unknown"));
+    for collection in &report.collections {
+        let _ = writeln!(
+            text,
+            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}",
+            collection.namespace.escape_debug().to_string(),
+            collection.kind,
+            count(collection.documents, "document"),
+            count(collection.bytes, "byte"),
+            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") }
+        );
+    }
+    dump.remarks.iter().for_each(|remark| {
+        let _ = writeln!(text, "  {remark}");
+    });
+    text
+}

@@ -1,0 +1,76 @@
+//! Numbers, sizes, durations and shell words as people read them.
+
+use std::path::Path;
+
+/// `10,523`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `2.1 GB`; powers of ten.
+pub fn size(bytes: u64) -> String {
+    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+/// `1 hour 52 minutes`, `12.3 seconds`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds as u64;
+    match whole {
+        0..60 if seconds < 10.0 => format!("{seconds:.2} seconds"),
+        0..60 => format!("{seconds:.1} seconds"),
+        60..3600 => format!("{} {} seconds", count(whole / 60, "minute"), whole % 60),
+        _ => format!("{} {}", count(whole / 3600, "hour"), count(whole / 60 % 60, "minute")),
+    }
+}
+
+/// `1 document`, `2 documents`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A word as a shell takes it.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A path as a shell takes it.
+pub fn shell_path(path: &Path) -> String {
+    let word = path.to_string_lossy();
+    // A path that begins with a dash would be an option.
+    if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_read_them() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(10_523), "10,523");
+        assert_eq!(thousands(1_000_000), "1,000,000");
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(2_140_000_000), "2.1 GB");
+        assert_eq!(duration(0.5), "0.50 seconds");
+        assert_eq!(duration(61.0), "1 minute 1 seconds");
+        assert_eq!(duration(6720.0), "1 hour 52 minutes");
+        assert_eq!(shell_word("/out dir/it's"), r"'/out dir/it'\''s'");
+        assert_eq!(shell_path(Path::new("-x")), "./-x");
+    }
+}

@@ -1,0 +1,475 @@
+//! Dumps: what `mongodump` has made, told apart by content.
+//!
+//! Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
+
+mod metadata;
+mod names;
+mod oplog;
+
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub use metadata::{Metadata, create_index_command};
+pub use names::{collection_file_name, is_database_name};
+
+use crate::disk::{Disk, ReadFile};
+use crate::error::{Error, IoContext, Result};
+use crate::gzip;
+use crate::hash::Counted;
+
+/// A dump, and what is in it.
+#[derive(Debug)]
+pub struct Dump {
+    /// What was named as the dump.
+    pub path: PathBuf,
+    /// The collections, by database and name.
+    pub collections: Vec<Collection>,
+    /// The version of the server that it comes from, where the dump tells.
+    pub server_version: Option<String>,
+    /// The oplog of `mongodump --oplog`.
+    pub oplog: Option<PathBuf>,
+    /// What a user should know of it.
+    pub remarks: Vec<String>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A directory.
+    Directory,
+    /// One file of documents, which is the source whatever its name.
+    SingleFile,
+}
+
+/// A collection in a dump.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// Its database.
+    pub database: String,
+    /// Its name.
+    pub name: String,
+    /// The file with its documents.
+    pub documents: Option<PathBuf>,
+    /// The file with its metadata.
+    pub metadata: Option<PathBuf>,
+}
+
+impl Collection {
+    /// Database and name.
+    pub fn namespace(&self) -> String {
+        format!("{}.{}", self.database, self.name)
+    }
+}
+
+/// A stream of uncompressed bytes, and how far it has come in the file.
+pub struct Stream {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<AtomicU64>,
+    /// Size of the file, compressed if it is.
+    pub file_bytes: u64,
+    /// Permission bits of the file.
+    pub mode: u32,
+    checked: Arc<ReadFile>,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("file", &self.checked.path()).finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// Opens a file; gzip is recognised by its first bytes.
+    pub fn open(disk: &Disk, path: &Path) -> Result<Stream> {
+        Stream::open_with(disk, path, |_| {})
+    }
+    /// Opens a file whose bytes, as they are stored, are counted and hashed while they are read.
+    pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Mutex<Counted>>)> {
+        let hashed = Arc::new(Mutex::new(Counted::default()));
+        let hash = Arc::clone(&hashed);
+        let stream = Stream::open_with(disk, path, move |bytes| hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).update(bytes))?;
+        Ok((stream, hashed))
+    }
+    fn open_with(disk: &Disk, path: &Path, mut pass: impl FnMut(&[u8]) + Send + 'static) -> Result<Stream> {
+        let magic = head(disk, path, 2)?;
+        let mut file = disk.open(path)?;
+        let checked = Arc::new(disk.open(path)?);
+        let (file_bytes, mode) = (file.size(), file.mode());
+        let is_gzip = magic == gzip::MAGIC;
+        if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
+            return Err(Error::input(path, "has no bytes, so it is no gzip file; mongorestore refuses it too"));
+        }
+        let progress = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&progress);
+        let read = move |buffer: &mut [u8]| {
+            let read = file.read(buffer)?;
+            pass(&buffer[..read]);
+            Ok(read)
+        };
+        let counted = Counting { inner: read, counter };
+        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
+        Ok(Stream { inner, progress, file_bytes, mode, checked })
+    }
+    /// The counter behind [`Stream::file_bytes_read`].
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress)
+    }
+    /// Bytes of the file that have been read.
+    pub fn file_bytes_read(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+    /// Fails where the file has been changed since it was opened.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.checked.check_unchanged()
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+struct Counting<F> {
+    inner: F,
+    counter: Arc<AtomicU64>,
+}
+
+impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = (self.inner)(buffer)?;
+        self.counter.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// The first bytes of a file, as many of them as there are.
+fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    disk.open(path)?.take(bytes).read_to_end(&mut head).reading("read", path)?;
+    Ok(head)
+}
+
+/// The whole uncompressed content of a small file.
+pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
+    const MOST: u64 = 64 * 1024 * 1024;
+    let mut content = Vec::new();
+    Stream::open(disk, path)?.take(MOST + 1).read_to_end(&mut content).reading("read", path)?;
+    if content.len() as u64 > MOST {
+        return Err(Error::input(path, "is larger than 64 MiB, which no metadata is"));
+    }
+    Ok(content)
+}
+
+impl Dump {
+    /// Looks at what is at `path`. `database` names the database of a single file, else its directory does.
+    pub fn open(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
+        let metadata = std::fs::metadata(path).reading("open", path)?;
+        let mut dump = Dump {
+            path: path.to_owned(),
+            collections: Vec::new(),
+            server_version: None,
+            oplog: None,
+            remarks: Vec::new(),
+            kind: Kind::Directory,
+        };
+        if metadata.is_dir() {
+            dump.directory(disk)?;
+        } else {
+            dump.single_file(disk, database)?;
+        }
+        dump.collections.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
+        Ok(dump)
+    }
+
+    fn directory(&mut self, disk: &Disk) -> Result<()> {
+        let path = self.path.clone();
+        let mut directories = Vec::new();
+        let mut files = Vec::new();
+        for entry in list(&path)? {
+            match std::fs::metadata(&entry) {
+                Ok(metadata) if metadata.is_dir() => directories.push(entry),
+                _ => files.push(entry),
+            }
+        }
+        self.prelude(disk, &files)?;
+        let is_oplog = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "oplog.bson" || name == "oplog.bson.gz");
+        let own_files = files.iter().filter(|file| !is_oplog(file)).any(|file| names::is_dump_file(file));
+        if own_files {
+            let name = directory_name(&path)?;
+            self.database(disk, &name, &files)?;
+            return Ok(());
+        }
+        self.oplog = files.iter().find(is_oplog).cloned();
+        for directory in &directories {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let files: Vec<PathBuf> = list(directory)?;
+            if files.iter().any(|file| names::is_dump_file(file)) {
+                if !is_database_name(&name) {
+                    return Err(Error::input(directory, format!("'{}' cannot be the name of a database", name.escape_debug())));
+                }
+                self.prelude(disk, &files)?;
+                self.database(disk, &name, &files)?;
+            }
+        }
+        if self.collections.is_empty() {
+            return Err(Error::input(&path, describe_directory(&files, &directories)));
+        }
+        if self.server_version.is_none() && !self.remarks.iter().any(|remark| remark.contains("prelude.json")) {
+            self.remarks.push(
+                "the dump has no prelude.json; mongodump 100.12 and later writes one last, so look whether it ran to its end".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes the server's version from a prelude among `files`.
+    fn prelude(&mut self, disk: &Disk, files: &[PathBuf]) -> Result<()> {
+        let is_prelude = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "prelude.json" || name == "prelude.json.gz");
+        if let Some(file) = files.iter().find(is_prelude) {
+            let content: Option<serde_json::Value> = serde_json::from_slice(&read_small(disk, file)?).ok();
+            let version = content.as_ref().and_then(|content| content.get("ServerVersion")).and_then(|version| version.as_str());
+            match version {
+                Some(version) => self.server_version = Some(version.to_owned()),
+                None => self.remarks.push(format!("'{}' does not tell the server's version", file.display())),
+            }
+        }
+        Ok(())
+    }
+
+    fn database(&mut self, disk: &Disk, database: &str, files: &[PathBuf]) -> Result<()> {
+        let first = self.collections.len();
+        for file in files {
+            let Some((stem, role)) = names::split_file_name(file) else { continue };
+            let name = names::collection_name(disk, file, &stem)?;
+            let known = self.collections[first..].iter_mut().find(|known| known.name == name);
+            let collection = match known {
+                Some(known) => known,
+                None => {
+                    let collection = Collection { database: database.to_owned(), name, documents: None, metadata: None };
+                    self.collections.push(collection);
+                    let last = self.collections.len() - 1;
+                    &mut self.collections[last]
+                }
+            };
+            let place = match role {
+                names::FileRole::Documents => &mut collection.documents,
+                names::FileRole::Metadata => &mut collection.metadata,
+            };
+            if let Some(other) = place.replace(file.clone()) {
+                return Err(Error::input(
+                    file,
+                    format!("is there and '{}' too, for one collection; remove the one that does not belong to this dump", other.display()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn single_file(&mut self, disk: &Disk, database: Option<&str>) -> Result<()> {
+        let path = self.path.clone();
+        if let Some(what) = looks_like(disk, &path)? {
+            return Err(Error::input(&path, what));
+        }
+        let database = match database {
+            Some(database) => database.to_owned(),
+            None => directory_name(&std::path::absolute(&path).reading("find", &path)?.parent().unwrap_or(Path::new("/")).to_owned())?,
+        };
+        let name = match names::split_file_name(&path) {
+            Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
+            _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let beside = names::metadata_beside(&path);
+        self.kind = Kind::SingleFile;
+        self.collections.push(Collection { database, name, documents: Some(path), metadata: beside });
+        Ok(())
+    }
+
+    /// The collections named `collection` to work on: those of the databases asked for, or the only one.
+    pub fn sources(&self, disk: &Disk, collection: &str, databases: &[String], all: bool) -> Result<Vec<Collection>> {
+        if self.kind == Kind::SingleFile {
+            let mut source = self.collections[0].clone();
+            source.name = collection.to_owned();
+            return Ok(vec![source]);
+        }
+        let is_candidate = |candidate: &&Collection| candidate.name == collection && candidate.documents.is_some();
+        let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
+        for database in databases {
+            if !candidates.iter().any(|candidate| candidate.database == *database) {
+                let what = format!("has no {database}.{collection}; it holds {}", self.list_namespaces());
+                return Err(Error::input(&self.path, what));
+            }
+        }
+        let chosen: Vec<Collection> = candidates
+            .iter()
+            .filter(|candidate| databases.is_empty() || databases.contains(&candidate.database))
+            .map(|candidate| (*candidate).clone())
+            .collect();
+        match chosen.len() {
+            0 => {
+                let metadata_only = self.collections.iter().find(|other| other.name == collection && other.documents.is_none());
+                let what = match metadata_only {
+                    Some(other) => {
+                        let metadata = other.metadata.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+                        if let Some(refusal) = self.no_collection(disk, other)? {
+                            return Err(refusal);
+                        }
+                        format!("has no documents of {}, only its metadata '{metadata}'", other.namespace())
+                    }
+                    None => format!("has no collection '{collection}'; it holds {}", self.list_namespaces()),
+                };
+                Err(Error::input(&self.path, what))
+            }
+            1 => Ok(chosen),
+            _ if all || !databases.is_empty() => Ok(chosen),
+            _ => {
+                let mut lines = Vec::new();
+                for candidate in &chosen {
+                    let (documents, bytes) = candidate.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path))?;
+                    lines.push(format!("  {}: {documents} documents, {bytes} bytes", candidate.namespace()));
+                }
+                Err(Error::Usage(format!(
+                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or take them all with --all-dbs",
+                    self.path.display(),
+                    chosen.len(),
+                    lines.join("\n")
+                )))
+            }
+        }
+    }
+
+    fn list_namespaces(&self) -> String {
+        let names: Vec<String> = self.collections.iter().map(|other| other.namespace().escape_debug().to_string()).collect();
+        match names.len() {
+            0 => "no collections".to_owned(),
+            count if count > 20 => format!("{} and {} more", names[..20].join(", "), count - 20),
+            _ => names.join(", "),
+        }
+    }
+
+    /// The metadata of a collection, where there is any.
+    pub fn metadata(&self, disk: &Disk, collection: &Collection) -> Result<Option<Metadata>> {
+        match &collection.metadata {
+            None => Ok(None),
+            Some(path) => Metadata::parse(read_small(disk, path)?, path),
+        }
+    }
+
+    /// Why a source is none that documents can be taken from: a view, or a time series.
+    pub fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
+        let kind = self.metadata(disk, source)?.and_then(|metadata| metadata.kind);
+        let namespace = source.namespace();
+        let buckets = format!("system.buckets.{}", source.name);
+        let has_buckets = self.collections.iter().any(|other| other.database == source.database && other.name == buckets);
+        Ok(match kind.as_deref() {
+            Some("view") => Some(Error::Check(format!(
+                "{namespace} is a view; its documents belong to another collection, and restoring would not bring the view back. Dump the collection behind it"
+            ))),
+            Some("timeseries") => Some(Error::Check(format!(
+                "{namespace} is a time series; its documents are in {}.{buckets} in another form, which this mapping cannot read",
+                source.database
+            ))),
+            _ if has_buckets => Some(Error::Check(format!(
+                "{namespace} is a time series: the dump has {}.{buckets}, which holds its documents in another form",
+                source.database
+            ))),
+            _ => None,
+        })
+    }
+
+    /// Collections other than the given ones.
+    pub fn others<'a>(&'a self, sources: &'a [Collection]) -> impl Iterator<Item = &'a Collection> {
+        let is_source = |other: &Collection| self.kind == Kind::SingleFile || sources.iter().any(|source| source.namespace() == other.namespace());
+        self.collections.iter().filter(move |other| !is_source(other))
+    }
+
+    /// How many operations of the dump's oplog touch a namespace, and how many there are.
+    pub fn oplog_operations(&self, disk: &Disk, namespace: &str) -> Result<(u64, u64)> {
+        match &self.oplog {
+            None => Ok((0, 0)),
+            Some(path) => oplog::operations(Stream::open(disk, path)?, path, namespace),
+        }
+    }
+}
+
+/// Documents and bytes of a file of documents.
+pub fn count(disk: &Disk, path: &Path) -> Result<(u64, u64)> {
+    let mut splitter = crate::batch::Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
+    let mut batch = crate::batch::Batch::default();
+    while splitter.fill(&mut batch)? {}
+    Ok(splitter.counts())
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(directory).reading("list", directory)? {
+        entries.push(entry.reading("list", directory)?.path());
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn directory_name(directory: &Path) -> Result<String> {
+    let absolute = std::path::absolute(directory).reading("find", directory)?;
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if is_database_name(&name) {
+        return Ok(name);
+    }
+    Err(Error::input(directory, format!("'{}' cannot be the name of a database; name the database with --db", name.escape_debug())))
+}
+
+/// What a directory without collections looks like.
+fn describe_directory(files: &[PathBuf], directories: &[PathBuf]) -> String {
+    if files.is_empty() && directories.is_empty() {
+        return "is an empty directory, no dump".to_owned();
+    }
+    let json = files.iter().find(|file| file.extension().is_some_and(|suffix| suffix == "json") && file.file_name().is_none_or(|name| name != "prelude.json"));
+    if let Some(json) = json {
+        return format!("is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not", json.display());
+    }
+    let some: Vec<String> =
+        files.iter().chain(directories).take(5).map(|file| file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()).collect();
+    format!("is no dump: there are no .bson files in it or in its directories, but {}", some.join(", "))
+}
+
+/// What a file looks like instead of documents; nothing where it looks like documents.
+fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
+    let first = head(disk, path, 512)?;
+    let (content, packed) = if first.starts_with(&gzip::MAGIC) {
+        let mut content = Vec::new();
+        let stream = BufReader::new(disk.open(path)?);
+        gzip::decoder_buffered(stream).take(512).read_to_end(&mut content).reading("read", path)?;
+        (content, "gzip-compressed ")
+    } else {
+        (first, "")
+    };
+    let printable = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 9 | 10 | 13 | 32..=126 | 128..));
+    let trimmed = content.trim_ascii_start();
+    Ok(if content.is_empty() {
+        None
+    } else if content.get(257..262) == Some(b"ustar") {
+        Some(format!("is a {packed}tar archive, no dump; unpack it and name the dump in it"))
+    } else if content.starts_with(&[0x6d, 0xe2, 0x99, 0x81]) {
+        Some(format!("is a {packed}mongodump archive"))
+    } else if matches!(trimmed.first(), Some(b'{' | b'[')) && printable(&content) {
+        let metadata = path.to_string_lossy().contains(".metadata.json");
+        Some(match metadata {
+            true => "is a collection's metadata, no documents; name the .bson file beside it, or the directory".to_owned(),
+            false => format!("is {packed}JSON, as mongoexport writes it, no dump; use mongodump"),
+        })
+    } else if content.len() >= 4 && printable(&content) {
+        Some(format!("is {packed}text, no dump"))
+    } else {
+        None
+    })
+}
+
+/// Names what is in a `.bson` file of a directory where it plainly is something else.
+pub fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
+    match looks_like(disk, path)? {
+        Some(what) => Err(Error::input(path, what)),
+        None => Ok(()),
+    }
+}

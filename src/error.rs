@@ -1,0 +1,131 @@
+//! The library's one error type, by what it means for the caller.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::raw::FaultKind;
+
+/// Shorthand for results of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Where in the input something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The file, or `standard input`, with the namespace where one file holds several.
+    pub file: String,
+    /// Number of the document in its collection, from 1.
+    pub document: u64,
+    /// Offset in bytes in the (decompressed) file.
+    pub offset: u64,
+    /// The document's `_id`, where it could be read.
+    pub id: Option<String>,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}': document {}, byte offset {}", self.file, self.document, self.offset)?;
+        match &self.id {
+            Some(id) => write!(f, ", _id {id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that can go wrong, by what it means. The exit code is [`Error::exit_code`].
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The command line or the mapping asks for something that cannot be. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// A check does not hold. Exit code 1.
+    #[error("{0}")]
+    Check(String),
+    /// A document is not sound BSON. Exit code 3.
+    #[error("{position}: {fault}")]
+    Document {
+        /// Where.
+        position: Box<Position>,
+        /// What.
+        fault: FaultKind,
+    },
+    /// The input is not readable as a dump. Exit code 3.
+    #[error("'{}': {what}", path.display())]
+    Input {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// Reading failed. Exit code 3.
+    #[error("cannot {action} '{}': {source}", path.display())]
+    Read {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The output cannot be there. Exit code 4.
+    #[error("'{}': {what}", path.display())]
+    Output {
+        /// The file or directory.
+        path: PathBuf,
+        /// What stands against it, and what to do.
+        what: String,
+    },
+    /// Writing failed. Exit code 4.
+    #[error("cannot {action} '{}': {source}", path.display())]
+    Write {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Stopped by a signal. Exit code 128 + its number.
+    #[error("stopped by signal {0}; nothing was published")]
+    Interrupted(i32),
+}
+
+impl Error {
+    /// An [`Error::Input`].
+    pub fn input(path: &Path, what: impl Into<String>) -> Self {
+        Error::Input { path: path.to_owned(), what: what.into() }
+    }
+    /// An [`Error::Output`].
+    pub fn output(path: &Path, what: impl Into<String>) -> Self {
+        Error::Output { path: path.to_owned(), what: what.into() }
+    }
+    /// The exit code that a program should end with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Check(_) => 1,
+            Error::Usage(_) => 2,
+            Error::Document { .. } | Error::Input { .. } | Error::Read { .. } => 3,
+            Error::Output { .. } | Error::Write { .. } => 4,
+            Error::Interrupted(signal) => 128 + *signal as u8,
+        }
+    }
+}
+
+/// Gives an [`io::Error`] its path and side, once, where the call is made.
+pub trait IoContext<T> {
+    /// For reading: what was tried, and on what.
+    fn reading(self, action: &'static str, path: &Path) -> Result<T>;
+    /// For writing: what was tried, and on what.
+    fn writing(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
+    fn reading(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::Read { action, path: path.to_owned(), source: source.into() })
+    }
+    fn writing(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::Write { action, path: path.to_owned(), source: source.into() })
+    }
+}

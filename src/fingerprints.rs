@@ -1,0 +1,47 @@
+//! A set of 128-bit fingerprints that takes little more than their 16 bytes each, however many they are.
+
+const SHARD_BITS: u32 = 16;
+
+/// Fingerprints, in shards by their first bits, each sorted and grown a little at a time: there is no moment at
+/// which a large table exists twice.
+#[derive(Debug)]
+pub struct Fingerprints {
+    shards: Vec<Vec<u128>>,
+}
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        Fingerprints { shards: vec![Vec::new(); 1 << SHARD_BITS] }
+    }
+}
+
+impl Fingerprints {
+    /// Adds a fingerprint. False if it was there.
+    pub fn insert(&mut self, fingerprint: u128) -> bool {
+        let shard = &mut self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
+        match shard.binary_search(&fingerprint) {
+            Ok(_) => false,
+            Err(place) => {
+                if shard.len() == shard.capacity() {
+                    shard.reserve_exact((shard.len() / 8).max(4));
+                }
+                shard.insert(place, fingerprint);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_it_has_seen() {
+        let mut set = Fingerprints::default();
+        let of = |number: u32| xxhash_rust::xxh3::xxh3_128(&number.to_le_bytes());
+        assert!((0..200_000).all(|number| set.insert(of(number))));
+        assert!((0..200_000).all(|number| !set.insert(of(number))));
+        assert!(set.insert(of(200_000)));
+    }
+}

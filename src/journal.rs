@@ -1,0 +1,238 @@
+//! The rollback journal: a BSON file that holds what the collections do not tell. `docs/FORMAT.md` describes it
+//! field by field.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use crate::batch::{Batch, Splitter};
+use crate::error::{Error, Result};
+use crate::mapping::{Notes, Plan, Reader};
+use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
+
+/// The format that this version writes and reads.
+pub const FORMAT: i32 = 1;
+/// Largest document of a journal: bsondump's limit (mongo-tools `bsondump/bsondump.go`).
+pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
+/// Field orders that get a number for the whole journal.
+const MAX_ORDERS: usize = 4096;
+/// Longer ones are written where they occur.
+const MAX_ORDER_BYTES: usize = 2048;
+
+/// Turns notes into documents of the journal, in source order.
+#[derive(Debug, Default)]
+pub struct JournalWriter {
+    numbers: HashMap<Box<[u8]>, i32>,
+}
+
+impl JournalWriter {
+    /// Appends the header. `metadata` are the bytes of the source's metadata file.
+    pub fn write_header(&self, namespace: &str, plan: &Plan, metadata: Option<&[u8]>, out: &mut Vec<u8>) {
+        let open = out.open();
+        out.text(b"mongosplit\0", &[b"rollback journal"]);
+        out.element(b"format\0", Value { kind: kind::INT32, bytes: &FORMAT.to_le_bytes() });
+        out.text(b"namespace\0", &[namespace.as_bytes()]);
+        out.head(kind::DOCUMENT, b"mapping\0");
+        let mapping = out.open();
+        out.text(b"name\0", &[plan.name().as_bytes()]);
+        out.text(b"version\0", &[plan.version().as_bytes()]);
+        out.text(b"sha256\0", &[plan.sha256().as_bytes()]);
+        out.close(mapping);
+        match metadata {
+            Some(bytes) => put_binary(b"metadata\0", bytes, out),
+            None => out.element(b"metadata\0", Value::NULL),
+        }
+        out.close(open);
+    }
+
+    /// Appends one batch of so many source documents, which became so many in each target.
+    pub fn write_batch(&mut self, documents: usize, counts: &[u64], notes: &Notes, out: &mut Vec<u8>) {
+        let int = |number: u64| (number as i32).to_le_bytes();
+        let open = out.open();
+        out.element(b"documents\0", Value { kind: kind::INT32, bytes: &int(documents as u64) });
+        out.head(kind::ARRAY, b"targets\0");
+        let targets = out.open();
+        let mut key = ItemKey::default();
+        for count in counts {
+            out.element(key.key_nul(), Value { kind: kind::INT32, bytes: &int(*count) });
+            key.advance();
+        }
+        out.close(targets);
+        out.head(kind::ARRAY, b"orders\0");
+        let orders = out.open();
+        let mut key = ItemKey::default();
+        for order in notes.orders() {
+            match self.numbers.get(order) {
+                Some(number) => out.element(key.key_nul(), Value { kind: kind::INT32, bytes: &number.to_le_bytes() }),
+                None => {
+                    if is_numbered(order, self.numbers.len()) {
+                        self.numbers.insert(order.clone(), self.numbers.len() as i32);
+                    }
+                    match std::str::from_utf8(order) {
+                        Ok(_) => out.text(key.key_nul(), &[order]),
+                        Err(_) => put_binary(key.key_nul(), order, out),
+                    }
+                }
+            }
+            key.advance();
+        }
+        out.close(orders);
+        put_binary(b"program\0", notes.program(), out);
+        out.head(kind::ARRAY, b"values\0");
+        let values = out.open();
+        out.put(notes.values());
+        out.close(values);
+        out.close(open);
+    }
+}
+
+/// Whether a field order that is new gets a number, so many having one.
+fn is_numbered(order: &[u8], numbered: usize) -> bool {
+    numbered < MAX_ORDERS && order.len() <= MAX_ORDER_BYTES
+}
+
+fn put_binary(key_nul: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
+    out.head(kind::BINARY, key_nul);
+    out.put(&(bytes.len() as i32).to_le_bytes());
+    out.put(&[0]);
+    out.put(bytes);
+}
+
+fn binary(value: Value<'_>) -> Option<&[u8]> {
+    (value.kind == kind::BINARY).then(|| &value.bytes[5..])
+}
+
+/// What a journal's header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The source's namespace.
+    pub namespace: String,
+    /// SHA-256 of the mapping.
+    pub mapping_sha256: String,
+    /// The bytes of the source's metadata file.
+    pub metadata: Option<Vec<u8>>,
+}
+
+/// Reads a journal.
+#[derive(Debug)]
+pub struct JournalReader<R> {
+    splitter: Splitter<R>,
+    batch: Batch,
+    next: usize,
+    orders: Vec<Box<[u8]>>,
+    validator: Validator,
+    file: String,
+}
+
+/// The notes on one batch of source documents, as a journal has them.
+#[derive(Debug, Default)]
+pub struct JournalBatch {
+    /// How many source documents they are on.
+    pub documents: usize,
+    /// How many documents of each target they became.
+    pub targets: Vec<usize>,
+    orders: Vec<Box<[u8]>>,
+    bytes: Vec<u8>,
+}
+
+impl JournalBatch {
+    /// Reads the notes in order.
+    pub fn reader(&self) -> Reader<'_> {
+        let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
+        let program = field(b"program").and_then(binary).unwrap_or_default();
+        let values = field(b"values").map(|value| value.bytes).unwrap_or_default();
+        Reader::new(program, values, &self.orders)
+    }
+}
+
+impl<R: Read> JournalReader<R> {
+    /// Reads the header. `file` names the journal in errors.
+    pub fn open(stream: R, file: String) -> Result<(Self, Header)> {
+        let splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_DOCUMENT_BYTES);
+        let mut reader =
+            JournalReader { splitter, batch: Batch::default(), next: 0, orders: Vec::new(), validator: Validator::default(), file };
+        let mut bytes = Vec::new();
+        if !reader.next_document(&mut bytes)? {
+            return Err(reader.refuse("is empty, so it is no rollback journal"));
+        }
+        let field = |name: &[u8]| Elements::new(&bytes).find(name);
+        let text = |value: Option<Value<'_>>| value.and_then(|value| value.text()).map(|text| String::from_utf8_lossy(text).into_owned());
+        if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
+            return Err(reader.refuse("is no rollback journal"));
+        }
+        match field(b"format").and_then(|value| value.integer()) {
+            Some(format) if format == i64::from(FORMAT) => {}
+            format => {
+                let format = format.map_or("none".to_owned(), |format| format.to_string());
+                return Err(reader.refuse(&format!("has journal format {format}, this version of mongosplit reads {FORMAT}")));
+            }
+        }
+        let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
+        let header = Header {
+            namespace: text(field(b"namespace")).ok_or_else(|| reader.refuse("names no namespace"))?,
+            mapping_sha256: text(mapping.and_then(|mapping| mapping.elements().find(b"sha256")))
+                .ok_or_else(|| reader.refuse("names no mapping"))?,
+            metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
+        };
+        Ok((reader, header))
+    }
+
+    /// The notes on the next batch. False at the end.
+    pub fn next(&mut self, batch: &mut JournalBatch) -> Result<bool> {
+        if !self.next_document(&mut batch.bytes)? {
+            return Ok(false);
+        }
+        let broken = |what: &str| Error::Check(format!("'{}': {what}", self.file));
+        let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
+        let documents = field(b"documents").and_then(|value| value.integer()).and_then(|number| usize::try_from(number).ok());
+        batch.documents = documents.ok_or_else(|| broken("a batch does not tell its number of documents"))?;
+        batch.targets.clear();
+        for count in field(b"targets").filter(|value| value.kind == kind::ARRAY).into_iter().flat_map(|value| value.elements()) {
+            let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
+            batch.targets.push(count.ok_or_else(|| broken("a batch does not tell its number of documents"))?);
+        }
+        batch.orders.clear();
+        let orders = field(b"orders").filter(|value| value.kind == kind::ARRAY);
+        for order in orders.ok_or_else(|| broken("a batch has no field orders"))?.elements() {
+            let value = order.value();
+            if let Some(number) = value.integer() {
+                let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
+                batch.orders.push(known.ok_or_else(|| broken("a batch refers to a field order that was not given"))?.clone());
+                continue;
+            }
+            let order = value.text().or_else(|| binary(value)).ok_or_else(|| broken("a field order is of another type"))?;
+            if order.last().is_some_and(|last| *last != 0) {
+                return Err(broken("a field order does not end with NUL"));
+            }
+            if is_numbered(order, self.orders.len()) {
+                self.orders.push(order.into());
+            }
+            batch.orders.push(order.into());
+        }
+        Ok(true)
+    }
+
+    fn next_document(&mut self, bytes: &mut Vec<u8>) -> Result<bool> {
+        while self.next == self.batch.ends.len() {
+            self.next = 0;
+            if !self.splitter.fill(&mut self.batch)? {
+                return Ok(false);
+            }
+        }
+        let document = self.batch.document(self.next);
+        self.validator.check(document).map_err(|fault| Error::Document {
+            position: Box::new(self.batch.position(self.next, &self.file)),
+            fault: fault.kind,
+        })?;
+        bytes.clear();
+        bytes.extend_from_slice(document);
+        self.next += 1;
+        Ok(true)
+    }
+
+    fn refuse(&self, what: &str) -> Error {
+        Error::Check(format!("'{}': {what}", self.file))
+    }
+}
+
+/// The longest journal document that one source document can need stays within bsondump's limit.
+const _: () = assert!(raw::MAX_DOCUMENT_BYTES + 8 * 1024 < MAX_DOCUMENT_BYTES);

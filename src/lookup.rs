@@ -1,0 +1,111 @@
+//! Documents of a file found by a value in them, in memory of at most 64 bytes a document.
+
+use std::path::{Path, PathBuf};
+
+use crate::batch::{Batch, Splitter};
+use crate::disk::Disk;
+use crate::dump::Stream;
+use crate::error::{Error, IoContext, Result};
+use crate::mmap::Mapped;
+use crate::raw::{self, Validator};
+
+/// A file of documents with an index by the fingerprint of one value.
+#[derive(Debug)]
+pub struct Lookup {
+    map: Mapped,
+    /// Fingerprint and offset, sorted.
+    entries: Vec<(u128, u64)>,
+    /// A bit for each entry that was asked for.
+    taken: Vec<u64>,
+    /// The unpacked copy of a compressed file, removed when it is dropped.
+    _unpacked: Option<tempfile::TempPath>,
+}
+
+impl Lookup {
+    /// Indexes a file; a compressed one is unpacked into `scratch` first. `value` gives what documents are found
+    /// by; a document without it is an error.
+    pub fn open(disk: &Disk, path: &Path, scratch: &Path, value: impl Fn(&[u8]) -> Option<u128>) -> Result<Lookup> {
+        let (unpacked, place) = unpack(disk, path, scratch)?;
+        let map = Mapped::open(disk, &place)?;
+        let mut entries = Vec::new();
+        let mut splitter = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
+        let mut batch = Batch::default();
+        let mut validator = Validator::default();
+        while splitter.fill(&mut batch)? {
+            let mut offset = batch.bytes_before;
+            for (index, document) in batch.documents().enumerate() {
+                let position = || Box::new(batch.position(index, &path.display().to_string()));
+                validator.check(document).map_err(|fault| Error::Document { position: position(), fault: fault.kind })?;
+                let fingerprint = value(document)
+                    .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", position())))?;
+                entries.push((fingerprint, offset));
+                offset += document.len() as u64;
+            }
+        }
+        entries.sort_unstable();
+        let taken = vec![0; entries.len().div_ceil(64)];
+        Ok(Lookup { map, entries, taken, _unpacked: unpacked })
+    }
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+    /// The documents with a fingerprint, in the file's order; they count as taken.
+    pub fn take(&mut self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
+        let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
+        let count = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
+        for entry in from..from + count {
+            self.taken[entry / 64] |= 1 << (entry % 64);
+        }
+        let map = &self.map;
+        self.entries[from..from + count].iter().map(move |(_, offset)| document_at(map, *offset))
+    }
+    /// The documents that were not taken, by their offsets.
+    pub fn left(&self) -> impl Iterator<Item = &[u8]> {
+        let mut offsets: Vec<u64> = Vec::new();
+        for (entry, (_, offset)) in self.entries.iter().enumerate() {
+            if self.taken[entry / 64] & 1 << (entry % 64) == 0 {
+                offsets.push(*offset);
+            }
+        }
+        offsets.sort_unstable();
+        offsets.into_iter().map(|offset| document_at(&self.map, offset))
+    }
+    /// Fails where the file has been changed since it was indexed.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.map.check_unchanged()
+    }
+}
+
+fn document_at(map: &[u8], offset: u64) -> &[u8] {
+    let rest = &map[(offset as usize).min(map.len())..];
+    let length = rest.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    &rest[..length.min(rest.len()).max(raw::MIN_DOCUMENT_BYTES.min(rest.len()))]
+}
+
+fn unpack(disk: &Disk, path: &Path, scratch: &Path) -> Result<(Option<tempfile::TempPath>, PathBuf)> {
+    let mut magic = Vec::new();
+    std::io::Read::take(disk.open(path)?, 2).read_to_end_into(&mut magic, path)?;
+    if magic != crate::gzip::MAGIC {
+        return Ok((None, path.to_owned()));
+    }
+    let mut file = tempfile::NamedTempFile::new_in(scratch).writing("create a file in", scratch)?;
+    std::io::copy(&mut Stream::open(disk, path)?, &mut file).writing("unpack into", scratch)?;
+    let path = file.into_temp_path();
+    let place = path.to_path_buf();
+    Ok((Some(path), place))
+}
+
+trait ReadToEnd {
+    fn read_to_end_into(self, bytes: &mut Vec<u8>, path: &Path) -> Result<()>;
+}
+
+impl<R: std::io::Read> ReadToEnd for R {
+    fn read_to_end_into(mut self, bytes: &mut Vec<u8>, path: &Path) -> Result<()> {
+        self.read_to_end(bytes).map(|_| ()).reading("read", path)
+    }
+}

@@ -1,0 +1,201 @@
+//! What the application's models and a server accept of the documents that are written.
+
+use thiserror::Error;
+
+use super::forward::is_of_type;
+use super::plan::{Check, Item, Plan, Row, RowValue, fingerprint};
+use super::shape::{Record, Shapes, Span};
+use crate::raw::{self, Elements, Value, kind};
+
+/// Why a server would refuse a document that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Without it each collection would get another one.
+    #[error("has no _id, so each collection would get another one")]
+    NoId,
+    /// Types that `_id` cannot have.
+    #[error("its _id is of type {0}, which a server refuses")]
+    IdType(&'static str),
+    /// An index over two arrays.
+    #[error("{collection}: index '{index}' cannot hold two arrays in one document")]
+    ParallelArrays {
+        /// The target.
+        collection: String,
+        /// The index.
+        index: String,
+    },
+    /// Too large once mapped.
+    #[error("{collection}: the document would have {bytes} bytes, a server takes 16777216")]
+    TooLarge {
+        /// The target.
+        collection: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// Nested too deep once mapped.
+    #[error("{collection}: the document would be nested {depth} levels deep, a server takes 180")]
+    TooDeep {
+        /// The target.
+        collection: String,
+        /// Its levels.
+        depth: u32,
+    },
+    /// Another document before it has the same value in a unique index.
+    #[error("{collection}: an earlier document has the same value in the unique index '{index}'")]
+    Duplicate {
+        /// The target.
+        collection: String,
+        /// The index.
+        index: String,
+    },
+}
+
+/// Checks the targets' documents. Keeps what it has learnt about field orders.
+#[derive(Debug)]
+pub(super) struct Checker {
+    targets: Vec<Shapes<()>>,
+    items: Vec<Shapes<()>>,
+    spans: Vec<Span>,
+    item_spans: Vec<Span>,
+}
+
+impl Checker {
+    pub fn new(plan: &Plan) -> Self {
+        Checker {
+            targets: plan.targets.iter().map(|_| Shapes::default()).collect(),
+            items: plan.items.iter().map(|_| Shapes::default()).collect(),
+            spans: Vec::new(),
+            item_spans: Vec::new(),
+        }
+    }
+
+    /// Checks one document of a target: `broken` gets the number of each rule that it breaks, perhaps more than
+    /// once, `keys` the value of each unique index. `source_depth` is that of the document it was made from.
+    pub fn check(
+        &mut self,
+        plan: &Plan,
+        number: usize,
+        document: &[u8],
+        source_depth: u32,
+        mut broken: impl FnMut(usize),
+        mut unique: impl FnMut(usize, u128),
+    ) -> Option<Refusal> {
+        let target = &plan.targets[number];
+        let shape = self.targets[number].index(document, &mut self.spans, &target.names, |_, _| ());
+        let record = Record { bytes: document, spans: &self.spans, first: &shape.first };
+        for (row_number, row) in target.rows.iter().enumerate() {
+            let value = record.get(row_number);
+            check_row(plan, row, value, &mut self.items, &mut self.item_spans, &mut broken);
+        }
+        for index in &target.unique {
+            let values = index.rows.iter().map(|row| record.get(*row).unwrap_or(Value::NULL));
+            unique(index.class, fingerprint(values));
+        }
+        refusal(plan, number, document, record, source_depth)
+    }
+}
+
+/// What a server would refuse in one document.
+fn refusal(plan: &Plan, number: usize, document: &[u8], record: Record<'_>, source_depth: u32) -> Option<Refusal> {
+    let target = &plan.targets[number];
+    let collection = || target.collection.clone();
+    match target.names.number(b"_id").and_then(|id| record.get(id)).map(|id| id.kind) {
+        None => return Some(Refusal::NoId),
+        Some(refused @ (kind::ARRAY | kind::REGEX | kind::UNDEFINED)) => return Some(Refusal::IdType(raw::kind_name(refused))),
+        Some(_) => {}
+    }
+    let is_array = |row: &&usize| record.get(**row).is_some_and(|value| value.kind == kind::ARRAY);
+    for (rows, index) in target.compound.iter().zip(target.indexes.iter().filter(|index| index.key.len() > 1)) {
+        if rows.iter().filter(is_array).count() > 1 {
+            return Some(Refusal::ParallelArrays { collection: collection(), index: index.name.clone() });
+        }
+    }
+    if document.len() > raw::MAX_DOCUMENT_BYTES {
+        return Some(Refusal::TooLarge { collection: collection(), bytes: document.len() });
+    }
+    // Rows put source values at most one level (`document`) deeper, plucked ones two.
+    if source_depth + 2 > raw::MAX_STORED_DEPTH {
+        let depth = raw::depth(document);
+        if depth > raw::MAX_STORED_DEPTH {
+            return Some(Refusal::TooDeep { collection: collection(), depth });
+        }
+    }
+    None
+}
+
+fn check_row(
+    plan: &Plan,
+    row: &Row,
+    value: Option<Value<'_>>,
+    items: &mut [Shapes<()>],
+    spans: &mut Vec<Span>,
+    broken: &mut impl FnMut(usize),
+) {
+    if let Some(check) = &row.check {
+        check_value(check, value, broken);
+    }
+    match (&row.value, value) {
+        (RowValue::Document(rows), Some(value)) => {
+            for row in rows {
+                check_row(plan, row, value.elements().find(&row.name_nul[..row.name_nul.len() - 1]), items, spans, broken);
+            }
+        }
+        (RowValue::Each { item, .. }, Some(value)) if value.kind == kind::ARRAY && plan.items[*item].checked => {
+            check_items(&plan.items[*item], value, &mut items[*item], spans, broken);
+        }
+        _ => {}
+    }
+}
+
+fn check_items(item: &Item, array: Value<'_>, shapes: &mut Shapes<()>, spans: &mut Vec<Span>, broken: &mut impl FnMut(usize)) {
+    for element in array.elements() {
+        let value = element.value();
+        if value.kind != kind::DOCUMENT {
+            broken(item.check_rule);
+            continue;
+        }
+        let shape = shapes.index(value.bytes, spans, &item.names, |_, _| ());
+        let record = Record { bytes: value.bytes, spans, first: &shape.first };
+        for row in &item.rows {
+            if let Some(check) = &row.check {
+                check_value(check, record.get(row.own), broken);
+            }
+        }
+        for requirement in &item.requires {
+            let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
+            let applies = text.is_some_and(|text| requirement.one_of.iter().any(|one| **one == *text));
+            let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !value.is_null());
+            if applies && !requirement.needs_any.iter().any(is_set) {
+                broken(requirement.rule);
+            }
+        }
+    }
+}
+
+fn check_value(check: &Check, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
+    let Some(value) = value.filter(|value| check.types.iter().any(|name| is_of_type(*value, *name))) else {
+        return broken(check.rule);
+    };
+    if let (false, Some(text)) = (check.one_of.is_empty(), value.text()) {
+        let is = |one: &[u8]| if check.any_case { one.eq_ignore_ascii_case(text) } else { one == text };
+        if !check.one_of.iter().any(|one| is(one)) {
+            broken(check.rule);
+        }
+    }
+    if (check.min.is_some() || check.max.is_some()) && !value.is_null() {
+        let number = value.integer().map(|integer| integer as f64).or_else(|| value.double()).unwrap_or(f64::NAN);
+        let fits = check.min.is_none_or(|min| number >= f64::from(min)) && check.max.is_none_or(|max| number <= f64::from(max));
+        if !fits {
+            broken(check.rule);
+        }
+    }
+    if let Some(items) = check.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
+        value.elements().for_each(|item| check_value(items, Some(item.value()), broken));
+    }
+    if value.kind == kind::DOCUMENT {
+        for (names, check) in &check.fields {
+            let found = names.iter().find_map(|name| Elements::new(value.bytes).find(name));
+            check_value(check, found, broken);
+        }
+    }
+}

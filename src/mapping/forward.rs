@@ -1,0 +1,549 @@
+//! Forward: one source document to the documents of the targets. Bytes in, bytes out.
+
+use super::convert;
+use super::model::TypeName;
+use super::plan::{Chain, Constant, Convert, Expression, Item, Part, Path, Plan, Row, RowValue, Translation};
+use super::shape::{Record, Shape, Shapes, Span, split_keys};
+use crate::raw::{Elements, ItemKey, Value, Writer, kind};
+
+/// What the mapping makes of the field at one position of a source document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The first field of this name of the mapping's table.
+    Named(usize),
+    /// A later one of the same name.
+    Again(usize),
+    /// A name that the mapping does not know.
+    Other,
+}
+
+/// What becomes of a field, given the targets that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Rules read it.
+    Read(usize),
+    /// It goes to the `rest` target as it stands.
+    Passed,
+    /// It stays out of the collections.
+    Left(usize),
+}
+
+impl Role {
+    pub fn fate(self, plan: &Plan, written: u32) -> Fate {
+        match self {
+            Role::Other => Fate::Passed,
+            Role::Named(name) if plan.sources[name].read_by & written != 0 => Fate::Read(name),
+            Role::Again(name) if plan.sources[name].read_by & written != 0 => Fate::Left(name),
+            Role::Named(name) | Role::Again(name) if plan.sources[name].reserved => Fate::Left(name),
+            Role::Named(_) | Role::Again(_) => Fate::Passed,
+        }
+    }
+}
+
+pub(super) fn roles(plan: &Plan, keys: &[u8], first: &[Option<u32>]) -> Box<[Role]> {
+    let role = |(position, key): (usize, &[u8])| match plan.names.number(key) {
+        None => Role::Other,
+        Some(name) if first[name] == Some(position as u32) => Role::Named(name),
+        Some(name) => Role::Again(name),
+    };
+    split_keys(keys).enumerate().map(role).collect()
+}
+
+/// What becomes of the field at one position of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Copied, name and value.
+    Copy,
+    /// Written under the row's name, its value converted where `convert` says so.
+    Row { row: usize, convert: bool },
+}
+
+/// What a sequence of names means for an item.
+#[derive(Debug)]
+pub(super) struct ItemMeaning {
+    pub actions: Box<[Action]>,
+    /// All actions copy.
+    pub plain: bool,
+    /// Rows whose field the item lacks.
+    missing: Box<[usize]>,
+    /// Where the field stands whose translation keeps its original elsewhere.
+    kept: Option<usize>,
+    /// Rules that every item of this shape breaks.
+    pub findings: Box<[usize]>,
+}
+
+pub(super) fn item_meaning(item: &Item, keys: &[u8], first: &[Option<u32>]) -> ItemMeaning {
+    let keep_row = keep_row(item);
+    let mut findings = Vec::new();
+    let mut kept = None;
+    let mut actions = Vec::new();
+    for (position, key) in split_keys(keys).enumerate() {
+        let Some(name) = item.names.number(key) else {
+            actions.push(Action::Copy);
+            continue;
+        };
+        if first[name] != Some(position as u32) {
+            findings.push(item.duplicate_rule);
+            actions.push(Action::Copy);
+            continue;
+        }
+        let action = item.rows.iter().enumerate().find_map(|(number, row)| {
+            if row.own == name {
+                let convert = row.convert_own && row.convert.is_some();
+                let changes = convert || row.missing.fallback.empty.is_some() || keep_row == Some(number);
+                return Some(if changes { Action::Row { row: number, convert } } else { Action::Copy });
+            }
+            if row.rename != Some(name) {
+                return None;
+            }
+            if first[row.own].is_some() {
+                findings.push(item.not_renamed_rule);
+                return Some(Action::Copy);
+            }
+            if item.keeping_row == Some(number) {
+                kept = Some(position);
+            }
+            Some(Action::Row { row: number, convert: row.convert.is_some() })
+        });
+        actions.push(action.unwrap_or(Action::Copy));
+    }
+    let lacks = |row: &usize| {
+        let row = &item.rows[*row];
+        let has = first[row.own].is_some() || row.rename.is_some_and(|old| first[old].is_some());
+        let adds = !row.missing.alternatives.is_empty() || row.missing.fallback.empty.is_some() || row.missing.fallback.absent.is_some();
+        !has && (adds || keep_row == Some(row.own))
+    };
+    findings.sort_unstable();
+    findings.dedup();
+    ItemMeaning {
+        plain: actions.iter().all(|action| *action == Action::Copy),
+        actions: actions.into(),
+        missing: (0..item.rows.len()).filter(lacks).collect(),
+        kept,
+        findings: findings.into(),
+    }
+}
+
+/// The row into whose document another row's translation puts the original.
+pub(super) fn keep_row(item: &Item) -> Option<usize> {
+    translation(item).and_then(|translation| translation.keep.as_ref()).map(|(row, _)| *row)
+}
+
+/// The translation of an item that keeps originals.
+pub(super) fn translation(item: &Item) -> Option<&Translation> {
+    match &item.rows[item.keeping_row?].convert {
+        Some(Convert::Translate(translation)) => Some(translation),
+        _ => None,
+    }
+}
+
+/// Names of a place inside a value, followed from outside in.
+pub(super) fn descend<'a>(value: Value<'a>, below: &[Box<[u8]>]) -> Option<Value<'a>> {
+    below.iter().try_fold(value, |value, name| match value.kind {
+        kind::DOCUMENT => Elements::new(value.bytes).find(name),
+        _ => None,
+    })
+}
+
+fn follow<'a>(record: Record<'a>, path: &Path) -> Option<Value<'a>> {
+    descend(record.get(path.head)?, &path.below)
+}
+
+/// Whether a value is of a type.
+pub(super) fn is_of_type(value: Value<'_>, name: TypeName) -> bool {
+    match name {
+        TypeName::Null => value.kind == kind::NULL,
+        TypeName::String => value.kind == kind::STRING,
+        TypeName::Boolean => value.kind == kind::BOOLEAN,
+        TypeName::Integer => matches!(value.kind, kind::INT32 | kind::INT64),
+        TypeName::Number => matches!(value.kind, kind::INT32 | kind::INT64 | kind::DOUBLE),
+        TypeName::Date => value.kind == kind::DATE,
+        TypeName::Document => value.kind == kind::DOCUMENT,
+        TypeName::Array => value.kind == kind::ARRAY,
+        TypeName::Strings => value.kind == kind::ARRAY && value.elements().all(|item| item.kind() == kind::STRING),
+    }
+}
+
+/// What was written for a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Null,
+    EmptyArray,
+    Value,
+}
+
+impl Written {
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            value if value.is_null() => Written::Null,
+            value if value.is_empty_array() => Written::EmptyArray,
+            _ => Written::Value,
+        }
+    }
+}
+
+/// Everything that a document's rows read from, and the caches for it.
+#[derive(Debug)]
+pub(super) struct Forward {
+    sources: Shapes<Box<[Role]>>,
+    items: Vec<Shapes<ItemMeaning>>,
+    spans: Vec<Span>,
+    item_spans: Vec<Span>,
+    /// Rules that items of the current document break by their field orders.
+    item_findings: Vec<usize>,
+    /// The texts of the defined values of the current document.
+    defined: Vec<Option<Vec<u8>>>,
+    spare: Vec<u8>,
+}
+
+impl Forward {
+    pub fn new(plan: &Plan) -> Self {
+        Forward {
+            sources: Shapes::default(),
+            items: plan.items.iter().map(|_| Shapes::default()).collect(),
+            spans: Vec::new(),
+            item_spans: Vec::new(),
+            item_findings: Vec::new(),
+            defined: plan.defines.iter().map(|_| None).collect(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The field order of the document mapped last.
+    pub fn shape(&self) -> &Shape<Box<[Role]>> {
+        self.sources.last()
+    }
+    /// Where its fields lie.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+    /// Rules that its items break by their field orders.
+    pub fn item_findings(&self) -> &[usize] {
+        &self.item_findings
+    }
+
+    /// Appends the targets' documents to `outputs` and returns which were written.
+    pub fn map(&mut self, plan: &Plan, document: &[u8], outputs: &mut [Vec<u8>]) -> u32 {
+        let shape = self.sources.index(document, &mut self.spans, &plan.names, |keys, first| roles(plan, keys, first));
+        let record = Record { bytes: document, spans: &self.spans, first: &shape.first };
+        for (number, define) in plan.defines.iter().enumerate() {
+            let mut text = self.defined[number].take().unwrap_or_else(|| std::mem::take(&mut self.spare));
+            text.clear();
+            let is_set = match &define.value {
+                Expression::Text(path) => follow(record, path).map(|value| convert::write_text(value, &mut text)),
+                expression => {
+                    // The element with an empty name: type and NUL, then the value.
+                    let mut element = Vec::new();
+                    write_expression(expression, &[0], record, record, &self.defined, &mut element);
+                    let value = element.get(2..).map(|bytes| Value { kind: element[0], bytes });
+                    value.and_then(|value| value.text()).map(|content| text.extend_from_slice(content))
+                }
+            };
+            if is_set.is_some() {
+                self.defined[number] = Some(text);
+            } else {
+                self.spare = text;
+            }
+        }
+        self.item_findings.clear();
+        let mut written = 0;
+        for (number, target) in plan.targets.iter().enumerate() {
+            let set = |name: &usize| record.get(*name).is_some_and(|value| !value.is_null());
+            if target.when_any.is_empty() || target.when_any.iter().any(set) {
+                written |= 1 << number;
+            }
+        }
+        for (number, target) in plan.targets.iter().enumerate() {
+            if written & 1 << number == 0 {
+                continue;
+            }
+            let out = &mut outputs[number];
+            let open = out.open();
+            let mut rows = Rows { plan, record, defined: &self.defined, items: &mut self.items, item_spans: &mut self.item_spans, item_findings: &mut self.item_findings };
+            for row in &target.rows {
+                rows.write(row, out);
+            }
+            if plan.rest == Some(number) {
+                write_rest(plan, record, &shape.meaning, written, out);
+            }
+            out.close(open);
+        }
+        written
+    }
+}
+
+/// Appends the fields that no rule reads, neighbours in one piece.
+fn write_rest(plan: &Plan, record: Record<'_>, roles: &[Role], written: u32, out: &mut Vec<u8>) {
+    let mut from = 0;
+    for (position, role) in roles.iter().enumerate() {
+        if role.fate(plan, written) != Fate::Passed {
+            out.put(record.run(from, position));
+            from = position + 1;
+        }
+    }
+    out.put(record.run(from, roles.len()));
+}
+
+struct Rows<'a> {
+    plan: &'a Plan,
+    record: Record<'a>,
+    defined: &'a [Option<Vec<u8>>],
+    items: &'a mut [Shapes<ItemMeaning>],
+    item_spans: &'a mut Vec<Span>,
+    item_findings: &'a mut Vec<usize>,
+}
+
+impl Rows<'_> {
+    fn write(&mut self, row: &Row, out: &mut Vec<u8>) {
+        match &row.value {
+            RowValue::Chain(chain) => write_chain(chain, &row.name_nul, self.record, self.record, self.defined, out),
+            RowValue::Document(rows) => {
+                out.head(kind::DOCUMENT, &row.name_nul);
+                let open = out.open();
+                for row in rows {
+                    self.write(row, out);
+                }
+                out.close(open);
+            }
+            RowValue::Each { path, item, fallback } => match self.record.get(path.head) {
+                Some(value) if value.kind == kind::ARRAY => self.write_items(&row.name_nul, *item, value, out),
+                None => fallback.absent.as_ref().or(fallback.empty.as_ref()).into_iter().for_each(|constant| {
+                    out.element(&row.name_nul, constant.value());
+                }),
+                Some(value) if value.is_null() && fallback.empty.is_some() => {
+                    fallback.empty.iter().for_each(|constant| out.element(&row.name_nul, constant.value()));
+                }
+                Some(value) => out.element(&row.name_nul, value),
+            },
+        }
+    }
+
+    fn write_items(&mut self, name_nul: &[u8], number: usize, array: Value<'_>, out: &mut Vec<u8>) {
+        let item = &self.plan.items[number];
+        out.head(kind::ARRAY, name_nul);
+        let open = out.open();
+        let mut key = ItemKey::default();
+        for element in array.elements() {
+            let value = element.value();
+            if value.kind == kind::DOCUMENT {
+                out.head(kind::DOCUMENT, key.key_nul());
+                let shape = self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
+                let record = Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
+                if !shape.meaning.findings.is_empty() {
+                    self.item_findings.extend_from_slice(&shape.meaning.findings);
+                }
+                write_item(item, &shape.meaning, record, self.record, out);
+            } else {
+                out.element(key.key_nul(), value);
+            }
+            key.advance();
+        }
+        out.close(open);
+    }
+}
+
+fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, out: &mut Vec<u8>) {
+    let open = out.open();
+    let translation = translation(item);
+    let original = meaning.kept.and_then(|position| {
+        let value = record.at(position);
+        translation?.translate(value).filter(|(_, keep)| *keep).map(|_| value)
+    });
+    let keep = original.and_then(|original| translation?.keep.as_ref().map(|(row, name)| (*row, name, original)));
+    let mut from = 0;
+    for (position, action) in meaning.actions.iter().enumerate() {
+        let Action::Row { row, convert } = *action else { continue };
+        out.put(record.run(from, position));
+        from = position + 1;
+        let row_number = row;
+        let row = &item.rows[row];
+        let mut value = record.at(position);
+        if let (true, Some(empty)) = (value.is_null(), &row.missing.fallback.empty) {
+            value = empty.value();
+        }
+        match keep {
+            Some((kept_in, name, original)) if kept_in == row_number => write_keeping(&row.name_nul, value, name, original, out),
+            _ if convert => write_converted(row.convert.as_ref(), &row.name_nul, value, out),
+            _ => out.element(&row.name_nul, value),
+        }
+    }
+    out.put(record.run(from, meaning.actions.len()));
+    for &number in &meaning.missing {
+        let row = &item.rows[number];
+        let mark = out.len();
+        write_chain(&row.missing, &row.name_nul, record, outer, &[], out);
+        if let Some((_, name, original)) = keep.filter(|(kept_in, _, _)| *kept_in == number) {
+            out.truncate(mark);
+            let empty: &[u8] = &[5, 0, 0, 0, 0];
+            let value = row.missing.fallback.empty.as_ref().map_or(Value { kind: kind::DOCUMENT, bytes: empty }, Constant::value);
+            write_keeping(&row.name_nul, value, name, original, out);
+        }
+    }
+    out.close(open);
+}
+
+/// Writes a document with one field more; anything but a document, and one that has the field, as it stands.
+fn write_keeping(name_nul: &[u8], value: Value<'_>, name: &[u8], original: Value<'_>, out: &mut Vec<u8>) {
+    if value.kind != kind::DOCUMENT || Elements::new(value.bytes).find(name).is_some() {
+        return out.element(name_nul, value);
+    }
+    out.head(kind::DOCUMENT, name_nul);
+    let open = out.open();
+    out.put(&value.bytes[4..value.bytes.len() - 1]);
+    out.put(&[original.kind]);
+    out.put(name);
+    out.put(&[0]);
+    out.put(original.bytes);
+    out.close(open);
+}
+
+fn write_converted(convert: Option<&Convert>, name_nul: &[u8], value: Value<'_>, out: &mut Vec<u8>) {
+    match convert {
+        Some(Convert::Date) => match value.text().and_then(convert::date_from_iso) {
+            Some(millis) => out.element(name_nul, Value { kind: kind::DATE, bytes: &millis.to_le_bytes() }),
+            None => out.element(name_nul, value),
+        },
+        Some(Convert::Translate(translation)) => match translation.translate(value) {
+            Some((to, _)) => out.element(name_nul, to.value()),
+            None => out.element(name_nul, value),
+        },
+        None => out.element(name_nul, value),
+    }
+}
+
+fn write_chain(chain: &Chain, name_nul: &[u8], record: Record<'_>, outer: Record<'_>, defined: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
+    let mark = out.len();
+    let mut written = Written::Nothing;
+    let applies = |path: &Path| follow(record, path).is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array());
+    if let Some(path) = &chain.when
+        && !applies(path)
+    {
+        if let Some(constant) = chain.fallback.absent.as_ref().or(chain.fallback.empty.as_ref()) {
+            out.element(name_nul, constant.value());
+        }
+        return;
+    }
+    for alternative in &chain.alternatives {
+        out.truncate(mark);
+        written = write_expression(alternative, name_nul, record, outer, defined, out);
+        match written {
+            Written::Value => return,
+            Written::EmptyArray if !chain.empty_array => return,
+            _ => {}
+        }
+    }
+    let fallback = &chain.fallback;
+    let constant = match written {
+        Written::Nothing => fallback.absent.as_ref().or(fallback.empty.as_ref()),
+        _ => fallback.empty.as_ref(),
+    };
+    if let Some(constant) = constant {
+        out.truncate(mark);
+        out.element(name_nul, constant.value());
+    }
+}
+
+fn write_expression(
+    expression: &Expression,
+    name_nul: &[u8],
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) -> Written {
+    let mut put = |value: Option<Value<'_>>| match value {
+        None => Written::Nothing,
+        Some(value) => {
+            out.element(name_nul, value);
+            Written::of(value)
+        }
+    };
+    match expression {
+        Expression::Copy { path, only, convert } => {
+            let value = follow(record, path).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
+            match (value, convert) {
+                (Some(value), Some(convert)) => {
+                    write_converted(Some(convert), name_nul, value, out);
+                    Written::of(value)
+                }
+                (value, _) => put(value),
+            }
+        }
+        Expression::Outer(path) => put(follow(outer, path)),
+        Expression::Constant(constant) => put(Some(constant.value())),
+        Expression::Count(path) => {
+            let count = follow(record, path).filter(|value| value.kind == kind::ARRAY).map_or(0, |value| value.elements().count());
+            put(Some(Value { kind: kind::INT32, bytes: &(count as i32).to_le_bytes() }))
+        }
+        Expression::NonEmpty(path) => {
+            let has = follow(record, path).is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array());
+            put(Some(Value { kind: kind::BOOLEAN, bytes: &[u8::from(has)] }))
+        }
+        Expression::Defined(number) => match &defined[*number] {
+            Some(text) => {
+                out.text(name_nul, &[text]);
+                Written::Value
+            }
+            None => Written::Nothing,
+        },
+        Expression::Text(path) => {
+            let Some(value) = follow(record, path) else { return Written::Nothing };
+            let mut text = Vec::new();
+            convert::write_text(value, &mut text);
+            out.text(name_nul, &[&text]);
+            Written::Value
+        }
+        Expression::Template(parts) => {
+            let mark = out.len();
+            out.head(kind::STRING, name_nul);
+            let length_at = out.len();
+            out.put(&[0; 4]);
+            for part in parts {
+                let text = match part {
+                    Part::Literal(text) => Some(&**text),
+                    Part::Defined(number) => defined[*number].as_deref(),
+                    Part::Copy(path) => follow(record, path).and_then(|value| value.text()),
+                };
+                match text {
+                    Some(text) => out.put(text),
+                    None => {
+                        out.truncate(mark);
+                        return Written::Nothing;
+                    }
+                }
+            }
+            out.put(&[0]);
+            let length = (out.len() - length_at - 4) as i32;
+            out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+            Written::Value
+        }
+        Expression::Pluck { path, field, only } => {
+            let Some(array) = follow(record, path).filter(|value| value.kind == kind::ARRAY) else {
+                return Written::Nothing;
+            };
+            let mark = out.len();
+            out.head(kind::ARRAY, name_nul);
+            let open = out.open();
+            let mut key = ItemKey::default();
+            for item in array.elements() {
+                let value = item.value();
+                let found = if value.kind == kind::DOCUMENT { Elements::new(value.bytes).find(field) } else { None };
+                match found {
+                    Some(found) if *only != Some(TypeName::Strings) || found.kind == kind::STRING => {
+                        out.element(key.key_nul(), found);
+                        key.advance();
+                    }
+                    _ if *only == Some(TypeName::Strings) => {
+                        out.truncate(mark);
+                        return Written::Nothing;
+                    }
+                    _ => {}
+                }
+            }
+            let is_empty = key.key_nul() == b"0\0";
+            out.close(open);
+            if is_empty { Written::EmptyArray } else { Written::Value }
+        }
+    }
+}

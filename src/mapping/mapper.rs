@@ -1,0 +1,314 @@
+//! One batch of source documents to what the outputs get of it, each document proven to come back.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::backward::{Backward, Lost};
+use super::check::{Checker, Refusal};
+use super::forward::Forward;
+use super::notes::{Misfit, Notes, Reader, put_number};
+use super::plan::{INVALID_UTF8, Plan};
+use super::shape::Record;
+use crate::raw::{self, Comparer, Fault, Value, Validator, Writer, kind};
+
+/// Documents whose `_id`s are kept with a finding.
+pub const SAMPLES: usize = 5;
+
+/// Why a document of a batch stands apart from the collections.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Its number in the batch, from 0.
+    pub index: usize,
+    /// Why.
+    pub reason: Refusal,
+}
+
+/// Findings by rule: how many documents, and the `_id`s of the first few.
+#[derive(Debug, Default, Clone)]
+pub struct Findings {
+    by_rule: HashMap<usize, (u64, Vec<String>)>,
+}
+
+impl Findings {
+    fn note(&mut self, rule: usize, document: &[u8]) {
+        let (count, samples) = self.by_rule.entry(rule).or_default();
+        *count += 1;
+        if samples.len() < SAMPLES {
+            samples.push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
+        }
+    }
+    /// Adds those of a later batch.
+    pub fn append(&mut self, later: &Findings) {
+        for (rule, (count, samples)) in &later.by_rule {
+            let (sum, kept) = self.by_rule.entry(*rule).or_default();
+            *sum += count;
+            let room = SAMPLES.saturating_sub(kept.len());
+            kept.extend(samples.iter().take(room).cloned());
+        }
+    }
+    /// Rule number, documents, first `_id`s; in the order of the rules.
+    pub fn sorted(&self) -> Vec<(usize, u64, Vec<String>)> {
+        let mut all: Vec<_> = self.by_rule.iter().map(|(rule, (count, samples))| (*rule, *count, samples.clone())).collect();
+        all.sort_by_key(|(rule, _, _)| *rule);
+        all
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_rule.is_empty()
+    }
+}
+
+/// What one batch of source documents becomes.
+#[derive(Debug, Default)]
+pub struct Mapped {
+    /// For each target its documents, one behind the other.
+    pub outputs: Vec<Vec<u8>>,
+    /// For each target the number of its documents.
+    pub counts: Vec<u64>,
+    /// For each target the sum of its documents' digests, modulo 2^128.
+    pub digests: Vec<u128>,
+    /// What the journal keeps of the batch.
+    pub notes: Notes,
+    /// Documents that the journal keeps whole.
+    pub whole: u64,
+    /// What the application would not accept.
+    pub findings: Findings,
+    /// Documents that a server would refuse, in order. They are in no output, and whole in the notes.
+    pub refused: Vec<Refused>,
+    /// The refused documents, one behind the other.
+    pub rejected: Vec<u8>,
+    /// For each array of [`Plan::arrays`] the documents in which it has items, in the source and in the target.
+    pub arrays: Vec<[u64; 2]>,
+    /// For each document and class of unique values (see [`Plan::unique_classes`]) its fingerprint; 0 where it
+    /// has none.
+    pub fingerprints: Vec<u128>,
+}
+
+impl Mapped {
+    fn clear(&mut self, plan: &Plan) {
+        self.outputs.resize_with(plan.targets.len(), Vec::new);
+        self.outputs.iter_mut().for_each(crate::batch::recycle);
+        self.counts.clear();
+        self.counts.resize(plan.targets.len(), 0);
+        self.digests.clear();
+        self.digests.resize(plan.targets.len(), 0);
+        self.notes.clear();
+        self.whole = 0;
+        self.findings.by_rule.clear();
+        self.refused.clear();
+        crate::batch::recycle(&mut self.rejected);
+        self.fingerprints.clear();
+        self.arrays.clear();
+        self.arrays.resize(plan.array_rows.len(), [0; 2]);
+    }
+}
+
+/// The digest of one document; see the manifest's digests.
+pub fn document_digest(document: &[u8]) -> u128 {
+    xxh3_128(document)
+}
+
+/// Maps batches by a plan. Each thread has its own; what it keeps saves time and changes nothing.
+#[derive(Debug)]
+pub struct Mapper<'p> {
+    plan: &'p Plan,
+    validator: Validator,
+    forward: Forward,
+    backward: Backward,
+    checker: Checker,
+    /// Per rule the document that broke it last, so that each counts a document once.
+    last_broken: Vec<u64>,
+    document_number: u64,
+}
+
+impl<'p> Mapper<'p> {
+    /// A mapper by this plan.
+    pub fn new(plan: &'p Plan) -> Self {
+        Mapper {
+            plan,
+            validator: Validator::default(),
+            forward: Forward::new(plan),
+            backward: Backward::new(plan),
+            checker: Checker::new(plan),
+            last_broken: vec![0; plan.rules.len()],
+            document_number: 0,
+        }
+    }
+
+    /// Maps the documents of a batch, in order, into `mapped`. `duplicate` tells of a document (by its number in
+    /// the batch) whether an earlier one has its unique value.
+    ///
+    /// Fails at the first document that is not sound, with its number in the batch.
+    pub fn map<'d>(
+        &mut self,
+        documents: impl Iterator<Item = &'d [u8]>,
+        duplicate: impl Fn(usize) -> Option<Refusal>,
+        mapped: &mut Mapped,
+    ) -> Result<(), (usize, Fault)> {
+        mapped.clear(self.plan);
+        for (index, document) in documents.enumerate() {
+            self.map_one(index, document, &duplicate, mapped).map_err(|fault| (index, fault))?;
+        }
+        Ok(())
+    }
+
+    fn map_one(
+        &mut self,
+        index: usize,
+        document: &[u8],
+        duplicate: &impl Fn(usize) -> Option<Refusal>,
+        mapped: &mut Mapped,
+    ) -> Result<(), Fault> {
+        let plan = self.plan;
+        let facts = self.validator.check(document)?;
+        self.document_number += 1;
+        let (last_broken, number) = (&mut self.last_broken, self.document_number);
+        let findings = &mut mapped.findings;
+        let mut broken = |rule: usize| {
+            if last_broken[rule] != number {
+                last_broken[rule] = number;
+                findings.note(rule, document);
+            }
+        };
+        let starts: [usize; 32] = std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
+        let written = self.forward.map(plan, document, &mut mapped.outputs);
+        if facts.invalid_utf8.is_some() {
+            broken(INVALID_UTF8);
+        }
+        let first_fingerprint = mapped.fingerprints.len();
+        mapped.fingerprints.resize(first_fingerprint + plan.unique_classes, 0);
+        let fingerprints = &mut mapped.fingerprints[first_fingerprint..];
+        let mut refusal = None;
+        for target in 0..plan.targets.len() {
+            if written & 1 << target != 0 {
+                let output = &mapped.outputs[target][starts[target]..];
+                let refused = self.checker.check(plan, target, output, facts.depth, &mut broken, |class, fingerprint| {
+                    if fingerprints[class] == 0 {
+                        fingerprints[class] = fingerprint.max(1);
+                    }
+                });
+                refusal = refusal.or(refused);
+            }
+        }
+        if let Some(reason) = refusal.or_else(|| duplicate(index)) {
+            fingerprints.fill(0);
+            for (output, start) in mapped.outputs.iter_mut().zip(starts) {
+                output.truncate(start);
+            }
+            mapped.rejected.put(document);
+            mapped.refused.push(Refused { index, reason });
+            mapped.notes.keep_apart(document);
+            return Ok(());
+        }
+        let mut documents = [None; 32];
+        for target in 0..plan.targets.len() {
+            if written & 1 << target != 0 {
+                let output = &mapped.outputs[target][starts[target]..];
+                documents[target] = Some(output);
+                mapped.counts[target] += 1;
+                mapped.digests[target] = mapped.digests[target].wrapping_add(document_digest(output));
+            }
+        }
+        let documents = &documents[..plan.targets.len()];
+        let source = Record { bytes: document, spans: self.forward.spans(), first: &self.forward.shape().first };
+        for ((name, target, row), counts) in plan.array_rows.iter().zip(&mut mapped.arrays) {
+            let has_items = |value: Value<'_>| u64::from(value.kind == kind::ARRAY && !value.is_empty_array());
+            counts[0] += source.get(*name).map_or(0, has_items);
+            let field = plan.targets[*target].names.name(*row);
+            counts[1] += documents[*target].and_then(|document| raw::Elements::new(document).find(field)).map_or(0, has_items);
+        }
+        for rule in self.forward.item_findings() {
+            broken(*rule);
+        }
+        let caches = (&self.forward, &mut self.backward);
+        if !note_and_prove(plan, caches, document, documents, written, &mut mapped.notes, &mut broken) {
+            mapped.whole += 1;
+            mapped.notes.keep_whole(document, written);
+        }
+        Ok(())
+    }
+}
+
+/// Notes how a document comes back and proves it by bringing it back. False, and nothing noted, where the
+/// notes would be larger than the document or the proof fails.
+fn note_and_prove(
+    plan: &Plan,
+    (forward, backward): (&Forward, &mut Backward),
+    document: &[u8],
+    documents: &[Option<&[u8]>],
+    written: u32,
+    notes: &mut Notes,
+    broken: &mut impl FnMut(usize),
+) -> bool {
+    let mark = notes.mark();
+    put_number(&mut notes.program, u64::from(written) << 1);
+    let shape = forward.shape();
+    let record = Record { bytes: document, spans: forward.spans(), first: &shape.first };
+    backward.describe(plan, record, &shape.meaning, &shape.keys, documents, notes, |lost| match lost {
+        Lost::JournalOnly(name) => broken(plan.sources[name].journal_only_rule),
+        Lost::Duplicate(name) => broken(plan.sources[name].duplicate_rule),
+    });
+    if notes.since(&mark) <= document.len() {
+        let mut reader = notes.reader(&mark);
+        let mut comparer = Comparer::new(document);
+        let restored = reader.number().and_then(|_| backward.restore(plan, documents, &mut reader, &mut comparer));
+        if restored.is_ok() && comparer.is_equal() && reader.is_at_end() {
+            return true;
+        }
+    }
+    notes.back_to(&mark);
+    false
+}
+
+impl Notes {
+    /// A document that is in no collection.
+    fn keep_apart(&mut self, document: &[u8]) {
+        put_number(&mut self.program, 0);
+        self.value(Value { kind: kind::DOCUMENT, bytes: document });
+    }
+    /// A document that the targets' documents do not help to bring back.
+    fn keep_whole(&mut self, document: &[u8], written: u32) {
+        put_number(&mut self.program, u64::from(written) << 1 | 1);
+        self.value(Value { kind: kind::DOCUMENT, bytes: document });
+    }
+}
+
+/// Brings source documents back from the targets' and the journal's notes.
+#[derive(Debug)]
+pub struct Restorer<'p> {
+    plan: &'p Plan,
+    backward: Backward,
+}
+
+impl<'p> Restorer<'p> {
+    /// A restorer by this plan.
+    pub fn new(plan: &'p Plan) -> Self {
+        Restorer { plan, backward: Backward::new(plan) }
+    }
+
+    /// Appends the next source document to `out`; `next` gives the next document of a target.
+    pub fn restore<'d>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mut next: impl FnMut(usize) -> Option<&'d [u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misfit> {
+        let head = reader.number()?;
+        let written = u32::try_from(head >> 1).map_err(|_| Misfit("the journal names targets that do not exist"))?;
+        if u64::from(written) >> self.plan.targets.len() != 0 {
+            return Err(Misfit("the journal names targets that do not exist"));
+        }
+        let mut documents = [None; 32];
+        for (target, document) in documents.iter_mut().enumerate() {
+            if written & 1 << target != 0 {
+                *document = Some(next(target).ok_or(Misfit("a collection has fewer documents than the journal describes"))?);
+            }
+        }
+        if head & 1 == 1 || head == 0 {
+            out.put(reader.document()?);
+            return Ok(());
+        }
+        self.backward.restore(self.plan, &documents[..self.plan.targets.len()], reader, out)
+    }
+}

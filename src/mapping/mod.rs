@@ -1,0 +1,20 @@
+//! The mapping: what becomes of each field, forward and backward.
+//!
+//! A mapping file ([`Plan::parse`]) is data; nothing in this module names a field of `user_data`.
+
+mod backward;
+mod check;
+mod compile;
+mod convert;
+mod forward;
+mod mapper;
+mod model;
+mod notes;
+mod plan;
+mod shape;
+mod show;
+
+pub use check::Refusal;
+pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES, document_digest};
+pub use notes::{Misfit, Notes, Reader};
+pub use plan::{Index, Plan, Rule, fingerprint_of};

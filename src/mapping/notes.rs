@@ -1,0 +1,206 @@
+//! What a backward run could not know, as the rollback journal keeps it: field orders, and for each document
+//! the places where the mapping's inverse does not give the source's bytes. `docs/FORMAT.md` describes the bytes.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use crate::raw::{Elements, ItemKey, Value, Writer, kind};
+
+/// The journal does not fit the documents that it is applied to, or is no journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Misfit(pub &'static str);
+
+/// How one value differs from what the inverse gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FixKind {
+    /// The target's value as it stands, not converted back.
+    Raw = 1,
+    /// Null.
+    Null = 2,
+    /// A value that the journal holds.
+    Literal = 3,
+    /// A text of which the journal holds the middle.
+    Splice = 4,
+    /// An array whose items are described one by one.
+    Items = 5,
+}
+
+/// The notes on one batch of documents.
+#[derive(Debug, Default)]
+pub struct Notes {
+    pub(super) program: Vec<u8>,
+    /// The elements of an array of values, without its length and NUL.
+    pub(super) values: Vec<u8>,
+    next_value: ItemKey,
+    orders: Vec<Box<[u8]>>,
+    by_keys: HashMap<Box<[u8]>, u32>,
+    /// Bytes of the orders together.
+    order_bytes: usize,
+    last_order: usize,
+}
+
+/// A state of [`Notes`] to go back to.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub program: usize,
+    pub values: usize,
+    next_value: ItemKey,
+    orders: usize,
+    order_bytes: usize,
+}
+
+impl Notes {
+    /// Forgets everything but the memory that it has.
+    pub fn clear(&mut self) {
+        self.program.clear();
+        self.values.clear();
+        self.next_value = ItemKey::default();
+        self.orders.clear();
+        self.by_keys.clear();
+        self.order_bytes = 0;
+        self.last_order = 0;
+    }
+    /// The field orders in the order of their numbers: names, each with its NUL, one behind the other.
+    pub fn orders(&self) -> &[Box<[u8]>] {
+        &self.orders
+    }
+    /// The program.
+    pub fn program(&self) -> &[u8] {
+        &self.program
+    }
+    /// The elements of the array of values, without the array's length and NUL.
+    pub fn values(&self) -> &[u8] {
+        &self.values
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            program: self.program.len(),
+            values: self.values.len(),
+            next_value: self.next_value.clone(),
+            orders: self.orders.len(),
+            order_bytes: self.order_bytes,
+        }
+    }
+    /// Bytes added since.
+    pub(super) fn since(&self, mark: &Mark) -> usize {
+        self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes - mark.order_bytes
+    }
+    pub(super) fn back_to(&mut self, mark: &Mark) {
+        self.program.truncate(mark.program);
+        self.values.truncate(mark.values);
+        self.next_value = mark.next_value.clone();
+        for order in self.orders.drain(mark.orders..) {
+            self.by_keys.remove(&order);
+        }
+        self.order_bytes = mark.order_bytes;
+        self.last_order = 0;
+    }
+    /// The number of a field order in this batch.
+    pub(super) fn order(&mut self, keys: &[u8]) -> u64 {
+        if self.orders.get(self.last_order).is_some_and(|order| **order == *keys) {
+            return self.last_order as u64;
+        }
+        let number = match self.by_keys.get(keys) {
+            Some(&number) => number,
+            None => {
+                let number = self.orders.len() as u32;
+                self.orders.push(keys.into());
+                self.by_keys.insert(keys.into(), number);
+                self.order_bytes += keys.len();
+                number
+            }
+        };
+        self.last_order = number as usize;
+        u64::from(number)
+    }
+    pub(super) fn value(&mut self, value: Value<'_>) {
+        self.values.element(self.next_value.key_nul(), value);
+        self.next_value.advance();
+    }
+    /// A reader over what was written since a mark.
+    pub(super) fn reader(&self, mark: &Mark) -> Reader<'_> {
+        Reader { program: &self.program[mark.program..], values: Elements::of_body(&self.values[mark.values..]), orders: &self.orders }
+    }
+}
+
+/// Appends a number in LEB128.
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Reads notes in the order in which they were written.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    program: &'a [u8],
+    values: Elements<'a>,
+    orders: &'a [Box<[u8]>],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over the three parts of one batch; `values` is the array with its length and NUL.
+    pub fn new(program: &'a [u8], values: &'a [u8], orders: &'a [Box<[u8]>]) -> Self {
+        Reader { program, values: Elements::new(values), orders }
+    }
+    /// Whether everything has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.program.is_empty() && self.values.clone().next().is_none()
+    }
+    pub(super) fn number(&mut self) -> Result<u64, Misfit> {
+        let mut number = 0;
+        for shift in (0..63).step_by(7) {
+            let (&byte, rest) = self.program.split_first().ok_or(Misfit("the program ends inside a document"))?;
+            self.program = rest;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Misfit("a number in the program is too large"))
+    }
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Misfit> {
+        let length = self.number()?;
+        let parts = usize::try_from(length).ok().and_then(|length| self.program.split_at_checked(length));
+        let (bytes, rest) = parts.ok_or(Misfit("a text in the program runs past its end"))?;
+        self.program = rest;
+        Ok(bytes)
+    }
+    pub(super) fn value(&mut self) -> Result<Value<'a>, Misfit> {
+        self.values.next().map(|element| element.value()).ok_or(Misfit("a value that the program asks for is missing"))
+    }
+    pub(super) fn document(&mut self) -> Result<&'a [u8], Misfit> {
+        let value = self.value()?;
+        if value.kind == kind::DOCUMENT { Ok(value.bytes) } else { Err(Misfit("a document that is kept whole is of another type")) }
+    }
+    pub(super) fn order(&mut self, number: u64) -> Result<&'a [u8], Misfit> {
+        let order = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
+        order.map(|order| &**order).ok_or(Misfit("the program refers to a field order that does not exist"))
+    }
+    /// The next fix: how many fields it lies behind the one before, and its kind. Nothing at the end.
+    pub(super) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {
+        let head = self.number()?;
+        let kind = match head & 7 {
+            0 if head == 0 => return Ok(None),
+            1 => FixKind::Raw,
+            2 => FixKind::Null,
+            3 => FixKind::Literal,
+            4 => FixKind::Splice,
+            5 => FixKind::Items,
+            _ => return Err(Misfit("an unknown kind of fix")),
+        };
+        Ok(Some((head >> 3, kind)))
+    }
+    /// The program from here on, to go back to.
+    pub(super) fn place(&self) -> &'a [u8] {
+        self.program
+    }
+    pub(super) fn go_to(&mut self, place: &'a [u8]) {
+        self.program = place;
+    }
+}

@@ -1,0 +1,225 @@
+//! Field orders. Documents of one collection repeat the same few sequences of field names, so what a
+//! sequence means for the mapping is resolved once and found again by comparing names, not searching them.
+
+use std::collections::HashMap;
+
+use crate::raw::{Element, Elements, Value};
+
+/// Where one element of a document lies, in bytes from the document's start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    start: u32,
+    value: u32,
+    end: u32,
+}
+
+/// A document with its top-level elements located.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub bytes: &'a [u8],
+    pub spans: &'a [Span],
+    /// For each name of the mapping's table the position of its first occurrence.
+    pub first: &'a [Option<u32>],
+}
+
+impl<'a> Record<'a> {
+    /// The value at a position.
+    #[inline]
+    pub fn at(&self, position: usize) -> Value<'a> {
+        let span = self.spans[position];
+        Value { kind: self.bytes[span.start as usize], bytes: &self.bytes[span.value as usize..span.end as usize] }
+    }
+    /// The whole elements from one position to before another, in one piece.
+    #[inline]
+    pub fn run(&self, from: usize, to: usize) -> &'a [u8] {
+        if from == to {
+            return &[];
+        }
+        &self.bytes[self.spans[from].start as usize..self.spans[to - 1].end as usize]
+    }
+    /// The name at a position, with its NUL.
+    #[inline]
+    pub fn key_nul(&self, position: usize) -> &'a [u8] {
+        let span = self.spans[position];
+        &self.bytes[span.start as usize + 1..span.value as usize]
+    }
+    /// The first value with this name of the mapping's table.
+    #[inline]
+    pub fn get(&self, name: usize) -> Option<Value<'a>> {
+        self.first[name].map(|position| self.at(position as usize))
+    }
+}
+
+/// A sequence of field names and what it means.
+#[derive(Debug)]
+pub(crate) struct Shape<M> {
+    /// The names, each with its NUL, one behind the other.
+    pub keys: Box<[u8]>,
+    ends: Box<[u32]>,
+    /// For each name of the table the position of its first occurrence.
+    pub first: Box<[Option<u32>]>,
+    /// What the sequence means for the mapping.
+    pub meaning: M,
+}
+
+impl<M> Shape<M> {
+    #[inline]
+    fn key(&self, position: usize) -> &[u8] {
+        let from = if position == 0 { 0 } else { self.ends[position - 1] as usize };
+        &self.keys[from..self.ends[position] as usize]
+    }
+}
+
+/// Names with their numbers.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Names {
+    numbers: HashMap<Box<[u8]>, usize>,
+    names: Vec<Box<[u8]>>,
+}
+
+impl Names {
+    /// The number of a name, a new one if it has none.
+    pub fn add(&mut self, name: &[u8]) -> usize {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        self.numbers.insert(name.into(), self.names.len());
+        self.names.push(name.into());
+        self.names.len() - 1
+    }
+    pub fn number(&self, name: &[u8]) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+    pub fn name(&self, number: usize) -> &[u8] {
+        &self.names[number]
+    }
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+    /// The position of each name's first occurrence in a sequence of names.
+    fn first_positions<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Box<[Option<u32>]> {
+        let mut first = vec![None; self.len()];
+        for (position, key) in keys.enumerate() {
+            if let Some(number) = self.number(key) {
+                first[number].get_or_insert(position as u32);
+            }
+        }
+        first.into()
+    }
+}
+
+/// Splits names that stand one behind the other, each with a NUL, which is left out.
+pub(crate) fn split_keys(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
+    keys.split_inclusive(|&byte| byte == 0).map(|key| &key[..key.len() - 1])
+}
+
+/// Shapes beyond this number, or with longer names together, are resolved anew each time.
+const MAX_SHAPES: usize = 256;
+const MAX_KEPT_KEYS: usize = 2048;
+
+/// The shapes met so far in one role. Bounded; forgetting costs time only.
+#[derive(Debug)]
+pub(crate) struct Shapes<M> {
+    list: Vec<Shape<M>>,
+    by_keys: HashMap<Box<[u8]>, usize>,
+    last: usize,
+    keys: Vec<u8>,
+}
+
+impl<M> Default for Shapes<M> {
+    fn default() -> Self {
+        Shapes { list: Vec::new(), by_keys: HashMap::new(), last: 0, keys: Vec::new() }
+    }
+}
+
+impl<M> Shapes<M> {
+    /// Locates the elements of `document` in `spans` and tells its shape; `resolve` says what a
+    /// sequence that was not met before means.
+    #[inline]
+    pub fn index(
+        &mut self,
+        document: &[u8],
+        spans: &mut Vec<Span>,
+        names: &Names,
+        resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
+    ) -> &Shape<M> {
+        spans.clear();
+        let mut elements = Elements::new(document);
+        let mut at = 4u32;
+        let mut push = |element: Element<'_>| {
+            let end = at + element.bytes.len() as u32;
+            spans.push(Span { start: at, value: at + 1 + element.key_nul().len() as u32, end });
+            at = end;
+        };
+        let mut as_expected = false;
+        if let Some(shape) = self.list.get(self.last) {
+            as_expected = true;
+            for position in 0..shape.ends.len() {
+                let Some((element, expected)) = elements.next_expecting(shape.key(position)) else {
+                    as_expected = false;
+                    break;
+                };
+                push(element);
+                if !expected {
+                    as_expected = false;
+                    break;
+                }
+            }
+        }
+        for element in elements {
+            as_expected = false;
+            push(element);
+        }
+        if !as_expected {
+            self.keys.clear();
+            for span in spans.iter() {
+                self.keys.extend_from_slice(&document[span.start as usize + 1..span.value as usize]);
+            }
+            self.last = self.find(names, resolve);
+        }
+        &self.list[self.last]
+    }
+
+    /// The shape found last.
+    pub fn last(&self) -> &Shape<M> {
+        &self.list[self.last]
+    }
+
+    /// The shape of a sequence of names, as [`Shape::keys`] has them.
+    pub fn of_keys(
+        &mut self,
+        keys: &[u8],
+        names: &Names,
+        resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
+    ) -> &Shape<M> {
+        if self.list.get(self.last).is_none_or(|shape| *shape.keys != *keys) {
+            self.keys.clear();
+            self.keys.extend_from_slice(keys);
+            self.last = self.find(names, resolve);
+        }
+        &self.list[self.last]
+    }
+
+    fn find(&mut self, names: &Names, resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M) -> usize {
+        if let Some(&number) = self.by_keys.get(self.keys.as_slice()) {
+            return number;
+        }
+        let keys: Box<[u8]> = self.keys.as_slice().into();
+        let first = names.first_positions(split_keys(&keys));
+        let meaning = resolve(&keys, &first);
+        let ends = keys.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at as u32 + 1).collect();
+        if self.list.len() >= MAX_SHAPES {
+            self.list.clear();
+            self.by_keys.clear();
+        }
+        // The last place of the list is for shapes that are too long to keep.
+        if self.list.last().is_some_and(|shape| shape.keys.len() > MAX_KEPT_KEYS) {
+            self.list.pop();
+        }
+        if keys.len() <= MAX_KEPT_KEYS {
+            self.by_keys.insert(keys.clone(), self.list.len());
+        }
+        self.list.push(Shape { keys, ends, first, meaning });
+        self.list.len() - 1
+    }
+}

@@ -1,0 +1,148 @@
+//! Work in rounds: while one round's batches are mapped in parallel, the next is read and the one before is
+//! written. Order, memory and errors are the same whatever the number of threads. The only user of rayon.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// Bytes of input in one round, unless a single batch is larger.
+const ROUND_BYTES: usize = 8 * 1024 * 1024;
+
+/// The threads of a run.
+#[derive(Debug)]
+pub struct Threads(rayon::ThreadPool);
+
+impl Threads {
+    /// So many threads; as many as there are cores where none are given.
+    pub fn new(threads: Option<usize>) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+        pool.map(Threads).map_err(|error| Error::Usage(format!("cannot start threads: {error}")))
+    }
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.0.current_num_threads()
+    }
+    /// Runs something on these threads, so that [`for_each`] and [`join`] in it use them.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
+}
+
+/// Does something to each item, in parallel; the first error in the items' order.
+pub fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) -> Result<()> + Send + Sync) -> Result<()> {
+    let results: Vec<Result<()>> = items.par_iter_mut().map(work).collect();
+    results.into_iter().collect()
+}
+
+/// Does two things, in parallel.
+pub fn join<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+    rayon::join(one, other)
+}
+
+/// The stages of a run. Input is read in order and its outputs leave in order.
+pub trait Stages: Sync {
+    /// What is read at once.
+    type Input: Default + Send + Sync;
+    /// What becomes of it.
+    type Output: Default + Send;
+    /// The state of the reading stage.
+    type Reader: Send;
+    /// The state of a stage that looks at all input in order, beside the mapping.
+    type Observer: Send;
+    /// The state of the writing stage.
+    type Writer: Send;
+
+    /// Reads the next input into what is there. False at the end.
+    fn read(&self, reader: &mut Self::Reader, input: &mut Self::Input) -> Result<bool>;
+    /// Size of an input in bytes.
+    fn size(&self, input: &Self::Input) -> usize;
+    /// Looks at a round of input, in order.
+    fn observe(&self, observer: &mut Self::Observer, inputs: &[&Self::Input]) -> Result<()>;
+    /// Maps one input; on any thread.
+    fn map(&self, input: &Self::Input, output: &mut Self::Output) -> Result<()>;
+    /// Takes a round of input and output, in order.
+    fn write(&self, writer: &mut Self::Writer, round: &mut [(Self::Input, Self::Output)]) -> Result<()>;
+    /// Asked once a round: an error to stop with.
+    fn check(&self) -> Result<()>;
+}
+
+/// Runs the stages to the end of the input, or to the first error in the input's order.
+pub fn run<S: Stages>(
+    threads: &Threads,
+    stages: &S,
+    reader: &mut S::Reader,
+    observer: &mut S::Observer,
+    writer: &mut S::Writer,
+) -> Result<()> {
+    threads.run(|| run_here(stages, reader, observer, writer))
+}
+
+type Round<S> = Vec<(<S as Stages>::Input, <S as Stages>::Output)>;
+
+fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, observer: &mut S::Observer, writer: &mut S::Writer) -> Result<()> {
+    let mut spare: Round<S> = Vec::new();
+    let mut written: Round<S> = Vec::new();
+    let (mut mapping, mut read_end) = (Vec::new(), Ok(true));
+    let mut first = true;
+    loop {
+        stages.check()?;
+        let is_last = !first && !matches!(read_end, Ok(true));
+        if is_last && mapping.is_empty() && written.is_empty() {
+            return read_end.map(|_| ());
+        }
+        first = false;
+        // The longest single pieces of work come first, so that the threads end together.
+        let ((write_result, next), (observe_result, map_result)) = rayon::join(
+            || {
+                rayon::join(
+                    || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
+                    || if is_last { (Vec::new(), Ok(false)) } else { read_round(stages, reader, &mut spare) },
+                )
+            },
+            || map_round(stages, observer, &mut mapping),
+        );
+        write_result?;
+        observe_result?;
+        map_result?;
+        spare.append(&mut written);
+        written = std::mem::take(&mut mapping);
+        let (round, end) = next;
+        mapping = round;
+        if !is_last {
+            read_end = end;
+        }
+    }
+}
+
+fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Round<S>) -> (Round<S>, Result<bool>) {
+    let mut round = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let (mut input, output) = spare.pop().unwrap_or_default();
+        match stages.read(reader, &mut input) {
+            Ok(true) => {
+                bytes += stages.size(&input);
+                round.push((input, output));
+            }
+            end => {
+                spare.push((input, output));
+                return (round, end);
+            }
+        }
+        if bytes >= ROUND_BYTES {
+            return (round, Ok(true));
+        }
+    }
+}
+
+fn map_round<S: Stages>(stages: &S, observer: &mut S::Observer, round: &mut Round<S>) -> (Result<()>, Result<()>) {
+    let (inputs, mut outputs): (Vec<&S::Input>, Vec<(&S::Input, &mut S::Output)>) =
+        round.iter_mut().map(|(input, output)| (&*input, (&*input, output))).unzip();
+    rayon::join(
+        || stages.observe(observer, &inputs),
+        || {
+            let results: Vec<Result<()>> = outputs.par_iter_mut().map(|(input, output)| stages.map(input, output)).collect();
+            results.into_iter().collect()
+        },
+    )
+}

@@ -1,0 +1,684 @@
+//! BSON as bytes: an element cursor with exact byte ranges, a full validator and a writer.
+//!
+//! Nothing here allocates per document, recurses, or decodes a value that it only passes on. Format
+//! facts are from the BSON specification, version 1.1 (bsonspec.org).
+
+use thiserror::Error;
+
+/// Largest document that mongorestore accepts, 16 MiB (mongo-tools `db/db.go`, `MaxBSONSize`).
+pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
+/// Smallest document: a length and the final NUL.
+pub const MIN_DOCUMENT_BYTES: usize = 5;
+/// Levels of nesting that a server stores, the document itself being level 1
+/// (`BSONDepth::kDefaultMaxAllowableDepth` less the server's own reserve).
+pub const MAX_STORED_DEPTH: u32 = 180;
+
+/// Element types of the specification that the code has to tell apart.
+pub mod kind {
+    #![allow(missing_docs)]
+    pub const DOUBLE: u8 = 0x01;
+    pub const STRING: u8 = 0x02;
+    pub const DOCUMENT: u8 = 0x03;
+    pub const ARRAY: u8 = 0x04;
+    pub const BINARY: u8 = 0x05;
+    pub const UNDEFINED: u8 = 0x06;
+    pub const OBJECT_ID: u8 = 0x07;
+    pub const BOOLEAN: u8 = 0x08;
+    pub const DATE: u8 = 0x09;
+    pub const NULL: u8 = 0x0a;
+    pub const REGEX: u8 = 0x0b;
+    pub const DB_POINTER: u8 = 0x0c;
+    pub const CODE: u8 = 0x0d;
+    pub const SYMBOL: u8 = 0x0e;
+    pub const CODE_WITH_SCOPE: u8 = 0x0f;
+    pub const INT32: u8 = 0x10;
+    pub const TIMESTAMP: u8 = 0x11;
+    pub const INT64: u8 = 0x12;
+    pub const DECIMAL128: u8 = 0x13;
+    pub const MIN_KEY: u8 = 0xff;
+    pub const MAX_KEY: u8 = 0x7f;
+}
+
+/// Name of an element type as MongoDB's documentation writes it.
+pub fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind::DOUBLE => "double",
+        kind::STRING => "string",
+        kind::DOCUMENT => "document",
+        kind::ARRAY => "array",
+        kind::BINARY => "binary",
+        kind::UNDEFINED => "undefined",
+        kind::OBJECT_ID => "ObjectId",
+        kind::BOOLEAN => "boolean",
+        kind::DATE => "date",
+        kind::NULL => "null",
+        kind::REGEX => "regular expression",
+        kind::DB_POINTER => "DBPointer",
+        kind::CODE => "JavaScript code",
+        kind::SYMBOL => "symbol",
+        kind::CODE_WITH_SCOPE => "JavaScript code with scope",
+        kind::INT32 => "int32",
+        kind::TIMESTAMP => "timestamp",
+        kind::INT64 => "int64",
+        kind::DECIMAL128 => "decimal128",
+        kind::MIN_KEY => "MinKey",
+        kind::MAX_KEY => "MaxKey",
+        _ => "unknown type",
+    }
+}
+
+/// What is wrong with the bytes of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FaultKind {
+    /// A length that no document can have.
+    #[error("a document length of {0} bytes, where 5 to 16777216 are possible")]
+    DocumentLength(i32),
+    /// The input ends inside a document.
+    #[error("the input ends after {have} of the document's {need} bytes")]
+    Truncated {
+        /// Bytes that are there.
+        have: u64,
+        /// Bytes that the document announces.
+        need: u64,
+    },
+    /// An embedded value reaches past the document that holds it.
+    #[error("a {what} of {need} bytes where {have} are left in the enclosing document")]
+    PastEnd {
+        /// The value's type.
+        what: &'static str,
+        /// Bytes that the value announces.
+        need: i64,
+        /// Bytes left.
+        have: usize,
+    },
+    /// A document does not end with NUL where its length says that it ends.
+    #[error("byte 0x{0:02x} where the document's final NUL belongs")]
+    NoTerminator(u8),
+    /// A document ends before its length says so.
+    #[error("the document ends {0} bytes before its length says so")]
+    EarlyEnd(usize),
+    /// A type byte that the specification does not know.
+    #[error("unknown element type 0x{0:02x}")]
+    UnknownType(u8),
+    /// A string without its NUL.
+    #[error("byte 0x{0:02x} where the string's final NUL belongs")]
+    StringTerminator(u8),
+    /// A name or regular expression that runs to the document's end without a NUL.
+    #[error("a name without its final NUL")]
+    UnterminatedName,
+    /// A boolean that is neither 0 nor 1.
+    #[error("a boolean of value {0}, where 0 or 1 is possible")]
+    Boolean(u8),
+    /// Lengths inside one value that contradict each other.
+    #[error("lengths inside a {0} contradict each other")]
+    InnerLength(&'static str),
+}
+
+/// A fault and where it is, as an offset from the start of the document.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{kind}")]
+pub struct Fault {
+    /// Offset in bytes from the start of the document.
+    pub offset: usize,
+    /// What is wrong there.
+    pub kind: FaultKind,
+}
+
+/// One element of a document: its bytes and the ranges in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    /// Type byte, name with its NUL, value.
+    pub bytes: &'a [u8],
+    /// Where the value begins in `bytes`.
+    value_at: u32,
+}
+
+impl<'a> Element<'a> {
+    /// The type byte.
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        self.bytes[0]
+    }
+    /// The name, without its NUL; any bytes but NUL.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        &self.bytes[1..self.value_at as usize - 1]
+    }
+    /// The name with its NUL.
+    #[inline]
+    pub fn key_nul(&self) -> &'a [u8] {
+        &self.bytes[1..self.value_at as usize]
+    }
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> Value<'a> {
+        Value { kind: self.bytes[0], bytes: &self.bytes[self.value_at as usize..] }
+    }
+}
+
+/// A value: its type and its bytes, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// The element type.
+    pub kind: u8,
+    /// The value's bytes, for strings and documents with their length and NUL.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Value<'a> {
+    /// BSON null.
+    pub const NULL: Value<'static> = Value { kind: kind::NULL, bytes: &[] };
+
+    /// The content of a string, without length and NUL; of any other type nothing.
+    #[inline]
+    pub fn text(&self) -> Option<&'a [u8]> {
+        (self.kind == kind::STRING).then(|| &self.bytes[4..self.bytes.len() - 1])
+    }
+    /// Whether the value is null.
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        self.kind == kind::NULL
+    }
+    /// The elements of a document or array; of any other type none.
+    #[inline]
+    pub fn elements(&self) -> Elements<'a> {
+        match self.kind {
+            kind::DOCUMENT | kind::ARRAY => Elements::new(self.bytes),
+            _ => Elements { rest: &[] },
+        }
+    }
+    /// Milliseconds since 1970 of a date; of any other type nothing.
+    pub fn date_millis(&self) -> Option<i64> {
+        if self.kind != kind::DATE {
+            return None;
+        }
+        self.bytes.try_into().ok().map(i64::from_le_bytes)
+    }
+    /// The value of an int32 or int64; of any other type nothing.
+    pub fn integer(&self) -> Option<i64> {
+        match self.kind {
+            kind::INT32 => self.bytes.try_into().ok().map(|b| i64::from(i32::from_le_bytes(b))),
+            kind::INT64 => self.bytes.try_into().ok().map(i64::from_le_bytes),
+            _ => None,
+        }
+    }
+    /// The value of a double; of any other type nothing.
+    pub fn double(&self) -> Option<f64> {
+        if self.kind != kind::DOUBLE {
+            return None;
+        }
+        self.bytes.try_into().ok().map(f64::from_le_bytes)
+    }
+    /// Whether this is an array without items.
+    pub fn is_empty_array(&self) -> bool {
+        self.kind == kind::ARRAY && self.bytes.len() == MIN_DOCUMENT_BYTES
+    }
+}
+
+/// The elements of a document that [`Validator::check`] has accepted.
+///
+/// On bytes that were not checked it ends early rather than panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Elements<'a> {
+    /// A cursor over the whole bytes of a document, length and final NUL included.
+    #[inline]
+    pub fn new(document: &'a [u8]) -> Self {
+        Elements { rest: document.get(4..).unwrap_or_default() }
+    }
+    /// A cursor over elements that stand without a length before them.
+    #[inline]
+    pub fn of_body(elements: &'a [u8]) -> Self {
+        Elements { rest: elements }
+    }
+    /// The value of the first element with this name.
+    pub fn find(mut self, key: &[u8]) -> Option<Value<'a>> {
+        self.find_map(|element| (element.key() == key).then(|| element.value()))
+    }
+    /// The bytes not yet passed, the final NUL included.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+    /// The next element, taken for one with the name `key` (with its NUL) if it has that.
+    /// The second part tells whether it does. Comparing is cheaper than searching the NUL.
+    #[inline]
+    pub fn next_expecting(&mut self, key: &[u8]) -> Option<(Element<'a>, bool)> {
+        let kind = *self.rest.first()?;
+        if self.rest.len() > key.len() && kind != 0 && &self.rest[1..=key.len()] == key {
+            return Some((self.take(kind, key.len() + 1)?, true));
+        }
+        Some((self.next()?, false))
+    }
+    #[inline]
+    fn take(&mut self, kind: u8, value_at: usize) -> Option<Element<'a>> {
+        let size = value_size(kind, self.rest.get(value_at..)?)?;
+        let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
+        self.rest = rest;
+        Some(Element { bytes, value_at: value_at as u32 })
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        let kind = *self.rest.first()?;
+        if kind == 0 {
+            return None;
+        }
+        let key_len = nul_position(&self.rest[1..])?;
+        self.take(kind, key_len + 2)
+    }
+}
+
+/// Position of the first NUL. Eight bytes at a time, as names are short and a call would cost more.
+#[inline]
+fn nul_position(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let zeros = word.wrapping_sub(LOW) & !word & HIGH;
+        if zeros != 0 {
+            return Some(at + (zeros.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(|&byte| byte == 0).map(|found| at + found)
+}
+
+#[inline]
+fn read_length(bytes: &[u8]) -> Option<i32> {
+    bytes.first_chunk::<4>().map(|b| i32::from_le_bytes(*b))
+}
+
+/// Size in bytes of a value at the start of `bytes`, as its own lengths tell; nothing for lengths
+/// that cannot be.
+#[inline]
+fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
+    let counted = |extra: usize| {
+        let length = usize::try_from(read_length(bytes)?).ok()?;
+        length.checked_add(extra)
+    };
+    Some(match kind {
+        kind::STRING | kind::CODE | kind::SYMBOL => counted(4)?,
+        kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => counted(0)?,
+        kind::DOUBLE | kind::DATE | kind::TIMESTAMP | kind::INT64 => 8,
+        kind::INT32 => 4,
+        kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
+        kind::BOOLEAN => 1,
+        kind::BINARY => counted(5)?,
+        kind::OBJECT_ID => 12,
+        kind::DB_POINTER => counted(16)?,
+        kind::DECIMAL128 => 16,
+        kind::REGEX => {
+            let pattern = nul_position(bytes)? + 1;
+            pattern + nul_position(bytes.get(pattern..)?)? + 1
+        }
+        _ => return None,
+    })
+}
+
+/// What a document is, beyond being sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Levels of nesting: the document is level 1; every document, array or code scope in it adds one.
+    pub depth: u32,
+    /// Where the first string or name that is not UTF-8 begins, from the document's start.
+    pub invalid_utf8: Option<usize>,
+}
+
+/// Checks documents whole: every length, every type, every terminator. Keeps its stack between calls.
+#[derive(Debug, Default)]
+pub struct Validator {
+    ends: Vec<usize>,
+}
+
+impl Validator {
+    /// Checks one document of exactly `document.len()` bytes.
+    ///
+    /// Invalid UTF-8 is reported in [`Facts`], as such values are passed on as they are. Depth is
+    /// counted, not limited.
+    pub fn check(&mut self, document: &[u8]) -> Result<Facts, Fault> {
+        let fault = |offset: usize, kind: FaultKind| Err(Fault { offset, kind });
+        let mut facts = Facts { depth: 1, invalid_utf8: None };
+        match read_length(document) {
+            Some(length) if usize::try_from(length) == Ok(document.len()) && document.len() >= MIN_DOCUMENT_BYTES => {}
+            Some(length) => return fault(0, FaultKind::DocumentLength(length)),
+            None => return fault(0, FaultKind::Truncated { have: document.len() as u64, need: 5 }),
+        }
+        self.ends.clear();
+        let mut end = document.len() - 1;
+        if document[end] != 0 {
+            return fault(end, FaultKind::NoTerminator(document[end]));
+        }
+        let mut at = 4;
+        loop {
+            // `end` is the place of the innermost document's final NUL, already seen to be NUL.
+            if at == end {
+                at += 1;
+                match self.ends.pop() {
+                    None => return Ok(facts),
+                    Some(outer) => {
+                        end = outer;
+                        continue;
+                    }
+                }
+            }
+            let kind = document[at];
+            if kind == 0 {
+                return fault(at, FaultKind::EarlyEnd(end - at));
+            }
+            let key_at = at + 1;
+            let Some(key_len) = nul_position(&document[key_at..=end]) else {
+                return fault(key_at, FaultKind::UnterminatedName);
+            };
+            note_utf8(&mut facts, document, key_at, key_at + key_len);
+            let value_at = key_at + key_len + 1;
+            // A name that takes the final NUL for its own leaves nothing for the value.
+            if value_at > end {
+                return fault(key_at, FaultKind::UnterminatedName);
+            }
+            let body = &document[value_at..end];
+            let Some(size) = value_size(kind, body) else {
+                return fault(value_at, self.size_fault(kind, body));
+            };
+            if size > body.len() {
+                return fault(
+                    value_at,
+                    FaultKind::PastEnd { what: kind_name(kind), need: size as i64, have: body.len() },
+                );
+            }
+            at = value_at + size;
+            match kind {
+                kind::STRING | kind::CODE | kind::SYMBOL | kind::DB_POINTER => {
+                    // A DBPointer is a string with 12 bytes behind it.
+                    let tail = if kind == kind::DB_POINTER { 12 } else { 0 };
+                    if size < 5 + tail {
+                        return fault(value_at, FaultKind::InnerLength(kind_name(kind)));
+                    }
+                    let nul = at - tail - 1;
+                    if document[nul] != 0 {
+                        return fault(nul, FaultKind::StringTerminator(document[nul]));
+                    }
+                    note_utf8(&mut facts, document, value_at + 4, nul);
+                }
+                kind::DOCUMENT | kind::ARRAY => {
+                    if size < MIN_DOCUMENT_BYTES {
+                        return fault(value_at, FaultKind::DocumentLength(size as i32));
+                    }
+                    if document[at - 1] != 0 {
+                        return fault(at - 1, FaultKind::NoTerminator(document[at - 1]));
+                    }
+                    self.enter(&mut facts, &mut end, at - 1);
+                    at = value_at + 4;
+                }
+                kind::BOOLEAN if document[value_at] > 1 => {
+                    return fault(value_at, FaultKind::Boolean(document[value_at]));
+                }
+                kind::BINARY if document[value_at + 4] == 2 => {
+                    let inner = read_length(&document[value_at + 5..at]);
+                    if inner.and_then(|n| usize::try_from(n).ok()) != (size - 5).checked_sub(4) {
+                        return fault(value_at, FaultKind::InnerLength("binary of subtype 2"));
+                    }
+                }
+                kind::REGEX => note_utf8(&mut facts, document, value_at, at),
+                kind::CODE_WITH_SCOPE => {
+                    let inner = FaultKind::InnerLength(kind_name(kind));
+                    let code = read_length(&document[(value_at + 4).min(at)..at]).and_then(|n| usize::try_from(n).ok());
+                    let Some(scope_at) = code.and_then(|n| n.checked_add(value_at + 8)) else {
+                        return fault(value_at, inner);
+                    };
+                    if scope_at == value_at + 8 || scope_at + MIN_DOCUMENT_BYTES > at {
+                        return fault(value_at, inner);
+                    }
+                    if document[scope_at - 1] != 0 {
+                        return fault(scope_at - 1, FaultKind::StringTerminator(document[scope_at - 1]));
+                    }
+                    if read_length(&document[scope_at..]).and_then(|n| usize::try_from(n).ok()) != Some(at - scope_at) {
+                        return fault(scope_at, inner);
+                    }
+                    if document[at - 1] != 0 {
+                        return fault(at - 1, FaultKind::NoTerminator(document[at - 1]));
+                    }
+                    note_utf8(&mut facts, document, value_at + 8, scope_at - 1);
+                    self.enter(&mut facts, &mut end, at - 1);
+                    at = scope_at + 4;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self, facts: &mut Facts, end: &mut usize, inner: usize) {
+        self.ends.push(*end);
+        *end = inner;
+        facts.depth = facts.depth.max(self.ends.len() as u32 + 1);
+    }
+
+    #[cold]
+    fn size_fault(&self, kind: u8, body: &[u8]) -> FaultKind {
+        if kind_name(kind) == kind_name(0) {
+            return FaultKind::UnknownType(kind);
+        }
+        match (kind, read_length(body)) {
+            (kind::REGEX, _) => FaultKind::UnterminatedName,
+            (_, Some(length)) => {
+                FaultKind::PastEnd { what: kind_name(kind), need: i64::from(length), have: body.len() }
+            }
+            (_, None) => FaultKind::PastEnd { what: kind_name(kind), need: 4, have: body.len() },
+        }
+    }
+}
+
+#[inline]
+fn note_utf8(facts: &mut Facts, document: &[u8], from: usize, to: usize) {
+    let text = &document[from..to];
+    if !is_ascii(text) && facts.invalid_utf8.is_none() && std::str::from_utf8(text).is_err() {
+        facts.invalid_utf8 = Some(from);
+    }
+}
+
+/// Whether all bytes are ASCII; for the short texts of documents faster than the standard library's.
+#[inline]
+fn is_ascii(mut text: &[u8]) -> bool {
+    let mut high = 0u64;
+    while let Some((word, rest)) = text.split_first_chunk::<8>() {
+        high |= u64::from_le_bytes(*word);
+        text = rest;
+    }
+    for &byte in text {
+        high |= u64::from(byte);
+    }
+    high & 0x8080_8080_8080_8080 == 0
+}
+
+/// Levels of nesting of a document that was checked before.
+pub fn depth(document: &[u8]) -> u32 {
+    Validator::default().check(document).map_or(u32::MAX, |facts| facts.depth)
+}
+
+/// The announced length of the document at the start of `bytes` (of which four must be there).
+///
+/// Fails for a length that no document in a dump can have, or of more than `max_bytes`.
+pub fn document_length(bytes: [u8; 4], max_bytes: usize) -> Result<usize, FaultKind> {
+    let length = i32::from_le_bytes(bytes);
+    match usize::try_from(length) {
+        Ok(size) if (MIN_DOCUMENT_BYTES..=max_bytes).contains(&size) => Ok(size),
+        _ => Err(FaultKind::DocumentLength(length)),
+    }
+}
+
+/// An open document in a [`Writer`]'s buffer; its length is filled in when it is closed.
+#[must_use]
+#[derive(Debug)]
+pub struct Open(usize);
+
+/// Where documents are written to, piece by piece.
+pub trait Writer {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+    /// Opens a document or array: four bytes for its length.
+    fn open(&mut self) -> Open;
+    /// Closes it: the final NUL, and the length.
+    fn close(&mut self, open: Open);
+
+    /// Appends type and name (with its NUL) of an element.
+    #[inline]
+    fn head(&mut self, kind: u8, key_nul: &[u8]) {
+        self.put(&[kind]);
+        self.put(key_nul);
+    }
+    /// Appends a whole element, its name given with the NUL.
+    #[inline]
+    fn element(&mut self, key_nul: &[u8], value: Value<'_>) {
+        self.head(value.kind, key_nul);
+        self.put(value.bytes);
+    }
+    /// Appends a string element from its content in parts.
+    fn text(&mut self, key_nul: &[u8], parts: &[&[u8]]) {
+        self.head(kind::STRING, key_nul);
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.put(&(length as i32 + 1).to_le_bytes());
+        for part in parts {
+            self.put(part);
+        }
+        self.put(&[0]);
+    }
+}
+
+impl Writer for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    #[inline]
+    fn open(&mut self) -> Open {
+        let at = self.len();
+        self.extend_from_slice(&[0; 4]);
+        Open(at)
+    }
+    #[inline]
+    fn close(&mut self, open: Open) {
+        self.push(0);
+        let length = (self.len() - open.0) as i32;
+        self[open.0..open.0 + 4].copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// A [`Writer`] that compares what is written with what is expected and keeps nothing.
+#[derive(Debug)]
+pub struct Comparer<'a> {
+    expected: &'a [u8],
+    at: usize,
+    same: bool,
+}
+
+impl<'a> Comparer<'a> {
+    /// Compares with these bytes.
+    pub fn new(expected: &'a [u8]) -> Self {
+        Comparer { expected, at: 0, same: true }
+    }
+    /// Whether exactly the expected bytes have been written.
+    pub fn is_equal(&self) -> bool {
+        self.same && self.at == self.expected.len()
+    }
+}
+
+impl Writer for Comparer<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        self.same = self.same && self.expected.get(self.at..end) == Some(bytes);
+        self.at = end;
+    }
+    #[inline]
+    fn open(&mut self) -> Open {
+        let at = self.at;
+        self.at += 4;
+        Open(at)
+    }
+    #[inline]
+    fn close(&mut self, open: Open) {
+        self.put(&[0]);
+        let length = ((self.at - open.0) as i32).to_le_bytes();
+        self.same = self.same && self.expected.get(open.0..open.0 + 4) == Some(&length[..]);
+    }
+}
+
+/// The name of an array's item, with its NUL, written into a small buffer.
+#[derive(Debug, Clone)]
+pub struct ItemKey {
+    buffer: [u8; 12],
+    from: usize,
+}
+
+impl Default for ItemKey {
+    fn default() -> Self {
+        let mut buffer = [0; 12];
+        buffer[10] = b'0';
+        ItemKey { buffer, from: 10 }
+    }
+}
+
+impl ItemKey {
+    /// The name of the current item, `0` at first.
+    #[inline]
+    pub fn key_nul(&self) -> &[u8] {
+        &self.buffer[self.from..]
+    }
+    /// Counts on by one.
+    #[inline]
+    pub fn advance(&mut self) {
+        for at in (self.from..11).rev() {
+            if self.buffer[at] < b'9' {
+                self.buffer[at] += 1;
+                return;
+            }
+            self.buffer[at] = b'0';
+        }
+        self.from -= 1;
+        self.buffer[self.from] = b'1';
+    }
+}
+
+/// A document's `_id` for messages: readable, bounded in length.
+pub fn display_id(document: &[u8]) -> Option<String> {
+    Elements::new(document).find(b"_id").map(display_value)
+}
+
+/// A value for messages, as the shell writes it where that is short, else its type and size.
+pub fn display_value(value: Value<'_>) -> String {
+    let text = match value.kind {
+        kind::OBJECT_ID => format!("ObjectId('{}')", hex(value.bytes)),
+        kind::STRING => format!("'{}'", String::from_utf8_lossy(value.text().unwrap_or_default()).escape_debug()),
+        kind::INT32 | kind::INT64 => value.integer().unwrap_or_default().to_string(),
+        kind::DOUBLE => format!("{:?}", value.double().unwrap_or_default()),
+        kind::BOOLEAN => (value.bytes != [0]).to_string(),
+        kind::NULL => "null".to_owned(),
+        kind::DATE => match jiff::Timestamp::from_millisecond(value.date_millis().unwrap_or_default()) {
+            Ok(time) => format!("{time:.3}"),
+            Err(_) => format!("date {} ms", value.date_millis().unwrap_or_default()),
+        },
+        kind::BINARY if value.bytes.len() <= 5 + 32 => {
+            format!("binary subtype {} {}", value.bytes[4], hex(&value.bytes[5..]))
+        }
+        other => format!("{} of {} bytes", kind_name(other), value.bytes.len()),
+    };
+    if text.chars().count() <= 80 {
+        return text;
+    }
+    text.chars().take(77).chain("...".chars()).collect()
+}
+
+/// Lowercase hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
+}

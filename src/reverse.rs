@@ -1,0 +1,530 @@
+//! `reverse`: the source collection, brought back from an output and its journal.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::batch::{Batch, Splitter};
+use crate::disk::{Disk, IoMode};
+use crate::dump::{Metadata, Stream, is_database_name};
+use crate::error::{Error, Result};
+use crate::hash::Counted;
+use crate::journal::{Header, JournalBatch, JournalReader};
+use crate::manifest::{self, Kind, Manifest, Role};
+use crate::mapping::{Plan, Restorer};
+use crate::output::{self, Form, OutputFile, Staging};
+use crate::pipeline::{self, Stages, Threads};
+use crate::progress::Progress;
+use crate::transform::{check_apart, documents_path, metadata_path, rounded_seconds};
+use crate::verify::{file_set, read_manifest};
+
+/// What to reverse, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The output of `transform`.
+    pub out: PathBuf,
+    /// Where the result goes.
+    pub dest: PathBuf,
+    /// The database's name in the result, where it is to be another.
+    pub to_database: Option<String>,
+    /// Compress files, at this level.
+    pub gzip_level: Option<u32>,
+    /// Replace what stands at the result's place.
+    pub force: bool,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Number of threads.
+    pub threads: Option<usize>,
+    /// How files are read and written.
+    pub io: IoMode,
+}
+
+impl Options {
+    /// From an output to a dump, everything else as the command line has it by default.
+    pub fn new(out: impl Into<PathBuf>, dest: impl Into<PathBuf>) -> Self {
+        Options {
+            out: out.into(),
+            dest: dest.into(),
+            to_database: None,
+            gzip_level: None,
+            force: false,
+            dry_run: false,
+            threads: None,
+            io: IoMode::Auto,
+        }
+    }
+}
+
+/// What a run has done.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// The result.
+    pub dest: PathBuf,
+    /// The manifest that was written, or would have been.
+    pub manifest: Manifest,
+    /// Indexes in the restored metadata by which a server deletes documents: namespace, index, seconds.
+    pub ttl_indexes: Vec<(String, String, String)>,
+    /// Seconds that the run took.
+    pub seconds: f64,
+}
+
+/// Brings the source collections back, byte for byte, proven by their SHA-256.
+pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    reverse_on(&Disk::new(options.io), options, plan, progress)
+}
+
+/// [`reverse`] by the file operations of `disk`.
+pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let began = Instant::now();
+    let manifest = open_output(options, plan)?;
+    let threads = Threads::new(options.threads)?;
+    let mut sources = Vec::new();
+    for source in &manifest.sources {
+        sources.push(OpenSource::open(disk, options, plan, &manifest, source)?);
+    }
+    let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
+    let mut staging = match options.dry_run {
+        true => None,
+        false => Some(Staging::begin(disk, &options.dest, Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode })?),
+    };
+    let total: u64 = manifest.files.iter().filter(|file| file.role != Role::Metadata).map(|file| file.bytes).sum();
+    progress.start("reverse", Some(total));
+    let mut result = reverse_manifest(&manifest, options);
+    let mut ttl_indexes = Vec::new();
+    let mut done = (0, 0);
+    for (source, said) in sources.into_iter().zip(&manifest.sources) {
+        let database = database_of(&said.namespace, options.to_database.as_deref())?;
+        let collection = plan.collection();
+        let namespace = format!("{database}.{collection}");
+        let level = options.gzip_level;
+        let path = documents_path(&database, collection, level.is_some());
+        let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
+        let header = source.header.clone();
+        source.run(&threads, plan, &mut file, progress, &mut done)?;
+        let entry = threads.run(|| file.finish())?;
+        result.sources.push(proven(said, &namespace, &entry)?);
+        result.files.push(entry);
+        if let Some(bytes) = header.metadata {
+            let path = metadata_path(&database, collection, level.is_some());
+            let mut file = Staging::file(staging.as_mut(), path.clone(), Role::Metadata, &namespace, level)?;
+            file.append(&bytes)?;
+            result.files.push(threads.run(|| file.finish())?);
+            let metadata = Metadata::parse(bytes, path.as_ref())?;
+            let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
+            ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
+        }
+    }
+    for (file, stored) in check_other_files(&manifest, &options.out)? {
+        if stored != file.sha256 {
+            return Err(not_verified(&options.out, &[format!("'{}' has SHA-256 {stored}, the manifest says {}", file.path, file.sha256)]));
+        }
+    }
+    progress.finish();
+    if let Some(signal) = progress.interrupted() {
+        return Err(Error::Interrupted(signal));
+    }
+    if let Some(staging) = staging {
+        for warning in staging.publish(&result)? {
+            progress.warn(&warning);
+        }
+    }
+    Ok(Report {
+        dry_run: options.dry_run,
+        dest: options.dest.clone(),
+        manifest: result,
+        ttl_indexes,
+        seconds: rounded_seconds(began.elapsed()),
+    })
+}
+
+/// The manifest of an output that can be reversed by this plan; its files are there and of the right sizes.
+pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
+    let manifest = read_manifest(&options.out)?;
+    if manifest.kind != Kind::Transform {
+        return Err(Error::Check(format!("'{}' is the result of `reverse`; only an output of `transform` can be reversed", options.out.display())));
+    }
+    if manifest.mapping.sha256 != plan.sha256() {
+        return Err(Error::Check(format!(
+            "'{}' was made with mapping '{}' {} (SHA-256 {}), this is '{}' {} ({}); give that mapping with --mapping, or use the version of mongosplit that made the output ({})",
+            options.out.display(),
+            manifest.mapping.name,
+            manifest.mapping.version,
+            manifest.mapping.sha256,
+            plan.name(),
+            plan.version(),
+            plan.sha256(),
+            manifest.tool
+        )));
+    }
+    let differences = file_set(&options.out, &manifest)?;
+    if !differences.is_empty() {
+        return Err(not_verified(&options.out, &differences));
+    }
+    if !options.dry_run {
+        check_apart(&options.out, &options.dest)?;
+        output::check_place(&options.dest, options.force)?;
+    }
+    Ok(manifest)
+}
+
+/// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
+/// transformation describes.
+fn proven(said: &manifest::Source, namespace: &str, restored: &manifest::File) -> Result<manifest::Source> {
+    let documents = restored.documents.unwrap_or_default();
+    let bytes = restored.raw_bytes.unwrap_or(restored.bytes);
+    let sha256 = restored.raw_sha256.as_ref().unwrap_or(&restored.sha256);
+    if (documents, bytes, sha256) != (said.documents, said.bytes, &said.sha256) {
+        return Err(Error::Check(format!(
+            "the reversal of {} has {documents} documents, {bytes} bytes and SHA-256 {sha256}; the source had {}, {} and {}. Nothing was published",
+            said.namespace, said.documents, said.bytes, said.sha256
+        )));
+    }
+    let round_trip = manifest::RoundTrip { proven: documents, whole: said.round_trip.whole };
+    Ok(manifest::Source { namespace: namespace.to_owned(), targets: Vec::new(), findings: Vec::new(), rejected: 0, round_trip, ..said.clone() })
+}
+
+pub(crate) fn not_verified(out: &std::path::Path, differences: &[String]) -> Error {
+    Error::Check(format!(
+        "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
+        out.display(),
+        differences.join("\n  ")
+    ))
+}
+
+/// The manifest of a reversal, its sources and files still to come.
+pub(crate) fn reverse_manifest(manifest: &Manifest, options: &Options) -> Manifest {
+    Manifest {
+        kind: Kind::Reverse,
+        tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
+        options: manifest::Options { gzip_level: options.gzip_level, archive: false, ..manifest.options.clone() },
+        sources: Vec::new(),
+        files: Vec::new(),
+        ..manifest.clone()
+    }
+}
+
+pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
+    let database = to.unwrap_or_else(|| namespace.split_once('.').map_or(namespace, |(database, _)| database));
+    match is_database_name(database) {
+        true => Ok(database.to_owned()),
+        false => Err(Error::Usage(format!("'{}' cannot be the name of a database", database.escape_debug()))),
+    }
+}
+
+/// SHA-256 of the files that a reversal does not read otherwise.
+pub(crate) fn check_other_files<'m>(manifest: &'m Manifest, out: &std::path::Path) -> Result<Vec<(&'m manifest::File, String)>> {
+    let mut hashes = Vec::new();
+    for file in manifest.files.iter().filter(|file| matches!(file.role, Role::Metadata | Role::Rejected)) {
+        let path = out.join(&file.path);
+        let mut stream = crate::disk::ReadFile::open(&path, IoMode::Buffered)?;
+        let mut hash = Counted::default();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            use crate::error::IoContext;
+            match std::io::Read::read(&mut stream, &mut buffer).reading("read", &path)? {
+                0 => break,
+                read => hash.update(&buffer[..read]),
+            }
+        }
+        hashes.push((file, hash.finish().1));
+    }
+    let sums = out.join(manifest::SUMS_NAME);
+    match std::fs::read(&sums) {
+        Ok(content) if content == manifest.sums().as_bytes() => Ok(hashes),
+        _ => Err(not_verified(out, &[format!("'{}' is not what the manifest says", manifest::SUMS_NAME)])),
+    }
+}
+
+/// A file that is read and hashed, and what the manifest says of it.
+#[derive(Debug)]
+struct Watched {
+    file: manifest::File,
+    path: PathBuf,
+    hash: Arc<Mutex<Counted>>,
+    mode: u32,
+    read: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Watched {
+    fn open(disk: &Disk, out: &std::path::Path, file: &manifest::File) -> Result<(Stream, Watched)> {
+        let path = out.join(&file.path);
+        let (stream, hash) = Stream::open_hashed(disk, &path)?;
+        let watched = Watched { file: file.clone(), path, hash, mode: stream.mode, read: stream.counter() };
+        Ok((stream, watched))
+    }
+    fn check(&self) -> Option<String> {
+        let (bytes, sha256) = self.hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+        let same = bytes == self.file.bytes && sha256 == self.file.sha256;
+        (!same).then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", self.file.path, self.file.sha256))
+    }
+}
+
+/// One source's files, opened.
+pub(crate) struct OpenSource {
+    pub header: Header,
+    journal: JournalReader<Stream>,
+    targets: Vec<Documents>,
+    streams: Vec<Watched>,
+    out: PathBuf,
+}
+
+impl OpenSource {
+    /// Opens the journal and the collections of a source.
+    pub fn open(disk: &Disk, options: &Options, plan: &Plan, manifest: &Manifest, source: &manifest::Source) -> Result<OpenSource> {
+        let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", options.out.display(), source.namespace));
+        let mut streams = Vec::new();
+        let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
+        let (stream, watched) = Watched::open(disk, &options.out, file)?;
+        let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
+        if header.namespace != source.namespace || header.mapping_sha256 != manifest.mapping.sha256 {
+            return Err(Error::Check(format!(
+                "'{}' is the journal of another run: it is of {} by mapping {}, the manifest is of {} by {}",
+                watched.path.display(),
+                header.namespace,
+                header.mapping_sha256,
+                source.namespace,
+                manifest.mapping.sha256
+            )));
+        }
+        streams.push(watched);
+        let mut targets = Vec::new();
+        if source.targets.len() != plan.target_count() {
+            return Err(missing("complete set of collections"));
+        }
+        for target in &source.targets {
+            let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
+            let (stream, watched) = Watched::open(disk, &options.out, file)?;
+            targets.push(Documents::new(stream, watched.path.display().to_string()));
+            streams.push(watched);
+        }
+        Ok(OpenSource { header, journal, targets, streams, out: options.out.clone() })
+    }
+
+    fn run(
+        mut self,
+        threads: &Threads,
+        plan: &Plan,
+        file: &mut OutputFile<'_>,
+        progress: &dyn Progress,
+        done: &mut (u64, u64),
+    ) -> Result<()> {
+        let stages = Restoring {
+            plan,
+            restorers: Mutex::new(Vec::new()),
+            progress,
+            journal: self.streams[0].path.display().to_string(),
+            before: *done,
+            watched: &self.streams,
+            disk: PhantomData,
+        };
+        let mut reader = (&mut self.journal, self.targets.as_mut_slice());
+        let mut writer = Restored { file, documents: 0 };
+        let outcome = pipeline::run(threads, &stages, &mut reader, &mut (), &mut writer);
+        let documents = writer.documents;
+        // Altered files are named as such, rather than by what they made the journal say.
+        let drained = outcome.and_then(|()| self.drain());
+        let differences: Vec<String> = self.streams.iter().filter_map(Watched::check).collect();
+        if !differences.is_empty() && !matches!(drained, Err(Error::Interrupted(_) | Error::Write { .. } | Error::Read { .. })) {
+            return Err(not_verified(&self.out, &differences));
+        }
+        drained?;
+        *done = (done.0 + documents, done.1 + self.streams.iter().map(|stream| stream.file.bytes).sum::<u64>());
+        Ok(())
+    }
+
+    /// Fails where a collection has documents that the journal does not describe.
+    fn drain(&mut self) -> Result<()> {
+        for documents in &mut self.targets {
+            let mut rest = Group::default();
+            if documents.take(1, &mut rest)? > 0 {
+                return Err(Error::Check(format!("'{}' has more documents than the journal describes", documents.file)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Documents one behind the other, and where each ends.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub bytes: Vec<u8>,
+    pub ends: Vec<u32>,
+}
+
+impl Group {
+    pub fn document(&self, index: usize) -> Option<&[u8]> {
+        let from = if index == 0 { 0 } else { *self.ends.get(index - 1)? as usize };
+        self.bytes.get(from..*self.ends.get(index)? as usize)
+    }
+    fn clear(&mut self) {
+        crate::batch::recycle(&mut self.bytes);
+        self.ends.clear();
+    }
+}
+
+/// The documents of a collection, taken a few at a time.
+#[derive(Debug)]
+struct Documents {
+    splitter: Splitter<Stream>,
+    batch: Batch,
+    next: usize,
+    file: String,
+}
+
+impl Documents {
+    fn new(stream: Stream, file: String) -> Self {
+        Documents { splitter: Splitter::new(stream, 0, file.clone()), batch: Batch::default(), next: 0, file }
+    }
+    /// Appends so many documents to the group, or as many as are left.
+    fn take(&mut self, count: usize, group: &mut Group) -> Result<usize> {
+        for taken in 0..count {
+            while self.next == self.batch.ends.len() {
+                self.next = 0;
+                if !self.splitter.fill(&mut self.batch)? {
+                    self.splitter.stream().check_unchanged()?;
+                    return Ok(taken);
+                }
+            }
+            group.bytes.extend_from_slice(self.batch.document(self.next));
+            group.ends.push(group.bytes.len() as u32);
+            self.next += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// The notes on a batch, and the targets' documents that it became.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    pub notes: JournalBatch,
+    pub targets: Vec<Group>,
+}
+
+struct Restoring<'a, 'd: 'a> {
+    plan: &'a Plan,
+    restorers: Mutex<Vec<Restorer<'a>>>,
+    progress: &'a dyn Progress,
+    journal: String,
+    before: (u64, u64),
+    watched: &'a [Watched],
+    disk: PhantomData<&'d Disk>,
+}
+
+struct Restored<'a, 'd> {
+    file: &'a mut OutputFile<'d>,
+    documents: u64,
+}
+
+/// Reads the next batch's notes and documents.
+fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Documents], pieces: &mut Pieces) -> Result<bool> {
+    if !journal.next(&mut pieces.notes)? {
+        return Ok(false);
+    }
+    if pieces.notes.targets.len() != targets.len() {
+        return Err(Error::Check(format!("the journal is of {} collections, the output has {}", pieces.notes.targets.len(), targets.len())));
+    }
+    pieces.targets.resize_with(targets.len(), Group::default);
+    for ((documents, group), count) in targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets) {
+        group.clear();
+        let taken = documents.take(*count, group)?;
+        if taken < *count {
+            return Err(Error::Check(format!("'{}' has fewer documents than the journal describes", documents.file)));
+        }
+    }
+    Ok(true)
+}
+
+impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
+    type Input = Pieces;
+    type Output = Vec<u8>;
+    type Reader = (&'a mut JournalReader<Stream>, &'a mut [Documents]);
+    type Observer = ();
+    type Writer = Restored<'a, 'd>;
+
+    fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
+        read_pieces(journal, targets, pieces)
+    }
+    fn size(&self, pieces: &Pieces) -> usize {
+        pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+    }
+    fn observe(&self, (): &mut (), _: &[&Pieces]) -> Result<()> {
+        Ok(())
+    }
+    fn map(&self, pieces: &Pieces, out: &mut Vec<u8>) -> Result<()> {
+        crate::batch::recycle(out);
+        let pooled = self.restorers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let mut restorer = pooled.unwrap_or_else(|| Restorer::new(self.plan));
+        let result = restorer.restore_batch(&pieces.notes, &pieces.targets, out);
+        self.restorers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(restorer);
+        result.map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
+    }
+    fn write(&self, writer: &mut Restored<'a, 'd>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
+        for (pieces, bytes) in round.iter() {
+            writer.documents += pieces.notes.documents as u64;
+            writer.file.append(bytes)?;
+            writer.file.count(pieces.notes.documents as u64);
+        }
+        let read: u64 = self.watched.iter().map(|watched| watched.read.load(std::sync::atomic::Ordering::Relaxed)).sum();
+        self.progress.advance(self.before.0 + writer.documents, self.before.1 + read);
+        writer.file.compress()
+    }
+    fn check(&self) -> Result<()> {
+        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+    }
+}
+
+/// Gives each source document of an output, in order, as the journal and the collections have it.
+pub(crate) fn each_source_document(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    manifest: &Manifest,
+    source: &manifest::Source,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut open = OpenSource::open(disk, options, plan, manifest, source)?;
+    let mut restorer = Restorer::new(plan);
+    let mut pieces = Pieces::default();
+    let mut restored = Group::default();
+    while read_pieces(&mut open.journal, &mut open.targets, &mut pieces)? {
+        if let Some(signal) = progress.interrupted() {
+            return Err(Error::Interrupted(signal));
+        }
+        restored.clear();
+        let misfit = |misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", open.streams[0].path.display()));
+        restorer.restore_batch(&pieces.notes, &pieces.targets, &mut restored.bytes).map_err(misfit)?;
+        let mut rest = restored.bytes.as_slice();
+        while let Some(length) = rest.first_chunk::<4>() {
+            let (document, behind) = rest.split_at(u32::from_le_bytes(*length) as usize);
+            each(document)?;
+            rest = behind;
+        }
+    }
+    Ok(())
+}
+
+impl Restorer<'_> {
+    /// Appends the source documents of a batch to `out`.
+    pub(crate) fn restore_batch(&mut self, notes: &JournalBatch, targets: &[Group], out: &mut Vec<u8>) -> std::result::Result<(), crate::mapping::Misfit> {
+        let mut reader = notes.reader();
+        let mut next = vec![0usize; targets.len()];
+        for _ in 0..notes.documents {
+            let take = |target: usize| {
+                let document = targets[target].document(next[target]);
+                next[target] += 1;
+                document
+            };
+            self.restore(&mut reader, take, out)?;
+        }
+        match reader.is_at_end() {
+            true => Ok(()),
+            false => Err(crate::mapping::Misfit("the journal says more of a batch than it has documents")),
+        }
+    }
+}

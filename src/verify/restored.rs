@@ -1,0 +1,206 @@
+//! `verify --restored`: an output against a later dump of the database that it was restored into.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Options;
+use crate::batch::{Batch, Splitter};
+use crate::disk::Disk;
+use crate::dump::{Dump, Stream};
+use crate::error::{Error, Result};
+use crate::lookup::Lookup;
+use crate::manifest::{self, Manifest, Role};
+use crate::mapping::{document_digest, fingerprint_of};
+use crate::progress::Progress;
+use crate::raw::{self, Elements, Value, kind};
+use crate::transform::rounded_seconds;
+
+/// How a document differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DocumentDifference {
+    /// The collection.
+    pub namespace: String,
+    /// The document's `_id`.
+    pub id: String,
+    /// `missing`, `extra` or `changed`.
+    pub difference: &'static str,
+    /// Paths of the fields that differ.
+    pub fields: Vec<String>,
+}
+
+/// What a comparison has found.
+#[derive(Debug, Default, Serialize)]
+pub struct RestoredReport {
+    /// The later dump.
+    pub redump: PathBuf,
+    /// Documents that the output has.
+    pub documents: u64,
+    /// Those that the later dump lacks.
+    pub missing: u64,
+    /// Those that only the later dump has.
+    pub extra: u64,
+    /// Those that differ.
+    pub changed: u64,
+    /// Those that differ in nothing but the order of their fields.
+    pub reordered: u64,
+    /// The first few differences.
+    pub first: Vec<DocumentDifference>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Differences that a report keeps.
+const FIRST: usize = 20;
+
+impl RestoredReport {
+    /// Whether the later dump holds the output's documents, and nothing else.
+    pub fn is_same(&self) -> bool {
+        self.missing + self.extra + self.changed == 0
+    }
+    /// Counts a difference and passes it on.
+    pub(super) fn note(&mut self, difference: DocumentDifference, each: &mut dyn FnMut(&DocumentDifference) -> Result<()>) -> Result<()> {
+        *match difference.difference {
+            "missing" => &mut self.missing,
+            "extra" => &mut self.extra,
+            _ => &mut self.changed,
+        } += 1;
+        each(&difference)?;
+        if self.first.len() < FIRST {
+            self.first.push(difference);
+        }
+        Ok(())
+    }
+}
+
+/// Compares each collection of an output with that of a later dump, in any order of documents. `each` gets every
+/// difference.
+pub fn compare_with_restored(
+    options: &Options,
+    manifest: &Manifest,
+    redump: &Path,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+) -> Result<RestoredReport> {
+    let began = Instant::now();
+    let disk = Disk::new(options.io);
+    let dump = Dump::open(&disk, redump, None)?;
+    let mut report = RestoredReport { redump: redump.to_owned(), ..RestoredReport::default() };
+    for target in manifest.sources.iter().flat_map(|source| &source.targets) {
+        let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
+        let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
+            return Err(Error::input(redump, format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace)));
+        };
+        report.documents += target.documents;
+        let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
+        if documents == target.documents && manifest::digest_text(digest) == target.digest {
+            continue;
+        }
+        let Some(file) = manifest.file(Role::Documents, &target.namespace) else { continue };
+        let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        let mut lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
+        let ours = options.out.join(&file.path);
+        let mut splitter = Splitter::new(Stream::open(&disk, &ours)?, 0, ours.display().to_string());
+        let mut batch = Batch::default();
+        while splitter.fill(&mut batch)? {
+            for document in batch.documents() {
+                compare_one(&target.namespace, document, &mut lookup, &mut report, each)?;
+            }
+        }
+        note_extra(&target.namespace, &lookup, &mut report, each)?;
+        lookup.check_unchanged()?;
+    }
+    report.seconds = rounded_seconds(began.elapsed());
+    Ok(report)
+}
+
+/// Notes the documents of a lookup that nothing has asked for.
+pub(super) fn note_extra(
+    namespace: &str,
+    lookup: &Lookup,
+    report: &mut RestoredReport,
+    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+) -> Result<()> {
+    for document in lookup.left() {
+        let id = raw::display_id(document).unwrap_or_default();
+        report.note(DocumentDifference { namespace: namespace.to_owned(), id, difference: "extra", fields: Vec::new() }, each)?;
+    }
+    Ok(())
+}
+
+/// Compares a document with the one of the same `_id`.
+pub(super) fn compare_one(
+    namespace: &str,
+    document: &[u8],
+    theirs: &mut Lookup,
+    report: &mut RestoredReport,
+    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+) -> Result<()> {
+    let id = Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default();
+    let difference = match theirs.take(id).next() {
+        Some(other) if other == document => return Ok(()),
+        Some(other) => {
+            let fields = differing_paths(document, other);
+            if fields.is_empty() {
+                report.reordered += 1;
+                return Ok(());
+            }
+            ("changed", fields)
+        }
+        None => ("missing", Vec::new()),
+    };
+    let id = raw::display_id(document).unwrap_or_default();
+    report.note(DocumentDifference { namespace: namespace.to_owned(), id, difference: difference.0, fields: difference.1 }, each)
+}
+
+fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<(u64, u128)> {
+    let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
+    let mut batch = Batch::default();
+    let mut digest = 0u128;
+    progress.start("compare", Some(splitter.stream().file_bytes));
+    while splitter.fill(&mut batch)? {
+        if let Some(signal) = progress.interrupted() {
+            return Err(Error::Interrupted(signal));
+        }
+        batch.documents().for_each(|document| digest = digest.wrapping_add(document_digest(document)));
+        progress.advance(splitter.counts().0, splitter.stream().file_bytes_read());
+    }
+    progress.finish();
+    Ok((splitter.counts().0, digest))
+}
+
+/// Paths of the fields in which two documents differ, their order aside; the deepest that can be told.
+pub(crate) fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
+    const MOST: usize = 100;
+    let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
+    let mut open = vec![(String::new(), whole(one), whole(other))];
+    let mut paths = Vec::new();
+    while let Some((path, one, other)) = open.pop() {
+        if paths.len() >= MOST {
+            break;
+        }
+        let below = |key: &[u8]| {
+            let key = String::from_utf8_lossy(key).escape_debug().to_string();
+            if path.is_empty() { key } else { format!("{path}.{key}") }
+        };
+        let mut unmatched: Vec<_> = other.elements().collect();
+        for element in one.elements() {
+            match unmatched.iter().position(|candidate| candidate.key() == element.key()) {
+                None => paths.push(below(element.key())),
+                Some(at) => {
+                    let (mine, theirs) = (element.value(), unmatched.remove(at).value());
+                    let descend = mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
+                    if mine != theirs && descend {
+                        open.push((below(element.key()), mine, theirs));
+                    } else if mine != theirs {
+                        paths.push(below(element.key()));
+                    }
+                }
+            }
+        }
+        paths.extend(unmatched.iter().map(|element| below(element.key())));
+    }
+    paths.sort();
+    paths
+}

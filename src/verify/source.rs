@@ -1,0 +1,130 @@
+//! `verify --source`: everything derived anew from the source's dump, and every document brought back.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
+use super::{Options, Report};
+use crate::disk::Disk;
+use crate::dump::Dump;
+use crate::error::{Error, Result};
+use crate::lookup::Lookup;
+use crate::manifest::{Manifest, Source};
+use crate::mapping::{Plan, fingerprint_of};
+use crate::progress::Progress;
+use crate::raw::Elements;
+use crate::reverse;
+use crate::transform::{self, Indexes, rounded_seconds};
+
+/// What was found, deriving everything anew.
+#[derive(Debug, Serialize)]
+pub struct SourceReport {
+    /// What was derived.
+    pub derived: transform::Report,
+    /// Where it differs from the output.
+    pub differences: Vec<String>,
+    /// Where the source's documents differ from those that the output was made of.
+    pub documents: Option<RestoredReport>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Derives an output anew from a dump and compares each file; brings each document back on the way. Where the
+/// source has changed since, tells which documents have; `each` gets every one.
+pub fn compare_with_source(
+    options: &Options,
+    verified: &Report,
+    dump: &Path,
+    plan: &Plan,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+) -> Result<SourceReport> {
+    let began = Instant::now();
+    let manifest = &verified.manifest;
+    let reversing = reverse::Options { dry_run: true, threads: options.threads, io: options.io, ..reverse::Options::new(&options.out, "") };
+    reverse::open_output(&reversing, plan)?;
+    let derived = transform::transform(&derivation(options, manifest, dump)?, plan, progress)?;
+    let mut differences = Vec::new();
+    for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
+        if (was.documents, &was.sha256) != (is.documents, &is.sha256) {
+            differences.push(format!(
+                "{} has {} documents and SHA-256 {} now, the output was made of {} and {}",
+                is.namespace, is.documents, is.sha256, was.documents, was.sha256
+            ));
+        }
+    }
+    let source_differs = !differences.is_empty();
+    for file in &derived.manifest.files {
+        match manifest.files.iter().find(|known| known.path == file.path) {
+            Some(known) if known == file => {}
+            Some(known) => differences.push(format!("'{}' derived anew has SHA-256 {}, the output's has {}", file.path, file.sha256, known.sha256)),
+            None => differences.push(format!("'{}' is derived anew, but not in the output", file.path)),
+        }
+    }
+    if derived.manifest.sources != manifest.sources && differences.is_empty() {
+        differences.push("the manifest's counts, findings or digests are not those derived anew".to_owned());
+    }
+    let documents = match source_differs {
+        true => Some(compare_documents(&reversing, manifest, dump, plan, progress, each)?),
+        false => None,
+    };
+    Ok(SourceReport { derived, differences, documents, seconds: rounded_seconds(began.elapsed()) })
+}
+
+/// The options by which a transformation makes an output's bytes again.
+fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<transform::Options> {
+    let database = |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
+    let sources: Vec<String> = manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
+    let renamed = |source: &Source| {
+        let to = source.targets.first().and_then(|target| database(&target.namespace));
+        to.filter(|to| Some(to) != database(&source.namespace).as_ref())
+    };
+    let indexes = Indexes::of_name(&manifest.options.indexes)
+        .ok_or_else(|| Error::Check(format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes)))?;
+    Ok(transform::Options {
+        databases: sources,
+        to_database: manifest.sources.first().and_then(renamed),
+        indexes,
+        gzip_level: manifest.options.gzip_level,
+        skip_unrestorable: manifest.options.skip_unrestorable,
+        allow_empty: true,
+        allow_existing_targets: true,
+        ignore_oplog: true,
+        dry_run: true,
+        threads: options.threads,
+        io: options.io,
+        ..transform::Options::new(dump, "")
+    })
+}
+
+/// Compares the documents that the output was made of with those of a later dump.
+fn compare_documents(
+    reversing: &reverse::Options,
+    manifest: &Manifest,
+    dump: &Path,
+    plan: &Plan,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+) -> Result<RestoredReport> {
+    let began = Instant::now();
+    let disk = Disk::new(reversing.io);
+    let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
+    for source in &manifest.sources {
+        let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
+        let later = Dump::open(&disk, dump, Some(database))?;
+        let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
+        let path = collection.documents.as_deref().unwrap_or(dump);
+        let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        let mut lookup = Lookup::open(&disk, path, &std::env::temp_dir(), id)?;
+        report.documents += source.documents;
+        reverse::each_source_document(&disk, reversing, plan, manifest, source, progress, &mut |document| {
+            compare_one(&source.namespace, document, &mut lookup, &mut report, each)
+        })?;
+        note_extra(&source.namespace, &lookup, &mut report, each)?;
+        lookup.check_unchanged()?;
+    }
+    report.seconds = rounded_seconds(began.elapsed());
+    Ok(report)
+}
