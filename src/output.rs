@@ -243,6 +243,11 @@ impl<'d> Staging<'d> {
         })
     }
 
+    /// Where temporary files can go; they must be gone when the output is published.
+    pub fn scratch(&self) -> &Path {
+        &self.staging
+    }
+
     fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())

@@ -648,6 +648,41 @@ impl ItemKey {
     }
 }
 
+/// Paths of the fields in which two documents differ, their order aside; the deepest that can be told.
+pub fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
+    const MOST: usize = 100;
+    let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
+    let mut open = vec![(String::new(), whole(one), whole(other))];
+    let mut paths = Vec::new();
+    while let Some((path, one, other)) = open.pop() {
+        if paths.len() >= MOST {
+            break;
+        }
+        let below = |key: &[u8]| {
+            let key = String::from_utf8_lossy(key).escape_debug().to_string();
+            if path.is_empty() { key } else { format!("{path}.{key}") }
+        };
+        let mut unmatched: Vec<_> = other.elements().collect();
+        for element in one.elements() {
+            match unmatched.iter().position(|candidate| candidate.key() == element.key()) {
+                None => paths.push(below(element.key())),
+                Some(at) => {
+                    let (mine, theirs) = (element.value(), unmatched.remove(at).value());
+                    let descend = mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
+                    if mine != theirs && descend {
+                        open.push((below(element.key()), mine, theirs));
+                    } else if mine != theirs {
+                        paths.push(below(element.key()));
+                    }
+                }
+            }
+        }
+        paths.extend(unmatched.iter().map(|element| below(element.key())));
+    }
+    paths.sort();
+    paths
+}
+
 /// A document's `_id` for messages: readable, bounded in length.
 pub fn display_id(document: &[u8]) -> Option<String> {
     Elements::new(document).find(b"_id").map(display_value)

@@ -11,7 +11,7 @@ use super::shape::{Record, Shapes, Span};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
 /// A value as the inverse gives it.
-enum Guess<'a> {
+pub(super) enum Guess<'a> {
     Nothing,
     Value(Value<'a>),
     /// A date as text.
@@ -41,7 +41,7 @@ impl<'a> Guess<'a> {
             _ => None,
         }
     }
-    fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
+    pub fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
         match self {
             Guess::Nothing => return Err(Misfit("a field has no value in the collections, and none in the journal")),
             Guess::Value(value) => out.element(key_nul, *value),
@@ -271,7 +271,7 @@ impl<'a> Targets<'a> {
 }
 
 /// A value converted back; `kept` is the original that the translation has kept beside it.
-fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a>>) -> Guess<'a> {
+pub(super) fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a>>) -> Guess<'a> {
     match convert {
         Convert::Date => value.date_millis().and_then(convert::iso_from_date).map_or(Guess::Value(value), Guess::Iso),
         Convert::Translate(translation) => {
@@ -287,14 +287,14 @@ fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a
 
 /// The original of a translated field that an item keeps in the document of another row.
 #[derive(Clone, Copy)]
-struct Kept<'a> {
-    original: Value<'a>,
+pub(super) struct Kept<'a> {
+    pub original: Value<'a>,
     /// The elements of that document before and behind the one that keeps it.
-    before: &'a [u8],
-    behind: &'a [u8],
+    pub before: &'a [u8],
+    pub behind: &'a [u8],
 }
 
-fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<'a>> {
+pub(super) fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<'a>> {
     let translation = translation(item)?;
     let (row, name) = translation.keep.as_ref()?;
     let holder = record.get(*row).filter(|value| value.kind == kind::DOCUMENT)?.bytes;

@@ -213,7 +213,13 @@ impl Compiler {
             }
             let value = self.row_value(&at, field);
             let check = field.must.as_ref().map(|must| self.check(&at, must));
-            rows.push(Row { name_nul: nul(&field.name), value, check });
+            rows.push(Row {
+                name_nul: nul(&field.name),
+                value,
+                check,
+                alias: field.alias.as_ref().map(|alias| alias.as_bytes().into()),
+                aliases: field.aliases.iter().map(|(name, alias)| (name.as_bytes().into(), alias.as_bytes().into())).collect(),
+            });
         }
         rows
     }
@@ -459,6 +465,7 @@ impl Compiler {
                 name_nul: nul(&field.name),
                 own,
                 rename,
+                back_nul: nul(field.back.as_ref().unwrap_or(&field.name)),
                 convert: self.convert(&at, field.date, &field.translate, &item.field),
                 convert_own: field.convert_own,
                 missing,
@@ -568,10 +575,8 @@ impl Compiler {
         let empty_array = matches!(&row.value, RowValue::Chain(chain) if chain.empty_array);
         let mut add = |source: usize, rank: usize, inverse: Inverse, below: &[Box<[u8]>]| {
             let inner = inner.map(|name_nul| name_nul[..name_nul.len() - 1].into());
-            let alias = written.alias.as_ref().map(|alias| alias.as_bytes().into());
-            let aliases = written.aliases.iter().map(|(name, alias)| (name.as_bytes().into(), alias.as_bytes().into())).collect();
             self.sources[source].newest |= written.merge == Some(model::Merge::Newest);
-            self.sources[source].routes.push(Route { target, field, inner, inverse, rank, below: below.to_vec(), empty_array, alias, aliases });
+            self.sources[source].routes.push(Route { target, field, inner, inverse, rank, below: below.to_vec(), empty_array });
         };
         match &row.value {
             RowValue::Each { path, item, .. } => add(path.head, 0, Inverse::Each(*item), &[]),
