@@ -67,10 +67,8 @@ struct Candidate<'a> {
     source: usize,
     below: &'a [Box<[u8]>],
     inverse: Inverse,
-    label: String,
-    value: Option<Value<'a>>,
     base: Option<Value<'a>>,
-    aliases: &'a [(Box<[u8]>, Box<[u8]>)],
+    cell: Cell<'a>,
 }
 
 /// What becomes of a source field.
@@ -104,26 +102,56 @@ impl<'p> Merger<'p> {
                     continue;
                 }
                 if let Some((source, below, inverse)) = feeding(plan, &cell, original) {
-                    candidates.push(Candidate { source, below, inverse, label: cell.label(plan), value: cell.value, base: before, aliases: cell.aliases });
+                    candidates.push(Candidate { source, below, inverse, base: before, cell });
                 }
             }
         }
-        let mut edits: Vec<(usize, Edit)> = Vec::new();
         let mut order: Vec<usize> = Vec::new();
         for candidate in &candidates {
             if !order.contains(&candidate.source) {
                 order.push(candidate.source);
             }
         }
-        for source in order {
-            let of_source: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.source == source).collect();
-            let edit = self.edit(source, &of_source, original, &mut merged, &mut superseded);
-            edits.push((source, edit));
+        let mut parts = Vec::new();
+        if candidates.iter().any(|candidate| !candidate.below.is_empty()) {
+            // A part of a source field is set only where the field as a whole does not bring it back anyway.
+            let whole: Vec<Candidate<'_>> = candidates.extract_if(.., |candidate| candidate.below.is_empty()).collect();
+            parts = std::mem::replace(&mut candidates, whole);
+            let mut tried = Merged::default();
+            let document = self.build(&order, &candidates, original, base, current, &mut tried, &mut Vec::new());
+            let mut outputs = vec![Vec::new(); plan.targets.len()];
+            self.forward.map(plan, &document, &mut outputs);
+            parts.retain(|part| !same(field_value(plan, &part.cell, &outputs[part.cell.target]), part.cell.value));
         }
-        let rest = plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current)));
-        merged.document = assemble(plan, original, edits, rest.unwrap_or_default(), &mut merged.changed);
+        candidates.append(&mut parts);
+        let document = self.build(&order, &candidates, original, base, current, &mut merged, &mut superseded);
+        merged.document = document;
         self.note_not_carried_back(base, current, &superseded, &mut merged);
         merged
+    }
+
+    /// The source document with the changes of the candidates, source field by source field in this order.
+    #[allow(clippy::too_many_arguments)]
+    fn build(
+        &mut self,
+        order: &[usize],
+        candidates: &[Candidate<'_>],
+        original: Option<&[u8]>,
+        base: &[Option<&[u8]>],
+        current: &[Option<&[u8]>],
+        merged: &mut Merged,
+        superseded: &mut Vec<String>,
+    ) -> Vec<u8> {
+        let plan = self.plan;
+        let mut edits: Vec<(usize, Edit)> = Vec::new();
+        for &source in order {
+            let of_source: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.source == source).collect();
+            if !of_source.is_empty() {
+                edits.push((source, self.edit(source, &of_source, original, merged, superseded)));
+            }
+        }
+        let rest = plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current)));
+        assemble(plan, original, edits, rest.unwrap_or_default(), &mut merged.changed)
     }
 
     /// The new value of one source field from the changed targets' fields.
@@ -145,16 +173,16 @@ impl<'p> Merger<'p> {
                 // Of equal dates the first wins, which `max_by` would pass over.
                 a.date().cmp(&b.date()).then(std::cmp::Ordering::Greater)
             });
-            let said_nothing = |candidate: &Candidate<'_>| original.is_none() && candidate.value.is_none_or(|value| value.is_null());
+            let said_nothing = |candidate: &Candidate<'_>| original.is_none() && candidate.cell.value.is_none_or(|value| value.is_null());
             let set = whole.iter().find(|candidate| !said_nothing(candidate)).unwrap_or(first);
             let winner = newest.unwrap_or(set);
-            let disagrees = |other: &&&&Candidate<'_>| !same(other.value, winner.value) && !said_nothing(other);
-            let losers: Vec<String> = whole.iter().filter(disagrees).map(|loser| loser.label.clone()).collect();
+            let disagrees = |other: &&&&Candidate<'_>| !same(other.cell.value, winner.cell.value) && !said_nothing(other);
+            let losers: Vec<String> = whole.iter().filter(disagrees).map(|loser| loser.cell.label(plan)).collect();
             if !losers.is_empty() {
                 superseded.extend(losers.iter().cloned());
-                merged.conflicts.push(Conflict { field: name.clone(), winner: winner.label.clone(), losers });
+                merged.conflicts.push(Conflict { field: name.clone(), winner: winner.cell.label(plan), losers });
             }
-            merged.changed.push(Change { field: name.clone(), from: winner.label.clone() });
+            merged.changed.push(Change { field: name.clone(), from: winner.cell.label(plan) });
             edit = Some(self.inverse(winner, was));
         }
         for part in candidates.iter().filter(|candidate| !candidate.below.is_empty()) {
@@ -163,10 +191,10 @@ impl<'p> Merger<'p> {
                 Some(Edit::Remove) => None,
                 None => was,
             };
-            if let ([field], Some(value)) = (part.below, part.value)
+            if let ([field], Some(value)) = (part.below, part.cell.value)
                 && let Some(bytes) = with_field(now, field, value)
             {
-                merged.changed.push(Change { field: format!("{name}.{}", String::from_utf8_lossy(field)), from: part.label.clone() });
+                merged.changed.push(Change { field: format!("{name}.{}", String::from_utf8_lossy(field)), from: part.cell.label(plan) });
                 edit = Some(Edit::Set(kind::DOCUMENT, bytes));
             }
         }
@@ -174,9 +202,9 @@ impl<'p> Merger<'p> {
     }
 
     fn inverse(&mut self, winner: &Candidate<'_>, was: Option<Value<'_>>) -> Edit {
-        let Some(value) = winner.value else { return Edit::Remove };
+        let Some(value) = winner.cell.value else { return Edit::Remove };
         match &winner.inverse {
-            Inverse::Same if value.kind == kind::DOCUMENT => Edit::Set(value.kind, without_aliased(value, winner.aliases)),
+            Inverse::Same if value.kind == kind::DOCUMENT => Edit::Set(value.kind, without_aliased(value, winner.cell.aliases)),
             Inverse::Same => Edit::Set(value.kind, value.bytes.to_vec()),
             Inverse::Convert(convert) => edit_of(&unconverted(convert, value, None)),
             Inverse::Each(item) if value.kind == kind::ARRAY => {
@@ -270,7 +298,7 @@ impl<'p> Merger<'p> {
 
 impl Candidate<'_> {
     fn date(&self) -> Option<i64> {
-        self.value.and_then(|value| value.date_millis())
+        self.cell.value.and_then(|value| value.date_millis())
     }
 }
 
