@@ -274,7 +274,7 @@ fn merge_source(
             progress.advance(counts.unchanged + counts.drifted + counts.deleted, streams.iter().map(Watched::bytes_read).sum());
             file.compress()
         });
-        pipeline::run(threads, &stages, &mut reader, &mut (), &mut writer)
+        pipeline::run(threads, &stages, &mut reader, &mut writer)
     };
     let drained = outcome.and_then(|()| source.drain());
     let differences: Vec<String> = source.streams.iter().filter_map(Watched::check).collect();
@@ -478,7 +478,6 @@ impl<'a> Stages for Merging<'a> {
     type Input = Pieces;
     type Output = MergedBatch;
     type Reader = (&'a mut JournalReader<crate::dump::Stream>, &'a mut [Documents]);
-    type Observer = ();
     type Writer = Write<'a>;
 
     fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
@@ -486,9 +485,6 @@ impl<'a> Stages for Merging<'a> {
     }
     fn size(&self, pieces: &Pieces) -> usize {
         pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
-    }
-    fn observe(&self, (): &mut (), _: &[&Pieces]) -> Result<()> {
-        Ok(())
     }
     fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
         crate::batch::recycle(&mut out.bytes);

@@ -327,7 +327,7 @@ impl OpenSource {
         };
         let mut reader = (&mut self.journal, self.targets.as_mut_slice());
         let mut writer = Restored { file, documents: 0 };
-        let outcome = pipeline::run(threads, &stages, &mut reader, &mut (), &mut writer);
+        let outcome = pipeline::run(threads, &stages, &mut reader, &mut writer);
         let documents = writer.documents;
         // Altered files are named as such, rather than by what they made the journal say.
         let drained = outcome.and_then(|()| self.drain());
@@ -446,7 +446,6 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
     type Input = Pieces;
     type Output = Vec<u8>;
     type Reader = (&'a mut JournalReader<Stream>, &'a mut [Documents]);
-    type Observer = ();
     type Writer = Restored<'a, 'd>;
 
     fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
@@ -454,9 +453,6 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
     }
     fn size(&self, pieces: &Pieces) -> usize {
         pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
-    }
-    fn observe(&self, (): &mut (), _: &[&Pieces]) -> Result<()> {
-        Ok(())
     }
     fn map(&self, pieces: &Pieces, out: &mut Vec<u8>) -> Result<()> {
         crate::batch::recycle(out);

@@ -6,7 +6,7 @@
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
 use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
-use super::plan::{Convert, Inverse, Item, Plan, Route};
+use super::plan::{Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
 use super::shape::{Record, Shapes, Span};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
@@ -62,6 +62,8 @@ impl<'a> Guess<'a> {
 #[derive(Debug, Default)]
 struct Located {
     spans: Vec<Span>,
+    /// Its shape is the one that was found last.
+    is_there: bool,
 }
 
 /// What a target's field order means: where its fields stand that no row names.
@@ -105,6 +107,24 @@ impl Backward {
         }
     }
 
+    /// Locates the fields of the targets' documents, of which the other methods then speak.
+    pub fn locate(&mut self, plan: &Plan, documents: &[Option<&[u8]>]) {
+        for (number, document) in documents.iter().enumerate() {
+            self.located[number].is_there = document.is_some();
+            if let Some(document) = document {
+                let names = &plan.targets[number].names;
+                self.targets[number].index(document, &mut self.located[number].spans, names, |keys, _| {
+                    let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
+                    others.map(|(position, _)| position as u32).collect()
+                });
+            }
+        }
+    }
+    /// The located document of a target.
+    pub fn target<'a>(&'a self, number: usize, document: &'a [u8]) -> Record<'a> {
+        Record { bytes: document, spans: &self.located[number].spans, first: &self.targets[number].last().first }
+    }
+
     /// Notes how `source`, with its fields located in `record`, comes out of the targets' documents.
     ///
     /// What is noted is right only if [`Backward::restore`] then gives the source; the caller proves it.
@@ -118,7 +138,7 @@ impl Backward {
         notes: &mut Notes,
         mut lost: impl FnMut(Lost),
     ) {
-        let mut targets = Targets::locate(plan, documents, &mut self.targets, &mut self.located);
+        let mut targets = Targets::of(documents, &self.targets, &self.located);
         let order = notes.order(keys);
         put_number(&mut notes.program, order);
         let mut last_fix = 0;
@@ -165,7 +185,7 @@ impl Backward {
         put_number(&mut notes.program, 0);
     }
 
-    /// Writes the source document that the targets' documents and the notes give.
+    /// Writes the source document that the located documents of the targets and the notes give.
     pub fn restore<W: Writer>(
         &mut self,
         plan: &Plan,
@@ -175,7 +195,7 @@ impl Backward {
     ) -> Result<(), Misfit> {
         let order = reader.number()?;
         let shape = self.sources.of_keys(reader.order(order)?, &plan.names, |keys, first| roles(plan, keys, first));
-        let mut targets = Targets::locate(plan, documents, &mut self.targets, &mut self.located);
+        let mut targets = Targets::of(documents, &self.targets, &self.located);
         let mut fixes = Fixes::new(reader)?;
         let open = out.open();
         for (position, (role, key_nul)) in shape.meaning.iter().zip(shape.keys.split_inclusive(|byte| *byte == 0)).enumerate() {
@@ -212,27 +232,22 @@ fn is_lost(value: Value<'_>, route: Option<&Route>) -> bool {
 /// The documents of the targets, their fields located.
 struct Targets<'a> {
     written: u32,
-    records: Vec<Option<(Record<'a>, &'a [u32])>>,
+    records: [Option<(Record<'a>, &'a [u32])>; MAX_TARGETS],
     /// How many of the passed fields have been taken.
     passed: usize,
 }
 
 impl<'a> Targets<'a> {
-    fn locate(plan: &Plan, documents: &[Option<&'a [u8]>], shapes: &'a mut [Shapes<OtherPositions>], located: &'a mut [Located]) -> Self {
-        let mut written = 0;
-        let mut records = Vec::with_capacity(documents.len());
+    fn of(documents: &[Option<&'a [u8]>], shapes: &'a [Shapes<OtherPositions>], located: &'a [Located]) -> Self {
+        let mut targets = Targets { written: 0, records: [None; MAX_TARGETS], passed: 0 };
         for (number, ((document, shapes), located)) in documents.iter().zip(shapes).zip(located).enumerate() {
-            let names = &plan.targets[number].names;
-            records.push(document.map(|bytes| {
-                written |= 1 << number;
-                let shape = shapes.index(bytes, &mut located.spans, names, |keys, _| {
-                    let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
-                    others.map(|(position, _)| position as u32).collect()
-                });
-                (Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning)
-            }));
+            if let (Some(bytes), true) = (document, located.is_there) {
+                let shape = shapes.last();
+                targets.written |= 1 << number;
+                targets.records[number] = Some((Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning));
+            }
         }
-        Targets { written, records, passed: 0 }
+        targets
     }
 
     /// What the inverse gives for the next source field, the target's value behind it, and from where.

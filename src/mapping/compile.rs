@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::model;
 use super::plan::{
-    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Part, Path,
+    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, MAX_TARGETS, Part, Path,
     Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique,
 };
 use super::shape::Names;
@@ -15,8 +15,6 @@ use crate::raw::{self, kind};
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
 const FORMAT: u32 = 1;
-/// Targets of one mapping; what is written is a bit set in 32 bits.
-const MAX_TARGETS: usize = 32;
 
 impl Plan {
     /// The built-in mapping of `user_data`.
@@ -494,7 +492,6 @@ impl Compiler {
             });
         }
         Item {
-            name: name.to_owned(),
             keeping_row: rows.iter().position(|row| matches!(&row.convert, Some(Convert::Translate(t)) if t.keep.is_some())),
             checked: rows.iter().any(|row| row.check.is_some()),
             rows,

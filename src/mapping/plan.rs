@@ -225,7 +225,6 @@ impl Translation {
 /// How the items of an array are mapped.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub name: String,
     pub rows: Vec<ItemRow>,
     /// Row names, names that are renamed, and names that rows read, in one table.
     pub names: Names,
@@ -287,6 +286,8 @@ pub struct Rule {
     pub text: String,
 }
 
+/// Targets of one mapping; which of them are written is a set of bits.
+pub(super) const MAX_TARGETS: usize = 32;
 /// Numbers of the rules that every mapping has.
 pub(super) const INVALID_UTF8: usize = 0;
 
