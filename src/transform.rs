@@ -180,6 +180,12 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
     let began = Instant::now();
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases)?;
+    if let (Some(name), true) = (&options.to_database, collections.len() > 1) {
+        return Err(Error::Usage(format!(
+            "--to-db {name} would put the collections of {} databases into one; take one with --db NAME",
+            collections.len()
+        )));
+    }
     if !options.dry_run {
         check_apart(&options.dump, &options.out)?;
         output::check_place(&options.out, options.force)?;
