@@ -1,5 +1,6 @@
 //! Outputs that were altered: each alteration is found, and named. After PostgreSQL's tests of pg_verifybackup
-//! (`t/003_corruption.pl`, `t/005_bad_manifest.pl`), and beyond them: every byte of every file.
+//! (`t/003_corruption.pl`, `t/005_bad_manifest.pl`), and beyond them: every byte of every file. What is said stands
+//! in `tests/golden`; `UPDATE_GOLDEN=1` writes it anew.
 
 mod util;
 
@@ -35,8 +36,6 @@ fn said(world: &World, out: &Path) -> (Vec<String>, String) {
 struct Alteration {
     name: &'static str,
     alter: fn(&Path),
-    /// What `verify` says, line by line, in order; `…` stands for a SHA-256.
-    says: &'static [&'static str],
 }
 
 fn append(path: PathBuf, bytes: &[u8]) {
@@ -56,8 +55,9 @@ fn without_sums(text: &str) -> String {
     let mut parts = Vec::new();
     for part in text.split(' ') {
         let word = part.trim_end_matches([',', ';']);
+        let word = word.trim_matches(['\n', ')', '(']);
         let is_sum = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        parts.push(if is_sum { format!("…{}", &part[64..]) } else { part.to_owned() });
+        parts.push(if is_sum { part.replace(word, "…") } else { part.to_owned() });
     }
     parts.join(" ")
 }
@@ -66,12 +66,10 @@ const ALTERATIONS: &[Alteration] = &[
     Alteration {
         name: "a file more at the root",
         alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file"),
-        says: &["'notes.txt' is there, but not in the manifest"],
     },
     Alteration {
         name: "a collection more",
         alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file"),
-        says: &["'narrative_modeling/users.bson' is there, but not in the manifest"],
     },
     Alteration {
         name: "a directory more, with a file",
@@ -79,66 +77,42 @@ const ALTERATIONS: &[Alteration] = &[
             fs::create_dir(out.join("admin")).expect("a directory");
             fs::write(out.join("admin/x.bson"), "").expect("a file");
         },
-        says: &["'admin/x.bson' is there, but not in the manifest"],
     },
     Alteration {
         name: "an empty directory more, which mongorestore takes for a database",
         alter: |out| fs::create_dir(out.join("admin")).expect("a directory"),
-        says: &["'admin' is a directory that no file of the manifest lies in"],
     },
     Alteration {
         name: "a file missing",
         alter: |out| fs::remove_file(out.join(METADATA)).expect("a file"),
-        says: &["'narrative_modeling/dataset_metadata.bson' is missing"],
     },
     Alteration {
         name: "the journal missing",
         alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file"),
-        says: &["'narrative_modeling.user_data.rollback' is missing"],
     },
     Alteration {
         name: "the sums missing",
         alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file"),
-        says: &["'SHA256SUMS' is missing"],
     },
     Alteration {
         name: "the manifest missing",
         alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file"),
-        says: &["'DIR/out' has no manifest.json: it is no output of mongosplit, or one that was not finished"],
     },
     Alteration {
         name: "the database's directory missing",
         alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory"),
-        says: &[
-            "'narrative_modeling/dataset_metadata.bson' is missing",
-            "'narrative_modeling/dataset_metadata.metadata.json' is missing",
-            "'narrative_modeling/model_configs.bson' is missing",
-            "'narrative_modeling/model_configs.metadata.json' is missing",
-            "'narrative_modeling/transformation_configs.bson' is missing",
-            "'narrative_modeling/transformation_configs.metadata.json' is missing",
-        ],
     },
     Alteration {
         name: "a byte appended",
         alter: |out| append(out.join(METADATA), &[0]),
-        says: &[
-            "'narrative_modeling/dataset_metadata.bson' has 1379 bytes, the manifest says 1378",
-            "'DIR/out/narrative_modeling/dataset_metadata.bson': document 4, byte offset 1378: 1 bytes left, too few for a length",
-        ],
     },
     Alteration {
         name: "a sound document appended",
         alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]),
-        says: &[
-            "'narrative_modeling/dataset_metadata.bson' has 1383 bytes, the manifest says 1378",
-            "'narrative_modeling/dataset_metadata.bson' has SHA-256 …, the manifest says …",
-            "'narrative_modeling/dataset_metadata.bson' has documents 4, the manifest says 3",
-        ],
     },
     Alteration {
         name: "truncated to nothing",
         alter: |out| fs::write(out.join(METADATA), "").expect("a file"),
-        says: &[],
     },
     Alteration {
         name: "truncated by a byte",
@@ -146,7 +120,6 @@ const ALTERATIONS: &[Alteration] = &[
             let content = fs::read(out.join(METADATA)).expect("a file");
             fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
         },
-        says: &[],
     },
     Alteration {
         name: "another document of the same length",
@@ -156,12 +129,10 @@ const ALTERATIONS: &[Alteration] = &[
             content[at] ^= 1;
             fs::write(out.join(METADATA), content).expect("a file");
         },
-        says: &["'narrative_modeling/dataset_metadata.bson' has SHA-256 …, the manifest says …"],
     },
     Alteration {
         name: "two collections exchanged",
         alter: |out| exchange(out, METADATA, CONFIGS),
-        says: &[],
     },
     Alteration {
         name: "a file that is a link to the same content",
@@ -169,7 +140,6 @@ const ALTERATIONS: &[Alteration] = &[
             fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
             symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
         },
-        says: &["'narrative_modeling/dataset_metadata.bson' is no regular file"],
     },
     Alteration {
         name: "a database that is a link",
@@ -177,7 +147,6 @@ const ALTERATIONS: &[Alteration] = &[
             fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
             symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
         },
-        says: &[],
     },
     Alteration {
         name: "a manifest that is a link",
@@ -185,29 +154,25 @@ const ALTERATIONS: &[Alteration] = &[
             fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
             symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
         },
-        says: &["'manifest.json' is no regular file"],
     },
     Alteration {
         name: "a byte behind the manifest",
         alter: |out| append(out.join("manifest.json"), b"\n"),
-        says: &["'DIR/out/manifest.json': has bytes behind its checksum, or lacks its last line; it was altered or damaged"],
     },
     Alteration {
         name: "a line behind the sums",
         alter: |out| append(out.join("SHA256SUMS"), b"\n"),
-        says: &["'SHA256SUMS' is not what the manifest says"],
     },
     Alteration {
         name: "indexes taken from the metadata",
         alter: |out| fs::write(out.join(DATABASE).join("dataset_metadata.metadata.json"), r#"{"indexes":[]}"#).expect("a file"),
-        says: &[],
     },
 ];
 
 #[test]
 fn each_alteration_is_named() {
     let mut all = String::new();
-    for Alteration { name, alter, says } in ALTERATIONS {
+    for Alteration { name, alter } in ALTERATIONS {
         let world = World::new();
         let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
         assert_eq!(said(&world, &out), (Vec::new(), "it was reversed".to_owned()), "before: {name}");
@@ -218,9 +183,6 @@ fn each_alteration_is_named() {
         assert!(!verified.is_empty(), "verify accepts it: {name}");
         assert_ne!(reversed, "it was reversed", "{name}");
         assert!(!world.path("back").exists(), "{name}");
-        if !says.is_empty() && verified != *says {
-            eprintln!("{name}: expected {says:?}, found {verified:?}");
-        }
         all += &format!("{name}\nverify:\n{}\nreverse:\n{}\n\n", verified.join("\n"), without_sums(&reversed));
         let run = world.run([std::ffi::OsStr::new("verify"), out.as_ref()]);
         assert!(matches!(run.code(), Some(1 | 3)), "{run}");
@@ -272,6 +234,8 @@ const BELIEVED: &[&str] = &["another mapping", "another compression", "an unknow
 fn bad_manifests() {
     let world = World::new();
     let good = world.transform(&root().join("fixtures/odd/no-prelude"), "good");
+    assert_eq!(said(&world, &good).0, Vec::<String>::new());
+    fs::remove_dir_all(world.path("back")).expect("the result");
     let text = fs::read_to_string(good.join("manifest.json")).expect("the manifest");
     let mut all = String::new();
     let mut check = |name: &str, bytes: &[u8], out: PathBuf| {
@@ -339,6 +303,8 @@ fn files_of_another_run() {
     let world = World::new();
     let one = world.transform(&root().join("fixtures/odd/no-prelude"), "one");
     let other = world.transform(&root().join("fixtures/odd/defaults"), "other");
+    assert_eq!(said(&world, &one).0, Vec::<String>::new());
+    fs::remove_dir_all(world.path("back")).expect("the result");
     let mut all = String::new();
     for name in util::files(&one).keys() {
         let out = world.path("out");
@@ -445,6 +411,7 @@ fn reverse_takes_no_changed_byte() {
 fn no_file_may_be_cut() {
     let world = World::new();
     let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    assert!(verify(&verify::Options::new(&out), &Silent).expect("a report").differences.is_empty());
     for (name, bytes) in util::files(&out) {
         for length in (0..bytes.len()).step_by(7) {
             fs::write(out.join(&name), &bytes[..length]).expect("the file");
@@ -464,7 +431,7 @@ fn everything_is_reported() {
     append(out.join(METADATA), &[5, 0, 0, 0, 0]);
     fs::write(out.join("extra"), "").expect("a file");
     let (verified, _) = said(&world, &out);
-    for what in ["'SHA256SUMS' is missing", "'extra' is there, but not in the manifest", "has documents 61, the manifest says 60"] {
+    for what in ["'SHA256SUMS' is missing", "'extra' is there, but not in the manifest", "has 61 documents, the manifest says 60 documents"] {
         assert!(verified.iter().any(|line| line.contains(what)), "{what} in {verified:?}");
     }
 }
