@@ -144,7 +144,9 @@ pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
                 continue;
             }
             if !metadata.is_file() {
-                differences.push(format!("'{path}' is no regular file"));
+                differences.push(format!("'{}' is no regular file", path.escape_debug()));
+                present.insert(path);
+                continue;
             }
             let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
             match manifest.files.iter().find(|file| file.path == path) {
@@ -179,7 +181,15 @@ fn contradictions(manifest: &Manifest) -> Vec<String> {
             }
         }
         if manifest.kind == Kind::Transform && source.round_trip.proven != source.documents {
-            found.push(format!("of {} documents of {} only {} were proven to come back", source.documents, source.namespace, source.round_trip.proven));
+            found.push(format!(
+                "the manifest gives {} for {}, and {} that were proven to come back",
+                counted(source.documents, "document"),
+                source.namespace,
+                source.round_trip.proven
+            ));
+        }
+        if manifest.kind == Kind::Transform && manifest.file(Role::Journal, &source.namespace).is_none() {
+            found.push(format!("the manifest names no journal of {}", source.namespace));
         }
     }
     found
