@@ -92,6 +92,11 @@ pub enum Error {
     Interrupted(i32),
 }
 
+/// `1 document`, `2 documents`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 impl Error {
     /// An [`Error::Input`].
     pub fn input(path: &Path, what: impl Into<String>) -> Self {

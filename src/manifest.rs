@@ -1,7 +1,7 @@
 //! `manifest.json`: what an output consists of. `docs/FORMAT.md` describes it key by key.
 
 use std::collections::HashSet;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +189,10 @@ impl Manifest {
         let at = at.ok_or_else(|| refuse("has no checksum line, so it is no manifest, or is cut off".to_owned()))?;
         let stated = &text[at + mark.len()..];
         let found = hash::sha256(&bytes[..at]);
-        if stated.len() != found.len() + 4 || !stated.ends_with("\"\n}\n") || !stated.starts_with(found.as_str()) {
+        if stated.starts_with(found.as_str()) && stated[found.len()..] != *"\"\n}\n" {
+            return Err(refuse("does not end with its checksum, as a manifest does; it was altered or damaged".to_owned()));
+        }
+        if !stated.starts_with(found.as_str()) {
             let stated = stated.split('"').next().unwrap_or_default().escape_debug().to_string();
             return Err(refuse(format!("states its checksum as {stated}, but has {found}; it was altered or damaged")));
         }
@@ -203,6 +206,12 @@ impl Manifest {
         for file in &manifest.files {
             if !is_below(&file.path) {
                 return Err(refuse(format!("names the path '{}', which is not below the output", file.path.escape_debug())));
+            }
+            if [FILE_NAME, SUMS_NAME].contains(&file.path.as_str()) {
+                return Err(refuse(format!("names '{}', which belongs to no collection", file.path)));
+            }
+            if !is_sha256(&file.sha256) || file.raw_sha256.as_deref().is_some_and(|sum| !is_sha256(sum)) {
+                return Err(refuse(format!("has no SHA-256 of '{}', but another text", file.path.escape_debug())));
             }
             if !paths.insert(file.path.as_str()) {
                 return Err(refuse(format!("names the path '{}' twice", file.path.escape_debug())));
@@ -230,10 +239,13 @@ struct Version {
     format: u32,
 }
 
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Whether a path leads to a place below where it starts, by plain names only.
 fn is_below(path: &str) -> bool {
-    let names_only = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    names_only && !path.is_empty() && !path.contains(['\0', '\\', '\n']) && !path.contains("//") && !path.ends_with('/')
+    path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(['\0', '\\', '\n'])
 }
 
 /// A digest as a manifest writes it.

@@ -206,9 +206,13 @@ impl<'d> Staging<'d> {
             done: true,
             warnings: Vec::new(),
         };
-        // An empty place that cannot be renamed over, as it is a mount point, is filled from inside.
+        // An empty place that cannot be renamed over, as it is a mount point or holds `lost+found`, is filled from inside.
         let is_mount = standing != Standing::Nothing && device(place) != device(&parent_of(place));
-        let made = if is_mount { Err(Error::output(place, "is a mount point")) } else { disk.create_dir(&output.staging, 0o700) };
+        let has_lost_and_found = standing == Standing::EmptyDirectory && std::fs::read_dir(place).writing("list", place)?.next().is_some();
+        let made = match is_mount || has_lost_and_found {
+            true => Err(Error::output(place, "cannot be renamed over")),
+            false => disk.create_dir(&output.staging, 0o700),
+        };
         if let Err(error) = made {
             if standing != Standing::EmptyDirectory || matches!(&error, Error::Write { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists) {
                 return Err(error);

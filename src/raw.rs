@@ -73,6 +73,9 @@ pub enum FaultKind {
     /// A length that no document can have.
     #[error("a document length of {0} bytes, where 5 to 16777216 are possible")]
     DocumentLength(i32),
+    /// The input ends inside a document's length.
+    #[error("the input ends after {}, too few for a document's length", crate::error::counted(*.0 as u64, "byte"))]
+    NoLength(usize),
     /// The input ends inside a document.
     #[error("the input ends after {have} of the document's {need} bytes")]
     Truncated {
@@ -82,7 +85,7 @@ pub enum FaultKind {
         need: u64,
     },
     /// An embedded value reaches past the document that holds it.
-    #[error("a {what} of {need} bytes where {have} are left in the enclosing document")]
+    #[error("a value of type {what} of {need} bytes where {have} are left in the enclosing document")]
     PastEnd {
         /// The value's type.
         what: &'static str,
@@ -104,13 +107,13 @@ pub enum FaultKind {
     #[error("byte 0x{0:02x} where the string's final NUL belongs")]
     StringTerminator(u8),
     /// A name or regular expression that runs to the document's end without a NUL.
-    #[error("a name without its final NUL")]
+    #[error("a name or regular expression without its final NUL")]
     UnterminatedName,
     /// A boolean that is neither 0 nor 1.
     #[error("a boolean of value {0}, where 0 or 1 is possible")]
     Boolean(u8),
     /// Lengths inside one value that contradict each other.
-    #[error("lengths inside a {0} contradict each other")]
+    #[error("lengths inside a value of type {0} contradict each other")]
     InnerLength(&'static str),
 }
 

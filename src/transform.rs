@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
 use crate::dump::{self, Collection, Dump, Metadata, Stream, create_index_command, is_database_name};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Result, counted};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
 use crate::journal::JournalWriter;
@@ -179,7 +179,18 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
-    let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases)?;
+    let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
+        Error::Input { path, what } if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) => {
+            Error::Input { path, what: format!("{what}, which looks like an output of transform; name the dump that it was made from") }
+        }
+        other => other,
+    })?;
+    if let (Some(name), true) = (&options.to_database, collections.len() > 1) {
+        return Err(Error::Usage(format!(
+            "--to-db {name} would put the collections of {} databases into one; take one with --db NAME",
+            collections.len()
+        )));
+    }
     if !options.dry_run {
         check_apart(&options.dump, &options.out)?;
         output::check_place(&options.out, options.force)?;
@@ -225,7 +236,7 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         splitter.stream().check_unchanged()?;
     }
     let sources = writer.sources;
-    check_results(options, &stages.files, &sources, plan)?;
+    check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
 
     let mut manifest = Manifest {
         format: manifest::FORMAT,
@@ -347,7 +358,7 @@ fn check_traps(
             if documents == 0 {
                 continue;
             }
-            let what = format!("the dump holds {documents} documents ({bytes} bytes) in the target collection {database}.{name} already");
+            let what = format!("the dump holds {} ({bytes} bytes) in the target collection {database}.{name} already", counted(documents, "document"));
             if !options.allow_existing_targets {
                 return Err(Error::Check(format!(
                     "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
@@ -614,8 +625,15 @@ impl Transforming<'_> {
                 rest = behind;
                 let collides = |what: &str| {
                     let name = self.plan.target_collections().nth(target).unwrap_or_default().to_owned();
-                    let id = crate::raw::display_id(document).unwrap_or_default();
-                    Err(Error::Check(format!("the document with _id {id} collides: {name} in the dump holds a document with the same {what} already")))
+                    let id = crate::raw::display_id(document);
+                    let file = &self.files[batch.source];
+                    let positions = (0..batch.ends.len()).map(|index| batch.position(index, file));
+                    // The target's document need not have its source's _id.
+                    let place = positions.into_iter().find(|position| id.is_some() && position.id == id).map(|position| position.to_string());
+                    let place = place.unwrap_or_else(|| format!("'{file}': a document with _id {}", id.unwrap_or_default()));
+                    Err(Error::Check(format!(
+                        "{place}: {name} in the dump holds a document with the same {what} already, so a server would refuse one of them; remove the one that does not belong there and dump again"
+                    )))
                 };
                 if self.plan.id_fingerprint(document).is_some_and(|id| known.ids.contains(&id)) {
                     return collides("_id");
@@ -742,7 +760,7 @@ impl Append<'_, '_> {
 }
 
 /// Fails where documents are missing or must not be there.
-fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], plan: &Plan) -> Result<()> {
+fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], plan: &Plan, remarks: &[String]) -> Result<()> {
     for (source, file) in sources.iter().zip(files) {
         let namespace = source.collection.namespace();
         if source.refused_count > 0 && !options.skip_unrestorable {
@@ -758,14 +776,15 @@ fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], pl
             )));
         }
         if source.documents == 0 && !options.allow_empty {
+            let remarks: String = remarks.iter().map(|remark| format!("\n{remark}")).collect();
             return Err(Error::Check(format!(
-                "'{file}': {namespace} has no documents; if that is right, give --allow-empty (a mongodump that was killed can leave such files)"
+                "'{file}': {namespace} has no documents; if that is right, give --allow-empty (a mongodump that was killed can leave such files){remarks}"
             )));
         }
         if options.strict && !source.findings.is_empty() {
             let lines = source.findings.sorted().into_iter().map(|(rule, documents, ids)| {
                 let rule = &plan.rules()[rule];
-                format!("  {}: {} ({documents} documents, first _id {})", rule.name, rule.text, ids.first().map_or("none", String::as_str))
+                format!("  {}: {} ({}, first _id {})", rule.name, rule.text, counted(documents, "document"), ids.first().map_or("none", String::as_str))
             });
             return Err(Error::Check(format!("'{file}': {namespace} has findings, and --strict was given:\n{}", lines.collect::<Vec<_>>().join("\n"))));
         }
@@ -773,7 +792,7 @@ fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], pl
     let documents: u64 = sources.iter().map(|source| source.documents).sum();
     match options.expect_documents {
         Some(expected) if expected != documents => {
-            Err(Error::Check(format!("the source has {documents} documents, --expect-docs {expected} was given")))
+            Err(Error::Check(format!("the source has {}, --expect-docs {expected} was given", counted(documents, "document"))))
         }
         _ => Ok(()),
     }

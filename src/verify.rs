@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
 use crate::dump::{Metadata, Stream, read_small};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Result, counted};
 use crate::hash::{self, Counted};
 use crate::journal;
 use crate::manifest::{self, Kind, Manifest, Role};
@@ -135,11 +135,18 @@ pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
             let path = format!("{prefix}{}", name.to_string_lossy());
             let metadata = entry.path().symlink_metadata().reading("look at", &entry.path())?;
             if metadata.is_dir() {
-                open.push((entry.path(), format!("{path}/")));
+                let directory = format!("{path}/");
+                // mongorestore takes any directory for a database, an empty one too.
+                if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
+                    differences.push(format!("'{}' is a directory that no file of the manifest lies in", path.escape_debug()));
+                }
+                open.push((entry.path(), directory));
                 continue;
             }
             if !metadata.is_file() {
-                differences.push(format!("'{path}' is no regular file"));
+                differences.push(format!("'{}' is no regular file", path.escape_debug()));
+                present.insert(path);
+                continue;
             }
             let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
             match manifest.files.iter().find(|file| file.path == path) {
@@ -162,14 +169,27 @@ pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
 fn contradictions(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
     for source in &manifest.sources {
+        if (manifest.kind == Kind::Transform) == source.targets.is_empty() {
+            let kind = if manifest.kind == Kind::Transform { "transform" } else { "reverse" };
+            found.push(format!("the manifest is of {kind}, and has {} target collections for {}", source.targets.len(), source.namespace));
+        }
         for target in &source.targets {
             let documents = manifest.file(Role::Documents, &target.namespace).and_then(|file| file.documents);
             if !manifest.options.archive && documents != Some(target.documents) {
-                found.push(format!("the manifest gives {} documents for {}, and {documents:?} for its file", target.documents, target.namespace));
+                let of_file = documents.map_or("none".to_owned(), |documents| documents.to_string());
+                found.push(format!("the manifest gives {} documents for {}, and {of_file} for its file", target.documents, target.namespace));
             }
         }
         if manifest.kind == Kind::Transform && source.round_trip.proven != source.documents {
-            found.push(format!("of {} documents of {} only {} were proven to come back", source.documents, source.namespace, source.round_trip.proven));
+            found.push(format!(
+                "the manifest gives {} for {}, and {} that were proven to come back",
+                counted(source.documents, "document"),
+                source.namespace,
+                source.round_trip.proven
+            ));
+        }
+        if manifest.kind == Kind::Transform && manifest.file(Role::Journal, &source.namespace).is_none() {
+            found.push(format!("the manifest names no journal of {}", source.namespace));
         }
     }
     found
@@ -192,16 +212,16 @@ fn check_file(
     let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, said: &str| {
         if found != said {
-            differences.push(format!("'{}' has {what} {found}, the manifest says {said}", file.path));
+            differences.push(format!("'{}' has {what}{found}, the manifest says {said}", file.path));
         }
     };
     if file.role == Role::Metadata {
         let stored = std::fs::read(&path).reading("read", &path)?;
         checked.bytes += stored.len() as u64;
-        differ("SHA-256", hash::sha256(&stored), &file.sha256);
+        differ("SHA-256 ", hash::sha256(&stored), &file.sha256);
         let content = read_small(disk, &path)?;
         if let Some(raw_sha256) = &file.raw_sha256 {
-            differ("SHA-256 of its content", hash::sha256(&content), raw_sha256);
+            differ("SHA-256 of its content ", hash::sha256(&content), raw_sha256);
         }
         Metadata::parse(content, &path)?;
         return Ok(differences);
@@ -226,19 +246,18 @@ fn check_file(
     let (raw_bytes, raw_sha256) = raw.finish();
     match hashed {
         None => {
-            differ("bytes", raw_bytes.to_string(), &file.bytes.to_string());
-            differ("SHA-256", raw_sha256, &file.sha256);
+            // Another size was noted before anything was read.
+            differ("SHA-256 ", raw_sha256, &file.sha256);
         }
         Some(hashed) => {
-            let stored = hashed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
-            differ("bytes", stored.0.to_string(), &file.bytes.to_string());
-            differ("SHA-256", stored.1, &file.sha256);
-            differ("bytes uncompressed", raw_bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
-            differ("SHA-256 uncompressed", raw_sha256, file.raw_sha256.as_deref().unwrap_or_default());
+            let (_, sha256) = hashed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+            differ("SHA-256 ", sha256, &file.sha256);
+            differ("uncompressed bytes: ", raw_bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
+            differ("uncompressed SHA-256 ", raw_sha256, file.raw_sha256.as_deref().unwrap_or_default());
         }
     }
     if let Some(said) = file.documents {
-        differ("documents", documents.to_string(), &said.to_string());
+        differ("", counted(documents, "document"), &counted(said, "document"));
     }
     Ok(differences)
 }

@@ -26,9 +26,13 @@ pub fn run() -> ExitCode {
     match execute(&arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            let code = error.downcast_ref::<Error>().map_or(2, Error::exit_code);
+            // The library's errors name their cause themselves.
+            let (code, message) = match error.downcast_ref::<Error>() {
+                Some(error) => (error.exit_code(), error.to_string()),
+                None => (2, format!("{error:#}")),
+            };
             // Where nobody reads stderr any more there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "mongosplit: {error:#}");
+            let _ = writeln!(std::io::stderr(), "mongosplit: {message}");
             ExitCode::from(code)
         }
     }

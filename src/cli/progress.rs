@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use mongosplit::Error;
 use mongosplit::progress::Progress;
 
 use super::args::{Common, ProgressKind};
@@ -89,7 +89,8 @@ impl Display {
 }
 
 fn open_log(path: &Path) -> anyhow::Result<File> {
-    File::options().create(true).append(true).open(path).with_context(|| format!("cannot open the log file '{}'", path.display()))
+    let opened = File::options().create(true).append(true).open(path);
+    Ok(opened.map_err(|source| Error::Write { action: "open the log file", path: path.to_owned(), source })?)
 }
 
 /// Local time as the runbook writes it.

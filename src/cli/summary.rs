@@ -16,7 +16,12 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
     let would = if report.dry_run { "Would migrate" } else { "Migrated" };
     for (source, more) in manifest.sources.iter().zip(&report.sources) {
-        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
+        let all = count(source.documents, "document");
+        let migrated = match source.rejected {
+            0 => all,
+            rejected => format!("{} of {all}", thousands(source.documents - rejected)),
+        };
+        let _ = writeln!(text, "✓ {would} {migrated} of {}", source.namespace);
         for target in &source.targets {
             let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
         }

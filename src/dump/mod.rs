@@ -15,7 +15,7 @@ pub use metadata::{Metadata, create_index_command};
 pub use names::{collection_file_name, is_database_name};
 
 use crate::disk::{Disk, ReadFile};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Result, counted};
 use crate::gzip;
 use crate::hash::Counted;
 
@@ -215,7 +215,7 @@ impl Dump {
             }
         }
         if self.collections.is_empty() {
-            return Err(Error::input(&path, describe_directory(&files, &directories)));
+            return Err(Error::input(&path, describe_directory(disk, &files, &directories)));
         }
         if self.server_version.is_none() && !self.remarks.iter().any(|remark| remark.contains("prelude.json")) {
             self.remarks.push(
@@ -328,7 +328,7 @@ impl Dump {
                 let mut lines = Vec::new();
                 for candidate in &chosen {
                     let (documents, bytes) = candidate.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path))?;
-                    lines.push(format!("  {}: {documents} documents, {bytes} bytes", candidate.namespace()));
+                    lines.push(format!("  {}: {}, {bytes} bytes", candidate.namespace(), counted(documents, "document")));
                 }
                 Err(Error::Usage(format!(
                     "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or take them all with --all-dbs",
@@ -421,7 +421,7 @@ fn directory_name(directory: &Path) -> Result<String> {
 }
 
 /// What a directory without collections looks like.
-fn describe_directory(files: &[PathBuf], directories: &[PathBuf]) -> String {
+fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -> String {
     if files.is_empty() && directories.is_empty() {
         return "is an empty directory, no dump".to_owned();
     }
@@ -431,7 +431,8 @@ fn describe_directory(files: &[PathBuf], directories: &[PathBuf]) -> String {
     }
     let some: Vec<String> =
         files.iter().chain(directories).take(5).map(|file| file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()).collect();
-    format!("is no dump: there are no .bson files in it or in its directories, but {}", some.join(", "))
+    let first = files.iter().find_map(|file| looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display())));
+    format!("is no dump: there are no .bson files in it or in its directories, but {}{}", some.join(", "), first.unwrap_or_default())
 }
 
 /// What a file looks like instead of documents; nothing where it looks like documents.

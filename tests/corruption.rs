@@ -1,0 +1,448 @@
+//! Outputs that were altered: each alteration is found, and named. After PostgreSQL's tests of pg_verifybackup
+//! (`t/003_corruption.pl`, `t/005_bad_manifest.pl`), and beyond them: every byte of every file. What is said stands
+//! in `tests/golden`; `UPDATE_GOLDEN=1` writes it anew.
+
+mod util;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use mongosplit::mapping::Plan;
+use mongosplit::progress::Silent;
+use mongosplit::reverse::{self, reverse};
+use mongosplit::verify::{self, verify};
+use util::{DATABASE, World, copy, dump, reseal, root};
+
+const METADATA: &str = "narrative_modeling/dataset_metadata.bson";
+const CONFIGS: &str = "narrative_modeling/transformation_configs.bson";
+const JOURNAL: &str = "narrative_modeling.user_data.rollback";
+
+/// What `verify` and `reverse` say, the temporary directory's name taken out.
+fn said(world: &World, out: &Path) -> (Vec<String>, String) {
+    let verified = match verify(&verify::Options::new(out), &Silent) {
+        Ok(report) => report.differences,
+        Err(error) => vec![error.to_string()],
+    };
+    let options = reverse::Options::new(out, world.path("back"));
+    let reversed = match reverse(&options, &Plan::built_in().expect("the plan"), &Silent) {
+        Ok(_) => "it was reversed".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let plain = |text: &str| world.plain(text);
+    (verified.iter().map(|line| plain(line)).collect(), plain(&reversed))
+}
+
+struct Alteration {
+    name: &'static str,
+    alter: fn(&Path),
+}
+
+fn append(path: PathBuf, bytes: &[u8]) {
+    let mut content = fs::read(&path).expect("a file");
+    content.extend_from_slice(bytes);
+    fs::write(path, content).expect("a file");
+}
+
+fn exchange(out: &Path, one: &str, other: &str) {
+    let (a, b) = (fs::read(out.join(one)).expect("a file"), fs::read(out.join(other)).expect("a file"));
+    fs::write(out.join(one), b).expect("a file");
+    fs::write(out.join(other), a).expect("a file");
+}
+
+/// SHA-256 sums are of no use in a table.
+fn without_sums(text: &str) -> String {
+    let mut parts = Vec::new();
+    for part in text.split(' ') {
+        let word = part.trim_end_matches([',', ';']);
+        let word = word.trim_matches(['\n', ')', '(']);
+        let is_sum = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        parts.push(if is_sum { part.replace(word, "…") } else { part.to_owned() });
+    }
+    parts.join(" ")
+}
+
+const ALTERATIONS: &[Alteration] = &[
+    Alteration {
+        name: "a file more at the root",
+        alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file"),
+    },
+    Alteration {
+        name: "a collection more",
+        alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file"),
+    },
+    Alteration {
+        name: "a directory more, with a file",
+        alter: |out| {
+            fs::create_dir(out.join("admin")).expect("a directory");
+            fs::write(out.join("admin/x.bson"), "").expect("a file");
+        },
+    },
+    Alteration {
+        name: "an empty directory more, which mongorestore takes for a database",
+        alter: |out| fs::create_dir(out.join("admin")).expect("a directory"),
+    },
+    Alteration {
+        name: "a file missing",
+        alter: |out| fs::remove_file(out.join(METADATA)).expect("a file"),
+    },
+    Alteration {
+        name: "the journal missing",
+        alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file"),
+    },
+    Alteration {
+        name: "the sums missing",
+        alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file"),
+    },
+    Alteration {
+        name: "the manifest missing",
+        alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file"),
+    },
+    Alteration {
+        name: "the database's directory missing",
+        alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory"),
+    },
+    Alteration {
+        name: "a byte appended",
+        alter: |out| append(out.join(METADATA), &[0]),
+    },
+    Alteration {
+        name: "a sound document appended",
+        alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]),
+    },
+    Alteration {
+        name: "truncated to nothing",
+        alter: |out| fs::write(out.join(METADATA), "").expect("a file"),
+    },
+    Alteration {
+        name: "truncated by a byte",
+        alter: |out| {
+            let content = fs::read(out.join(METADATA)).expect("a file");
+            fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
+        },
+    },
+    Alteration {
+        name: "another document of the same length",
+        alter: |out| {
+            let mut content = fs::read(out.join(METADATA)).expect("a file");
+            let at = content.windows(4).position(|bytes| bytes == b"user").expect("a text");
+            content[at] ^= 1;
+            fs::write(out.join(METADATA), content).expect("a file");
+        },
+    },
+    Alteration {
+        name: "two collections exchanged",
+        alter: |out| exchange(out, METADATA, CONFIGS),
+    },
+    Alteration {
+        name: "a file that is a link to the same content",
+        alter: |out| {
+            fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
+            symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
+        },
+    },
+    Alteration {
+        name: "a database that is a link",
+        alter: |out| {
+            fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
+            symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
+        },
+    },
+    Alteration {
+        name: "a manifest that is a link",
+        alter: |out| {
+            fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
+            symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
+        },
+    },
+    Alteration {
+        name: "a byte behind the manifest",
+        alter: |out| append(out.join("manifest.json"), b"\n"),
+    },
+    Alteration {
+        name: "a line behind the sums",
+        alter: |out| append(out.join("SHA256SUMS"), b"\n"),
+    },
+    Alteration {
+        name: "indexes taken from the metadata",
+        alter: |out| fs::write(out.join(DATABASE).join("dataset_metadata.metadata.json"), r#"{"indexes":[]}"#).expect("a file"),
+    },
+];
+
+#[test]
+fn each_alteration_is_named() {
+    let mut all = String::new();
+    for Alteration { name, alter } in ALTERATIONS {
+        let world = World::new();
+        let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+        assert_eq!(said(&world, &out), (Vec::new(), "it was reversed".to_owned()), "before: {name}");
+        fs::remove_dir_all(world.path("back")).expect("the result");
+        alter(&out);
+        let (verified, reversed) = said(&world, &out);
+        let verified: Vec<String> = verified.iter().map(|line| without_sums(line)).collect();
+        assert!(!verified.is_empty(), "verify accepts it: {name}");
+        assert_ne!(reversed, "it was reversed", "{name}");
+        assert!(!world.path("back").exists(), "{name}");
+        all += &format!("{name}\nverify:\n{}\nreverse:\n{}\n\n", verified.join("\n"), without_sums(&reversed));
+        let run = world.run([std::ffi::OsStr::new("verify"), out.as_ref()]);
+        assert!(matches!(run.code(), Some(1 | 3)), "{run}");
+    }
+    util::golden("alterations.txt", &all);
+}
+
+/// A manifest with one thing changed, its own checksum right again.
+const MANIFESTS: &[(&str, &str, &str)] = &[
+    ("another format", "\"format\": 1,", "\"format\": 2,"),
+    ("a format that is no number", "\"format\": 1,", "\"format\": \"1\","),
+    ("no format", "  \"format\": 1,\n", ""),
+    ("an unknown key", "\"format\": 1,", "\"format\": 1,\n  \"more\": 1,"),
+    ("a key twice", "\"format\": 1,", "\"format\": 1,\n  \"format\": 1,"),
+    ("an unknown key within", "\"role\": \"journal\",", "\"role\": \"journal\",\n      \"more\": 1,"),
+    ("an unknown role", "\"role\": \"journal\",", "\"role\": \"diary\","),
+    ("no path", "\"path\": \"narrative_modeling.user_data.rollback\",", ""),
+    ("a path twice", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/dataset_metadata.bson\""),
+    ("a path upwards", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"../model_configs.bson\""),
+    ("a path that goes up and down", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/../x.bson\""),
+    ("a path by way of here", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"./narrative_modeling/model_configs.bson\""),
+    ("a path with a dot within", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/./model_configs.bson\""),
+    ("a path from the root", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"/etc/passwd\""),
+    ("no characters in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"\""),
+    ("a line break in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"a\\nb\""),
+    ("a NUL in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"a\\u0000b\""),
+    ("the manifest's own path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"manifest.json\""),
+    ("the path of the sums", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"SHA256SUMS\""),
+    ("two slashes in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling//model_configs.bson\""),
+    ("a checksum that is short", "\"sha256\": \"e3b0", "\"sha256\": \"e3"),
+    ("a checksum that is no hex", "\"sha256\": \"e3b0", "\"sha256\": \"xxxx"),
+    ("a checksum in capitals", "\"sha256\": \"e3b0", "\"sha256\": \"E3B0"),
+    ("another file's path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/other.bson\""),
+    ("fewer documents", "\"documents\": 3,", "\"documents\": 2,"),
+    ("a negative number", "\"documents\": 3,", "\"documents\": -3,"),
+    ("a number beyond 64 bits", "\"documents\": 3,", "\"documents\": 99999999999999999999,"),
+    ("a fraction", "\"documents\": 3,", "\"documents\": 3.0,"),
+    ("a number as text", "\"documents\": 3,", "\"documents\": \"3\","),
+    ("another namespace", "\"namespace\": \"narrative_modeling.user_data\"", "\"namespace\": \"elsewhere.user_data\""),
+    ("another mapping", "\"name\": \"user_data\"", "\"name\": \"other\""),
+    ("files that are no list", "\"files\": [", "\"files\": {"),
+    ("fewer proven", "\"proven\": 3", "\"proven\": 2"),
+    ("another digest", "\"digest\": \"", "\"digest\": \"0"),
+    ("the result of a reversal", "\"kind\": \"transform\"", "\"kind\": \"reverse\""),
+    ("another compression", "\"gzip_level\": null", "\"gzip_level\": 6"),
+    ("an unknown kind of indexes", "\"indexes\": \"all\"", "\"indexes\": \"some\""),
+];
+
+/// Changes that a manifest alone cannot tell from the truth, as nothing in an output says otherwise: who can
+/// make the checksum right can write any manifest.
+const BELIEVED: &[&str] = &["another mapping", "another compression", "an unknown kind of indexes", "another digest"];
+
+#[test]
+fn bad_manifests() {
+    let world = World::new();
+    let good = world.transform(&root().join("fixtures/odd/no-prelude"), "good");
+    assert_eq!(said(&world, &good).0, Vec::<String>::new());
+    fs::remove_dir_all(world.path("back")).expect("the result");
+    let text = fs::read_to_string(good.join("manifest.json")).expect("the manifest");
+    let mut all = String::new();
+    let mut check = |name: &str, bytes: &[u8], out: PathBuf| {
+        fs::write(out.join("manifest.json"), bytes).expect("a file");
+        let (verified, reversed) = said(&world, &out);
+        assert!(BELIEVED.contains(&name) || !verified.is_empty(), "verify accepts it: {name}");
+        let _ = fs::remove_dir_all(world.path("back"));
+        fs::remove_dir_all(&out).expect("the copy");
+        all += &without_sums(&format!("{name}\nverify:\n{}\nreverse:\n{reversed}\n\n", verified.join("\n"))).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    };
+    let fresh = || {
+        let out = world.path("out");
+        copy(&good, &out);
+        out
+    };
+    for (name, from, to) in MANIFESTS {
+        assert!(text.contains(from), "{name}");
+        check(name, reseal(&text.replacen(from, to, 1)).as_bytes(), fresh());
+    }
+    let half = text.len() / 2;
+    let raw: Vec<(&str, Vec<u8>)> = vec![
+        ("no bytes", Vec::new()),
+        ("an empty object", b"{}".to_vec()),
+        ("an empty list", b"[]".to_vec()),
+        ("half of it", text.as_bytes()[..half].to_vec()),
+        ("without its last line break", text.as_bytes()[..text.len() - 1].to_vec()),
+        ("with a carriage return", text.replace('\n', "\r\n").into_bytes()),
+        ("with a byte order mark", format!("\u{feff}{text}").into_bytes()),
+        ("not UTF-8", [b"\xff", text.as_bytes()].concat()),
+        ("without a checksum", text[..text.rfind("  \"manifest_sha256\"").expect("it")].as_bytes().to_vec()),
+        ("the checksum in capitals", capital_checksum(&text).into_bytes()),
+        ("altered under its checksum", text.replacen("\"documents\": 3", "\"documents\": 4", 1).into_bytes()),
+        ("deep JSON", reseal(&format!("{}\n  \"manifest_sha256\": \"\"\n}}\n", "[".repeat(100_000))).into_bytes()),
+    ];
+    for (name, bytes) in raw {
+        check(name, &bytes, fresh());
+    }
+    util::golden("manifests.txt", &all);
+}
+
+fn capital_checksum(text: &str) -> String {
+    let (body, checksum) = text.split_at(text.rfind(": \"").expect("the checksum"));
+    format!("{body}{}", checksum.to_uppercase())
+}
+
+/// A manifest of a million files is refused in good time.
+#[test]
+fn a_manifest_of_very_many_files() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let text = fs::read_to_string(out.join("manifest.json")).expect("the manifest");
+    let entry = "    {\"path\": \"#\", \"role\": \"metadata\", \"namespace\": \"a.b\", \"documents\": null, \"bytes\": 0, \"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", \"raw_bytes\": null, \"raw_sha256\": null},\n";
+    let many: String = (0..20_000).map(|number| entry.replace('#', &number.to_string())).collect();
+    let text = text.replacen("\"files\": [\n", &format!("\"files\": [\n{many}"), 1);
+    fs::write(out.join("manifest.json"), reseal(&text)).expect("a file");
+    let began = std::time::Instant::now();
+    let report = verify(&verify::Options::new(&out), &Silent).expect("a report");
+    assert!(report.differences.len() >= 20_000);
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+/// Files of another run of the same tool, each of them sound.
+#[test]
+fn files_of_another_run() {
+    let world = World::new();
+    let one = world.transform(&root().join("fixtures/odd/no-prelude"), "one");
+    let other = world.transform(&root().join("fixtures/odd/defaults"), "other");
+    assert_eq!(said(&world, &one).0, Vec::<String>::new());
+    fs::remove_dir_all(world.path("back")).expect("the result");
+    let mut all = String::new();
+    for name in util::files(&one).keys() {
+        let out = world.path("out");
+        copy(&one, &out);
+        fs::copy(other.join(name), out.join(name)).expect("a file");
+        if util::files(&one)[name] == util::files(&other)[name] {
+            fs::remove_dir_all(&out).expect("the copy");
+            continue;
+        }
+        let (verified, reversed) = said(&world, &out);
+        assert!(!verified.is_empty(), "verify accepts {name} of another run");
+        assert_ne!(reversed, "it was reversed", "{name}");
+        assert!(!world.path("back").exists());
+        all += &without_sums(&format!("{name}\nverify:\n{}\nreverse:\n{reversed}\n\n", verified.join("\n")));
+        // With the manifest and its sums made to fit, only the proof of the reversal is left.
+        if name == METADATA || name == CONFIGS || name == JOURNAL {
+            let manifest = fit_manifest(&out, name);
+            fs::write(out.join("manifest.json"), manifest).expect("a file");
+            let (_, reversed) = said(&world, &out);
+            assert_ne!(reversed, "it was reversed", "{name} of another run, with a manifest that fits");
+            assert!(!world.path("back").exists());
+            all += &without_sums(&format!("{name}, with a manifest that fits\nreverse:\n{reversed}\n\n"));
+        }
+        fs::remove_dir_all(&out).expect("the copy");
+    }
+    util::golden("other-run.txt", &all);
+}
+
+/// The manifest of an output, changed to say what one file has now; SHA256SUMS with it.
+fn fit_manifest(out: &Path, name: &str) -> String {
+    let path = out.join("manifest.json");
+    let mut manifest = mongosplit::manifest::Manifest::parse(&fs::read(&path).expect("the manifest"), &path).expect("a manifest");
+    let content = fs::read(out.join(name)).expect("the file");
+    let file = manifest.files.iter_mut().find(|file| file.path == name).expect("the entry");
+    (file.bytes, file.sha256) = (content.len() as u64, mongosplit::hash::sha256(&content));
+    fs::write(out.join("SHA256SUMS"), manifest.sums()).expect("a file");
+    manifest.to_text()
+}
+
+#[test]
+fn a_journal_of_another_format() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
+    let at = journal.windows(8).position(|bytes| bytes == b"\x10format\0").expect("the format") + 8;
+    journal[at] = 2;
+    fs::write(out.join(JOURNAL), journal).expect("the journal");
+    let manifest = fit_manifest(&out, JOURNAL);
+    fs::write(out.join("manifest.json"), manifest).expect("the manifest");
+    let (_, reversed) = said(&world, &out);
+    assert_eq!(
+        reversed,
+        "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1"
+    );
+}
+
+/// Changes every byte of every file, one at a time. A rejected document is among them.
+fn change_every_byte(more: &[&str]) {
+    let world = World::new();
+    let out = world.transform_with(&root().join("fixtures/odd/no-id"), "out", &[&["--skip-unrestorable"], more].concat());
+    let mut options = verify::Options::new(&out);
+    options.threads = Some(1);
+    assert!(verify(&options, &Silent).expect("a report").differences.is_empty());
+    for (name, bytes) in util::files(&out) {
+        let path = out.join(&name);
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= [0x01, 0x20, 0x80][at % 3];
+            fs::write(&path, &changed).expect("the file");
+            let found = verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
+            assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
+        }
+        fs::write(&path, &bytes).expect("the file");
+    }
+    assert!(verify(&options, &Silent).expect("a report").differences.is_empty());
+}
+
+#[test]
+fn every_changed_byte_is_found() {
+    change_every_byte(&[]);
+}
+
+#[test]
+fn every_changed_byte_of_compressed_files_is_found() {
+    change_every_byte(&["--gzip"]);
+}
+
+/// The same for `reverse`, which reads less: every byte of what it needs, and some of the rest.
+#[test]
+fn reverse_takes_no_changed_byte() {
+    let world = World::new();
+    let out = world.transform_with(&root().join("fixtures/odd/no-id"), "out", &["--skip-unrestorable"]);
+    let plan = Plan::built_in().expect("the plan");
+    let mut options = reverse::Options::new(&out, world.path("back"));
+    (options.threads, options.dry_run) = (Some(1), true);
+    reverse(&options, &plan, &Silent).unwrap_or_else(|error| panic!("{error}"));
+    for (name, bytes) in util::files(&out) {
+        for at in (0..bytes.len()).step_by(3) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(out.join(&name), &changed).expect("the file");
+            assert!(reverse(&options, &plan, &Silent).is_err(), "byte {at} of {name} was changed, and reverse goes on");
+        }
+        fs::write(out.join(&name), &bytes).expect("the file");
+    }
+}
+
+/// Each length that a file can be cut to.
+#[test]
+fn no_file_may_be_cut() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    assert!(verify(&verify::Options::new(&out), &Silent).expect("a report").differences.is_empty());
+    for (name, bytes) in util::files(&out) {
+        for length in (0..bytes.len()).step_by(7) {
+            fs::write(out.join(&name), &bytes[..length]).expect("the file");
+            let found = verify(&verify::Options::new(&out), &Silent).map_or(true, |report| !report.differences.is_empty());
+            assert!(found, "{name} was cut to {length} bytes");
+        }
+        fs::write(out.join(&name), &bytes).expect("the file");
+    }
+}
+
+/// All that is wrong is reported, not the first alone.
+#[test]
+fn everything_is_reported() {
+    let world = World::new();
+    let out = world.transform(&dump(), "out");
+    fs::remove_file(out.join("SHA256SUMS")).expect("a file");
+    append(out.join(METADATA), &[5, 0, 0, 0, 0]);
+    fs::write(out.join("extra"), "").expect("a file");
+    let (verified, _) = said(&world, &out);
+    for what in ["'SHA256SUMS' is missing", "'extra' is there, but not in the manifest", "has 61 documents, the manifest says 60 documents"] {
+        assert!(verified.iter().any(|line| line.contains(what)), "{what} in {verified:?}");
+    }
+}

@@ -1,0 +1,378 @@
+//! Where an output may go, who may read it, what may stand at the input's place, and what is printed.
+
+mod util;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use util::{DATABASE, Run, World, content, copy, dump, files, root, same_files};
+
+fn transform(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Run {
+    world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()].into_iter().chain(options.iter().map(OsStr::new)))
+}
+
+fn small() -> std::path::PathBuf {
+    root().join("fixtures/odd/no-prelude")
+}
+
+#[test]
+fn absent_empty_or_with_lost_and_found_only() {
+    let world = World::new();
+    for (name, inside) in [("absent", None), ("empty", Some("")), ("mounted", Some("lost+found"))] {
+        if let Some(inside) = inside {
+            world.mkdir(&format!("{name}/{inside}"));
+        }
+        let out = world.transform(&small(), name);
+        world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
+    }
+    world.holds_only(&["absent", "empty", "mounted"]);
+}
+
+#[test]
+fn a_place_that_is_taken() {
+    let world = World::new();
+    world.write("full/file", "precious");
+    transform(&world, &small(), &world.path("full"), &[])
+        .exits(4)
+        .complains(&world, "mongosplit: 'DIR/full': is not empty; name another directory, or give --force to replace it");
+    world.write("file", "precious");
+    let text = "is not a directory; name one that does not exist or is empty";
+    transform(&world, &small(), &world.path("file"), &[]).exits(4).complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
+    transform(&world, &small(), &world.path("file"), &["--force"]).exits(4).complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
+    for (name, to) in [("link", "full"), ("dangling", "nowhere")] {
+        symlink(world.path(to), world.path(name)).expect("a link");
+        let text = format!("mongosplit: 'DIR/{name}': is a symbolic link; name the directory itself");
+        transform(&world, &small(), &world.path(name), &[]).exits(4).complains(&world, &text);
+        transform(&world, &small(), &world.path(name), &["--force"]).exits(4).complains(&world, &text);
+    }
+    transform(&world, &small(), Path::new("/"), &["--force"]).exits(4).complains(
+        &world,
+        &format!("mongosplit: '/': holds the dump '{}', which is never changed; name a place outside", small().display()),
+    );
+    transform(&world, &small(), &world.path("no/such/parent"), &[])
+        .exits(4)
+        .complains(&world, "mongosplit: cannot create directory 'DIR/no/such/parent.mongosplit-partial': No such file or directory (os error 2)");
+    assert_eq!(fs::read_to_string(world.path("full/file")).expect("the file"), "precious");
+    assert_eq!(fs::read_to_string(world.path("file")).expect("the file"), "precious");
+    world.holds_only(&["full", "file", "link", "dangling"]);
+}
+
+#[test]
+fn replaced_by_force_alone() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/defaults"), "out");
+    let old = files(&out);
+    transform(&world, &small(), &out, &[]).exits(4);
+    same_files(&files(&out), &old, "untouched");
+    // A run that fails leaves what is there.
+    transform(&world, &root().join("fixtures/odd/truncated-document"), &out, &["--force"]).exits(3);
+    same_files(&files(&out), &old, "after a run that failed");
+    transform(&world, &small(), &out, &["--force"]).exits(0);
+    let fresh = world.transform(&small(), "fresh");
+    same_files(&files(&out), &files(&fresh), "replaced");
+    world.holds_only(&["out", "fresh"]);
+}
+
+#[test]
+fn inside_the_dump_or_around_it() {
+    let world = World::new();
+    let dump = world.path("backups/dump");
+    copy(&small(), &dump);
+    let before = files(&world.path("backups"));
+    for (dump, out, what) in [
+        ("backups/dump", "backups/dump/out", "lies inside the dump"),
+        ("backups/dump", "backups/dump", "lies inside the dump"),
+        ("backups/dump", "backups/../backups/dump/narrative_modeling/out", "lies inside the dump"),
+        ("backups/dump", "backups", "holds the dump"),
+        ("backups/dump/narrative_modeling/user_data.bson", "backups/dump", "holds the dump"),
+        // Beside a single file or a database's directory is inside what mongorestore may be given.
+    ] {
+        for options in [&[] as &[&str], &["--force"]] {
+            let text = format!("mongosplit: 'DIR/{out}': {what} 'DIR/{dump}', which is never changed; name a place outside");
+            transform(&world, &world.path(dump), &world.path(out), options).exits(4).complains(&world, &text);
+        }
+    }
+    symlink(world.path("backups/dump"), world.path("link")).expect("a link");
+    transform(&world, &dump, &world.path("link/out"), &[]).exits(4);
+    transform(&world, &world.path("link"), &world.path("backups/dump/out"), &[]).exits(4);
+    same_files(&files(&world.path("backups")), &before, "the dump");
+    // `reverse` never changes its input either.
+    let out = world.transform(&dump, "out");
+    for (dest, what) in [("out/back", "lies inside the dump"), ("out", "lies inside the dump")] {
+        world.run([OsStr::new("reverse"), out.as_ref(), world.path(dest).as_ref(), "--force".as_ref()]).exits(4);
+        let _ = what;
+    }
+    world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
+}
+
+#[test]
+fn a_stale_staging_directory() {
+    let world = World::new();
+    world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "left");
+    let text = "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short, or belongs to one that still goes on; remove it, or give --force to have it removed";
+    transform(&world, &small(), &world.path("out"), &[]).exits(4).complains(&world, text);
+    assert!(world.path("out.mongosplit-partial/narrative_modeling/x.bson.part").exists());
+    transform(&world, &small(), &world.path("out"), &["--force"]).exits(0);
+    world.holds_only(&["out"]);
+}
+
+/// What `--force` removes is a directory that a run has left, and nothing by way of a link.
+#[test]
+fn a_staging_directory_that_is_a_link() {
+    let world = World::new();
+    world.write("precious/file", "precious");
+    symlink(world.path("precious"), world.path("out.mongosplit-partial")).expect("a link");
+    transform(&world, &small(), &world.path("out"), &[]).exits(4);
+    let _ = transform(&world, &small(), &world.path("out"), &["--force"]);
+    assert_eq!(fs::read_to_string(world.path("precious/file")).expect("the file"), "precious");
+}
+
+#[test]
+fn a_dump_that_is_read_only() {
+    let world = World::new();
+    let dump = world.path("dump");
+    copy(&small(), &dump);
+    let set = |mode_of_files: u32, mode_of_directories: u32| {
+        for path in [dump.join("narrative_modeling"), dump.clone()] {
+            for entry in fs::read_dir(&path).expect("a directory") {
+                let entry = entry.expect("an entry").path();
+                if entry.is_file() {
+                    fs::set_permissions(entry, fs::Permissions::from_mode(mode_of_files)).expect("a mode");
+                }
+            }
+            fs::set_permissions(path, fs::Permissions::from_mode(mode_of_directories)).expect("a mode");
+        }
+    };
+    set(0o444, 0o555);
+    world.transform(&dump, "out");
+    set(0o644, 0o755);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o777
+}
+
+/// Nobody may read an output who may not read the source; else the umask decides.
+#[test]
+fn modes_follow_the_source_and_the_umask() {
+    let world = World::new();
+    let dump = world.path("dump");
+    copy(&small(), &dump);
+    let source = dump.join(DATABASE).join("user_data.bson");
+    for (umask, of_source, of_files, of_directories) in [
+        ("022", 0o644, 0o644, 0o755),
+        ("022", 0o640, 0o640, 0o750),
+        ("022", 0o600, 0o600, 0o700),
+        ("022", 0o666, 0o644, 0o755),
+        ("000", 0o666, 0o644, 0o755),
+        ("027", 0o644, 0o640, 0o750),
+        ("077", 0o644, 0o600, 0o700),
+        ("022", 0o400, 0o600, 0o700),
+    ] {
+        fs::set_permissions(&source, fs::Permissions::from_mode(of_source)).expect("a mode");
+        let script = format!(
+            "umask {umask}; $MONGOSPLIT transform $DIR/dump $DIR/out && $MONGOSPLIT reverse $DIR/out $DIR/back && $MONGOSPLIT reverse $DIR/out $DIR/packed --gzip"
+        );
+        world.shell(&script).exits(0);
+        for result in ["out", "back", "packed"] {
+            let result = world.path(result);
+            for name in files(&result).keys() {
+                assert_eq!(mode(&result.join(name)), of_files, "{name} of {}, umask {umask}, source {of_source:o}", result.display());
+            }
+            for directory in [result.clone(), result.join(DATABASE)] {
+                assert_eq!(mode(&directory), of_directories, "{}, umask {umask}, source {of_source:o}", directory.display());
+            }
+            fs::remove_dir_all(result).expect("the result");
+        }
+    }
+}
+
+/// A run may not ask more of a file than that it can be read, and reads regular files only.
+#[test]
+fn a_pipe_is_no_input() {
+    let world = World::new();
+    world.shell("mkdir -p $DIR/dump/narrative_modeling && mkfifo $DIR/dump/narrative_modeling/user_data.bson $DIR/pipe.bson").exits(0);
+    for name in ["dump", "dump/narrative_modeling", "dump/narrative_modeling/user_data.bson"] {
+        transform(&world, &world.path(name), &world.path("out"), &[])
+            .exits(3)
+            .complains(&world, "mongosplit: 'DIR/dump/narrative_modeling/user_data.bson': is not a regular file");
+    }
+    transform(&world, Path::new("/dev/null"), &world.path("out"), &[]).exits(3).complains(&world, "mongosplit: '/dev/null': is not a regular file");
+    world.holds_only(&["dump", "pipe.bson"]);
+}
+
+#[test]
+fn links_are_fine_as_input() {
+    let world = World::new();
+    let direct = world.transform(&small(), "direct");
+    symlink(small(), world.path("link")).expect("a link");
+    let database = world.mkdir("dump/narrative_modeling");
+    for name in ["user_data.bson", "user_data.metadata.json"] {
+        symlink(small().join(DATABASE).join(name), database.join(name)).expect("a link");
+    }
+    for (dump, out) in [("link", "a"), ("dump", "b")] {
+        let out = world.transform(&world.path(dump), out);
+        same_files(&files(&direct), &files(&out), dump);
+    }
+}
+
+#[test]
+fn no_dump_at_all() {
+    let world = World::new();
+    world.mkdir("empty");
+    transform(&world, &world.path("empty"), &world.path("out"), &[])
+        .exits(3)
+        .complains(&world, "mongosplit: 'DIR/empty': is an empty directory, no dump");
+    transform(&world, &world.path("absent"), &world.path("out"), &[])
+        .exits(3)
+        .complains(&world, "mongosplit: cannot open 'DIR/absent': No such file or directory (os error 2)");
+    let metadata = small().join(DATABASE).join("user_data.metadata.json");
+    transform(&world, &metadata, &world.path("out"), &[]).exits(3);
+    world.holds_only(&["empty"]);
+}
+
+/// What a dry run says, the real run does; and it writes nothing.
+#[test]
+fn a_dry_run() {
+    let world = World::new();
+    for (number, options) in [&[] as &[&str], &["--gzip"], &["--to-db", "other", "--indexes", "none"]].into_iter().enumerate() {
+        let out = world.path(&format!("out-{number}"));
+        let dry = transform(&world, &dump(), &out, &[options, &["--dry-run", "--json"]].concat()).exits(0);
+        assert!(!out.exists());
+        let real = transform(&world, &dump(), &out, &[options, &["--json"]].concat()).exits(0);
+        let parse = |run: &Run| serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
+        let (dry, real) = (parse(&dry), parse(&real));
+        assert_eq!(dry["manifest"], real["manifest"]);
+        assert_eq!((&dry["dry_run"], &real["dry_run"]), (&true.into(), &false.into()));
+        for file in real["manifest"]["files"].as_array().expect("files") {
+            let bytes = fs::read(out.join(file["path"].as_str().expect("a path"))).expect("the file");
+            assert_eq!(file["sha256"], mongosplit::hash::sha256(&bytes));
+        }
+        // Over what is there, and in front of a place that is taken: still only a dry run.
+        let before = files(&out);
+        transform(&world, &dump(), &out, &[options, &["--dry-run", "--force"]].concat()).exits(0).says("Would migrate 60 documents");
+        same_files(&files(&out), &before, "a dry run over an output");
+    }
+    let back = world.path("back");
+    world.run([OsStr::new("reverse"), world.path("out-0").as_ref(), back.as_ref(), "--dry-run".as_ref()]).exits(0).says("Would restore 60 documents");
+    world.holds_only(&["out-0", "out-1", "out-2"]);
+}
+
+#[test]
+fn another_database() {
+    let world = World::new();
+    let out = world.transform_with(&small(), "out", &["--to-db", "elsewhere"]);
+    let names: Vec<String> = files(&out).into_keys().collect();
+    assert!(names.iter().all(|name| !name.contains(DATABASE)), "{names:?}");
+    world.run([OsStr::new("verify"), out.as_ref()]).exits(0).says("elsewhere.dataset_metadata");
+    world.run([OsStr::new("reverse"), out.as_ref(), world.path("back").as_ref()]).exits(0);
+    assert_eq!(content(&world.path("back/narrative_modeling/user_data.bson")), content(&small().join(DATABASE).join("user_data.bson")));
+    world.run([OsStr::new("reverse"), out.as_ref(), world.path("third").as_ref(), "--to-db".as_ref(), "third".as_ref()]).exits(0);
+    assert_eq!(content(&world.path("third/third/user_data.bson")), content(&small().join(DATABASE).join("user_data.bson")));
+    for bad in ["", "a.b", "../x", "a/b", "a b", "$x"] {
+        let text = format!("mongosplit: '{bad}' cannot be the name of a database");
+        transform(&world, &small(), &world.path("bad"), &["--to-db", bad]).exits(2).complains(&world, &text);
+        world.run([OsStr::new("reverse"), out.as_ref(), world.path("bad").as_ref(), "--to-db".as_ref(), bad.as_ref()]).exits(2).complains(&world, &text);
+    }
+    world.holds_only(&["out", "back", "third"]);
+}
+
+#[test]
+fn indexes_in_the_metadata() {
+    let world = World::new();
+    let mut all = String::new();
+    for indexes in ["all", "non-unique", "none"] {
+        let out = world.transform_with(&small(), indexes, &["--indexes", indexes]);
+        for (name, bytes) in files(&out).iter().filter(|(name, _)| name.ends_with(".metadata.json")) {
+            all += &format!("{indexes} {name}\n{}\n", String::from_utf8_lossy(bytes));
+        }
+    }
+    util::golden("indexes.txt", &all);
+}
+
+#[test]
+fn reports_logs_and_progress() {
+    let world = World::new();
+    let (report, log) = (world.path("report.json"), world.path("run.log"));
+    let options = ["--report", report.to_str().expect("UTF-8"), "--log-file", log.to_str().expect("UTF-8"), "--progress", "plain"];
+    let run = transform(&world, &dump(), &world.path("out"), &options).exits(0).says("✓ Migrated 60 documents of narrative_modeling.user_data");
+    let is_line = |line: &str| line.starts_with("[20") && line.contains("] 60 documents (100% of the bytes), ") && line.contains(" docs/s, ETA 0s");
+    assert!(run.stderr.lines().all(is_line) && !run.stderr.is_empty(), "{run}");
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&report).expect("the report")).expect("JSON");
+    assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
+    let logged = fs::read_to_string(&log).expect("the log");
+    assert!(logged.contains("✓ Migrated 60 documents") && logged.lines().all(|line| line.starts_with("[20")), "{logged}");
+    // With the number of documents known, the runbook's line.
+    let run = transform(&world, &dump(), &world.path("out"), &["--force", "--expect-docs", "60", "--progress", "plain"]).exits(0);
+    assert!(run.stderr.contains("] 60/60 documents (100%), "), "{run}");
+    // A failing run is in the log too, and adds to it.
+    let text = log.to_str().expect("UTF-8");
+    transform(&world, &root().join("fixtures/odd/truncated-document"), &world.path("bad"), &["--log-file", text]).exits(3);
+    let longer = fs::read_to_string(&log).expect("the log");
+    assert!(longer.starts_with(&logged) && longer.contains("error: 'fixtures") | longer.contains("error: '"), "{longer}");
+    // JSON alone on stdout, and nothing at all with --quiet.
+    let run = transform(&world, &dump(), &world.path("json"), &["--json", "--progress", "json"]).exits(0);
+    serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
+    assert!(run.stderr.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{run}");
+    let run = transform(&world, &dump(), &world.path("quiet"), &["--quiet"]).exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
+
+/// A report, a log or a stdout that cannot be written does not undo the output, but is no success.
+#[test]
+fn reports_that_cannot_be_written() {
+    let world = World::new();
+    let report = world.path("no/report.json");
+    transform(&world, &small(), &world.path("out"), &["--report", report.to_str().expect("UTF-8")])
+        .exits(4)
+        .complains(&world, "mongosplit: cannot write the report 'DIR/no/report.json': No such file or directory (os error 2)");
+    let log = world.path("no/log");
+    transform(&world, &small(), &world.path("other"), &["--log-file", log.to_str().expect("UTF-8")])
+        .exits(4)
+        .complains(&world, "mongosplit: cannot open the log file 'DIR/no/log': No such file or directory (os error 2)");
+    assert!(!world.path("other").exists());
+    world.shell("$MONGOSPLIT transform fixtures/odd/no-prelude $DIR/third > /dev/full")
+        .exits(4)
+        .complains(&world, "mongosplit: cannot write to 'standard output': No space left on device (os error 28)");
+}
+
+/// The summaries as a user sees them.
+#[test]
+fn summaries() {
+    let world = World::new();
+    let (out, back) = (world.path("out"), world.path("back"));
+    let mut all = String::new();
+    for args in [
+        vec![OsStr::new("transform"), "fixtures/dump".as_ref(), out.as_ref()],
+        vec![OsStr::new("verify"), out.as_ref()],
+        vec![OsStr::new("verify"), out.as_ref(), "--source".as_ref(), "fixtures/dump".as_ref()],
+        vec![OsStr::new("verify"), out.as_ref(), "--restored".as_ref(), out.as_ref()],
+        vec![OsStr::new("reverse"), out.as_ref(), back.as_ref()],
+        vec![OsStr::new("transform"), "fixtures/odd/source-options".as_ref(), out.as_ref(), "--force".as_ref(), "--gzip".as_ref()],
+        vec![OsStr::new("reverse"), out.as_ref(), back.as_ref(), "--force".as_ref(), "--gzip".as_ref()],
+        vec![OsStr::new("inspect"), "fixtures/dump".as_ref()],
+    ] {
+        let words: Vec<String> = args.iter().map(|arg| world.plain(&arg.to_string_lossy())).collect();
+        let run = world.run(args).exits(0);
+        let lines = run.stdout.lines().map(|line| steady(&world.plain(line)) + "\n").collect::<String>();
+        all += &format!("$ mongosplit {}\n{lines}\n", words.join(" "));
+    }
+    util::golden("summaries.txt", &all);
+}
+
+/// A line without the times that each run has anew.
+fn steady(line: &str) -> String {
+    let start = line.trim_start();
+    if start.starts_with("Duration: ") || start.starts_with("Throughput: ") {
+        return format!("{}: #", line.split(':').next().unwrap_or(line));
+    }
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at].starts_with("seconds") && words[at - 1].contains('.') {
+            words[at - 1] = if words[at - 1].starts_with('(') { "(#" } else { "#" };
+        }
+    }
+    words.join(" ")
+}
