@@ -68,7 +68,7 @@ lint: deny ## format, clippy, documentation, licences and advisories
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 
-# The advisories are in a repository of their own, which not every machine reaches; the rest needs no network.
+# The advisories are in a repository of their own, which not every machine reaches; the rest needs the registry alone.
 deny: ## cargo-deny, where it is installed
 	@if ! command -v cargo-deny >/dev/null; then \
 	    echo 'deny: left out: cargo-deny not found (cargo install --locked cargo-deny)'; \
@@ -76,7 +76,7 @@ deny: ## cargo-deny, where it is installed
 	    $(CARGO) deny check; \
 	else \
 	    echo 'deny: without advisories: their database cannot be fetched'; \
-	    $(CARGO) deny --offline check bans licenses sources; \
+	    $(CARGO) deny check bans licenses sources; \
 	fi
 
 check: test lint ## test and lint
