@@ -333,7 +333,7 @@ impl Rows<'_> {
                 if !shape.meaning.findings.is_empty() {
                     self.item_findings.extend_from_slice(&shape.meaning.findings);
                 }
-                write_item(item, &shape.meaning, record, self.record, out);
+                write_item(item, &shape.meaning, record, self.record, self.defined, out);
             } else {
                 out.element(key.key_nul(), value);
             }
@@ -343,7 +343,14 @@ impl Rows<'_> {
     }
 }
 
-fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, out: &mut Vec<u8>) {
+fn write_item(
+    item: &Item,
+    meaning: &ItemMeaning,
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) {
     let open = out.open();
     let translation = translation(item);
     let original = meaning.kept.and_then(|position| {
@@ -372,7 +379,7 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
     for &number in &meaning.missing {
         let row = &item.rows[number];
         let mark = out.len();
-        write_chain(&row.missing, &row.name_nul, record, outer, &[], out);
+        write_chain(&row.missing, &row.name_nul, record, outer, defined, out);
         if let Some((_, name, original)) = keep.filter(|(kept_in, _, _)| *kept_in == number) {
             out.truncate(mark);
             let empty: &[u8] = &[5, 0, 0, 0, 0];
