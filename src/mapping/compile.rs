@@ -119,6 +119,9 @@ impl Compiler {
             if compiled.names.number(mapping.key.as_bytes()).is_none() {
                 self.problem(&target.collection, format!("has no field '{}', which the mapping names as its key", mapping.key));
             }
+            if compiled.names.number(b"_id").is_none() {
+                self.problem(&target.collection, "has no field '_id', without which a server takes none of its documents as they are");
+            }
             targets.push(compiled);
         }
         if let Some(rest) = rest {
@@ -247,6 +250,10 @@ impl Compiler {
                 alternatives.filter(|other| matches!(other, Expression::Outer(_))).flat_map(heads).collect()
             });
             self.mark_read(&outer);
+            let defined: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
+                item.rows.iter().flat_map(|row| &row.missing.alternatives).flat_map(defined_in).collect()
+            });
+            defined.into_iter().for_each(|number| self.mark_defined(number));
             return RowValue::Each { path, item, fallback };
         }
         let mut alternatives = vec![self.expression(at, &field.expression(), &mut Scope::Document)];
@@ -436,6 +443,10 @@ impl Compiler {
     /// A target that uses a defined value reads the fields behind it.
     fn mark_defined(&mut self, number: usize) {
         self.mark_read(&heads(&self.defines[number].value));
+        // A definition refers to earlier ones only, so this ends.
+        for other in defined_in(&self.defines[number].value) {
+            self.mark_defined(other);
+        }
     }
 
     fn item(&mut self, name: &str, item: &model::Item) -> Item {
@@ -630,6 +641,17 @@ fn heads(expression: &Expression) -> Vec<usize> {
             parts.iter().filter_map(|part| if let Part::Copy(path) = part { Some(path.head) } else { None }).collect()
         }
         Expression::Constant(_) | Expression::Defined(_) => Vec::new(),
+    }
+}
+
+/// The defined values that an expression uses.
+fn defined_in(expression: &Expression) -> Vec<usize> {
+    match expression {
+        Expression::Defined(number) => vec![*number],
+        Expression::Template(parts) => {
+            parts.iter().filter_map(|part| if let Part::Defined(number) = part { Some(*number) } else { None }).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -353,7 +353,7 @@ impl Rows<'_> {
                     out.put(value.bytes);
                     check_item(item, record, self.broken);
                 } else {
-                    write_item(item, &shape.meaning, record, self.record, out);
+                    write_item(item, &shape.meaning, record, self.record, self.defined, out);
                     if item.checked {
                         let shape = self.written_items[number].index(&out[at..], self.item_spans, &item.names, |_, _| ());
                         check_item(item, Record { bytes: &out[at..], spans: self.item_spans, first: &shape.first }, self.broken);
@@ -369,7 +369,14 @@ impl Rows<'_> {
     }
 }
 
-fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, out: &mut Vec<u8>) {
+fn write_item(
+    item: &Item,
+    meaning: &ItemMeaning,
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) {
     let open = out.open();
     let translation = translation(item);
     let original = meaning.kept.and_then(|position| {
@@ -398,7 +405,7 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
     for &number in &meaning.missing {
         let row = &item.rows[number];
         let mark = out.len();
-        write_chain(&row.missing, &row.name_nul, record, outer, &[], out);
+        write_chain(&row.missing, &row.name_nul, record, outer, defined, out);
         if let Some((_, name, original)) = keep.filter(|(kept_in, _, _)| *kept_in == number) {
             out.truncate(mark);
             let empty: &[u8] = &[5, 0, 0, 0, 0];

@@ -119,6 +119,8 @@ pub struct Mapper<'p> {
     /// Per rule the document that broke it last, so that each counts a document once.
     last_broken: Vec<u64>,
     document_number: u64,
+    /// The rules that the current document breaks, each once. They count only if it is not refused.
+    broken: Vec<usize>,
 }
 
 impl<'p> Mapper<'p> {
@@ -131,6 +133,7 @@ impl<'p> Mapper<'p> {
             backward: Backward::new(plan),
             last_broken: vec![0; plan.rules.len()],
             document_number: 0,
+            broken: Vec::new(),
         }
     }
 
@@ -162,11 +165,12 @@ impl<'p> Mapper<'p> {
         let facts = self.validator.check(document)?;
         self.document_number += 1;
         let (last_broken, number) = (&mut self.last_broken, self.document_number);
-        let findings = &mut mapped.findings;
+        let broken_rules = &mut self.broken;
+        broken_rules.clear();
         let mut broken = |rule: usize| {
             if last_broken[rule] != number {
                 last_broken[rule] = number;
-                findings.note(rule, document);
+                broken_rules.push(rule);
             }
         };
         let starts: [usize; MAX_TARGETS] = std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
@@ -228,6 +232,9 @@ impl<'p> Mapper<'p> {
             mapped.whole += 1;
             mapped.notes.keep_whole(document, written);
         }
+        for rule in &self.broken {
+            mapped.findings.note(*rule, document);
+        }
         Ok(())
     }
 }
@@ -243,6 +250,10 @@ fn note_and_prove(
     notes: &mut Notes,
     broken: &mut impl FnMut(usize),
 ) -> bool {
+    if written == 0 {
+        // 0 stands for a document that was set aside, which is whole in the notes.
+        return false;
+    }
     let mark = notes.mark();
     put_number(&mut notes.program, u64::from(written) << 1);
     let shape = forward.shape();
