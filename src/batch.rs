@@ -66,9 +66,12 @@ impl Batch {
     }
 }
 
+/// Larger buffers are not kept for another use.
+const RECYCLED_BYTES: usize = 4 * BATCH_BYTES;
+
 /// Empties a buffer for its next use; one that a large document has grown is given back.
 pub fn recycle(buffer: &mut Vec<u8>) {
-    if buffer.capacity() > 4 * BATCH_BYTES {
+    if buffer.capacity() > RECYCLED_BYTES {
         *buffer = Vec::new();
     }
     buffer.clear();
@@ -111,15 +114,26 @@ impl<R: Read> Splitter<R> {
     ///
     /// The end of the stream is an end only between documents; anywhere else it is an error.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
-        batch.restart(self.source, self.documents, self.bytes);
-        std::mem::swap(&mut batch.bytes, &mut self.carried);
+        batch.source = self.source;
+        (batch.documents_before, batch.bytes_before) = (self.documents, self.bytes);
+        batch.ends.clear();
+        // The buffer keeps its length from before, as bytes that will be read over need not be cleared.
+        let buffer = &mut batch.bytes;
+        if buffer.capacity() > RECYCLED_BYTES {
+            *buffer = Vec::new();
+        }
+        let mut have = self.carried.len();
+        if buffer.len() < have {
+            buffer.resize(have, 0);
+        }
+        buffer[..have].copy_from_slice(&self.carried);
         recycle(&mut self.carried);
         let mut wanted = BATCH_BYTES;
         loop {
-            self.read_to(&mut batch.bytes, wanted)?;
+            have = self.read_to(buffer, have, wanted)?;
             let mut at = batch.ends.last().map_or(0, |end| *end as usize);
             let fault = loop {
-                let rest = &batch.bytes[at..];
+                let rest = &buffer[at..have];
                 let Some(length) = rest.first_chunk::<4>() else { break None };
                 match raw::document_length(*length, self.max_bytes) {
                     Err(fault) => break Some(fault),
@@ -135,66 +149,40 @@ impl<R: Read> Splitter<R> {
             };
             // Documents before a fault are passed on first, so that the first fault is the one reported.
             if !batch.ends.is_empty() {
-                self.carried.extend_from_slice(&batch.bytes[at..]);
-                batch.bytes.truncate(at);
+                self.carried.extend_from_slice(&buffer[at..have]);
+                buffer.truncate(at);
                 self.documents += batch.ends.len() as u64;
                 self.bytes += at as u64;
                 return Ok(true);
             }
             if let Some(fault) = fault {
-                return Err(self.error(fault, &batch.bytes));
+                return Err(self.error(fault, &buffer[..have]));
             }
             if self.at_end {
-                return match batch.bytes.len() {
+                let need = buffer[..have].first_chunk::<4>().map_or(4, |length| u32::from_le_bytes(*length));
+                let rest = std::mem::take(buffer);
+                return match have {
                     0 => Ok(false),
-                    have => {
-                        let need = batch.bytes.first_chunk::<4>().map(|length| u64::from(u32::from_le_bytes(*length)));
-                        let fault = need.map_or(FaultKind::NoLength(have), |need| FaultKind::Truncated { have: have as u64, need });
-                        Err(self.error(fault, &batch.bytes))
-                    }
+                    _ => Err(self.error(FaultKind::Truncated { have: have as u64, need: u64::from(need) }, &rest[..have])),
                 };
             }
         }
     }
 
-    fn read_to(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Result<()> {
-        let mut have = bytes.len();
-        if have < wanted {
-            bytes.resize(wanted, 0);
+    /// Reads on until so many bytes of the buffer are filled, or the stream ends; how many are.
+    fn read_to(&mut self, buffer: &mut Vec<u8>, mut have: usize, wanted: usize) -> Result<usize> {
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
         }
         while have < wanted && !self.at_end {
-            match self.stream.read(&mut bytes[have..]) {
+            match self.stream.read(&mut buffer[have..wanted]) {
                 Ok(0) => self.at_end = true,
                 Ok(read) => have += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error, &bytes[..have])),
+                Err(error) => return Err(stream_error(error, &self.file)),
             }
         }
-        bytes.truncate(have);
-        Ok(())
-    }
-
-    /// An error of the stream, with the document that it cut off.
-    fn broken(&self, error: io::Error, bytes: &[u8]) -> Error {
-        let mut rest = bytes;
-        let mut document = self.documents + 1;
-        while let Some(size) = rest.first_chunk::<4>().and_then(|length| raw::document_length(*length, self.max_bytes).ok()) {
-            let Some(behind) = rest.get(size..) else { break };
-            rest = behind;
-            document += 1;
-        }
-        match stream_error(error, &self.file) {
-            Error::Read { action, path, source } => {
-                let offset = self.bytes + bytes.len() as u64;
-                let place = match (rest.is_empty(), raw::display_id(rest)) {
-                    (true, _) => format!("behind document {}, at byte offset {offset} of the documents", document - 1),
-                    (false, Some(id)) => format!("in document {document}, _id {id}, at byte offset {offset} of the documents"),
-                    (false, None) => format!("in document {document}, at byte offset {offset} of the documents"),
-                };
-                Error::Read { action, path, source: io::Error::new(source.kind(), format!("{source}, {place}")) }
-            }
-            other => other,
-        }
+        Ok(have)
     }
 
     fn error(&self, fault: FaultKind, document: &[u8]) -> Error {
