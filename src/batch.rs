@@ -187,11 +187,12 @@ impl<R: Read> Splitter<R> {
             Error::Read { action, path, source } => {
                 let offset = self.bytes + bytes.len() as u64;
                 let place = match (rest.is_empty(), raw::display_id(rest)) {
+                    (true, _) if document == 1 => "before the first document".to_owned(),
                     (true, _) => format!("behind document {}, at byte offset {offset} of the documents", document - 1),
                     (false, Some(id)) => format!("in document {document}, _id {id}, at byte offset {offset} of the documents"),
                     (false, None) => format!("in document {document}, at byte offset {offset} of the documents"),
                 };
-                Error::Read { action, path, source: io::Error::new(source.kind(), format!("{source}, {place}")) }
+                Error::Read { action, path, source: io::Error::new(source.kind(), format!("{source} ({place})")) }
             }
             other => other,
         }

@@ -707,7 +707,9 @@ impl<'a> Stages for Transforming<'a> {
             writer.file_bytes = *file_bytes;
         }
         self.progress.advance(writer.documents, writer.file_bytes);
-        let mut appends: Vec<(&mut OutputFile<'a>, Vec<(&[u8], u64)>)> = Vec::new();
+        // Each file, and the documents for it with their number.
+        type Append<'f, 'd, 'b> = (&'f mut OutputFile<'d>, Vec<(&'b [u8], u64)>);
+        let mut appends: Vec<Append<'_, 'a, '_>> = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
             if source.refused_count > 0 && !self.options.skip_unrestorable {
                 continue; // the run will fail; what is left to do is to find all such documents
