@@ -2,6 +2,7 @@
 //! indexes, a checksum manifest, and a way back that is proven byte for byte.
 
 pub mod batch;
+pub mod current;
 pub mod disk;
 pub mod dump;
 pub mod error;

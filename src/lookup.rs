@@ -1,6 +1,7 @@
 //! Documents of a file found by a value in them, in memory of at most 64 bytes a document.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
@@ -16,7 +17,7 @@ pub struct Lookup {
     /// Fingerprint and offset, sorted.
     entries: Vec<(u128, u64)>,
     /// A bit for each entry that was asked for.
-    taken: Vec<u64>,
+    taken: Vec<AtomicU64>,
     /// The unpacked copy of a compressed file, removed when it is dropped.
     _unpacked: Option<tempfile::TempPath>,
 }
@@ -43,7 +44,7 @@ impl Lookup {
             }
         }
         entries.sort_unstable();
-        let taken = vec![0; entries.len().div_ceil(64)];
+        let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Lookup { map, entries, taken, _unpacked: unpacked })
     }
     /// Number of documents.
@@ -55,11 +56,11 @@ impl Lookup {
         self.entries.is_empty()
     }
     /// The documents with a fingerprint, in the file's order; they count as taken.
-    pub fn take(&mut self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
+    pub fn take(&self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
         let count = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
         for entry in from..from + count {
-            self.taken[entry / 64] |= 1 << (entry % 64);
+            self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
         }
         let map = &self.map;
         self.entries[from..from + count].iter().map(move |(_, offset)| document_at(map, *offset))
@@ -68,12 +69,17 @@ impl Lookup {
     pub fn left(&self) -> impl Iterator<Item = &[u8]> {
         let mut offsets: Vec<u64> = Vec::new();
         for (entry, (_, offset)) in self.entries.iter().enumerate() {
-            if self.taken[entry / 64] & 1 << (entry % 64) == 0 {
+            if self.taken[entry / 64].load(Ordering::Relaxed) & 1 << (entry % 64) == 0 {
                 offsets.push(*offset);
             }
         }
         offsets.sort_unstable();
         offsets.into_iter().map(|offset| document_at(&self.map, offset))
+    }
+    /// A document whose value an earlier one has too.
+    pub fn duplicate(&self) -> Option<&[u8]> {
+        let pair = self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0)?;
+        Some(document_at(&self.map, pair[1].1))
     }
     /// Fails where the file has been changed since it was indexed.
     pub fn check_unchanged(&self) -> Result<()> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, WriteFile};
 use crate::error::{Error, IoContext, Result};
 use crate::gzip;
-use crate::hash::Counted;
+use crate::hash::{Counted, update_both};
 use crate::manifest::{self, Manifest, Role};
 use crate::pipeline;
 
@@ -42,14 +42,23 @@ struct Gzip {
 impl OutputFile<'_> {
     /// Appends bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.raw.update(bytes);
-        match &mut self.gzip {
-            None => self.file.as_mut().map_or(Ok(()), |file| file.write(bytes)),
-            Some(gzip) => {
-                gzip.pending.extend_from_slice(bytes);
-                Ok(())
+        self.append_beside(&[bytes], None)
+    }
+    /// Appends bytes in pieces and hashes them side by side with another stream's, which costs less than to hash
+    /// the one after the other.
+    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<(&mut Counted, &[&[u8]])>) -> Result<()> {
+        match beside {
+            Some(other) => update_both((&mut self.raw, pieces), other),
+            None => pieces.iter().for_each(|piece| self.raw.update(piece)),
+        }
+        for piece in pieces {
+            match (&mut self.gzip, &mut self.file) {
+                (Some(gzip), _) => gzip.pending.extend_from_slice(piece),
+                (None, Some(file)) => file.write(piece)?,
+                (None, None) => {}
             }
         }
+        Ok(())
     }
     /// Counts documents that were appended.
     pub fn count(&mut self, documents: u64) {
@@ -245,6 +254,11 @@ impl<'d> Staging<'d> {
             gzip: gzip_level.map(|level| Gzip { level, pending: Vec::new(), stored: Counted::default(), members: 0 }),
             file,
         })
+    }
+
+    /// Where temporary files can go; they must be gone when the output is published.
+    pub fn scratch(&self) -> &Path {
+        &self.staging
     }
 
     fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {

@@ -47,8 +47,6 @@ pub trait Stages: Sync {
     type Output: Default + Send;
     /// The state of the reading stage.
     type Reader: Send;
-    /// The state of a stage that looks at all input in order, beside the mapping.
-    type Observer: Send;
     /// The state of the writing stage.
     type Writer: Send;
 
@@ -56,8 +54,6 @@ pub trait Stages: Sync {
     fn read(&self, reader: &mut Self::Reader, input: &mut Self::Input) -> Result<bool>;
     /// Size of an input in bytes.
     fn size(&self, input: &Self::Input) -> usize;
-    /// Looks at a round of input, in order.
-    fn observe(&self, observer: &mut Self::Observer, inputs: &[&Self::Input]) -> Result<()>;
     /// Maps one input; on any thread.
     fn map(&self, input: &Self::Input, output: &mut Self::Output) -> Result<()>;
     /// Takes a round of input and output, in order.
@@ -67,49 +63,38 @@ pub trait Stages: Sync {
 }
 
 /// Runs the stages to the end of the input, or to the first error in the input's order.
-pub fn run<S: Stages>(
-    threads: &Threads,
-    stages: &S,
-    reader: &mut S::Reader,
-    observer: &mut S::Observer,
-    writer: &mut S::Writer,
-) -> Result<()> {
-    threads.run(|| run_here(stages, reader, observer, writer))
+pub fn run<S: Stages>(threads: &Threads, stages: &S, reader: &mut S::Reader, writer: &mut S::Writer) -> Result<()> {
+    threads.run(|| run_here(stages, reader, writer))
 }
 
 type Round<S> = Vec<(<S as Stages>::Input, <S as Stages>::Output)>;
 
-fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, observer: &mut S::Observer, writer: &mut S::Writer) -> Result<()> {
+fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Writer) -> Result<()> {
     let mut spare: Round<S> = Vec::new();
     let mut written: Round<S> = Vec::new();
-    let (mut mapping, mut read_end) = (Vec::new(), Ok(true));
-    let mut first = true;
+    let (mut mapping, mut read_end) = read_round(stages, reader, &mut spare);
     loop {
         stages.check()?;
-        let is_last = !first && !matches!(read_end, Ok(true));
+        let is_last = !matches!(read_end, Ok(true));
         if is_last && mapping.is_empty() && written.is_empty() {
             return read_end.map(|_| ());
         }
-        first = false;
         // The longest single pieces of work come first, so that the threads end together.
-        let ((write_result, next), (observe_result, map_result)) = rayon::join(
+        let (write_result, (next, map_result)) = rayon::join(
+            || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
             || {
                 rayon::join(
-                    || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
-                    || if is_last { (Vec::new(), Ok(false)) } else { read_round(stages, reader, &mut spare) },
+                    || if is_last { None } else { Some(read_round(stages, reader, &mut spare)) },
+                    || map_round(stages, &mut mapping),
                 )
             },
-            || map_round(stages, observer, &mut mapping),
         );
         write_result?;
-        observe_result?;
         map_result?;
         spare.append(&mut written);
         written = std::mem::take(&mut mapping);
-        let (round, end) = next;
-        mapping = round;
-        if !is_last {
-            read_end = end;
+        if let Some((round, end)) = next {
+            (mapping, read_end) = (round, end);
         }
     }
 }
@@ -135,14 +120,7 @@ fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Round<S
     }
 }
 
-fn map_round<S: Stages>(stages: &S, observer: &mut S::Observer, round: &mut Round<S>) -> (Result<()>, Result<()>) {
-    let (inputs, mut outputs): (Vec<&S::Input>, Vec<(&S::Input, &mut S::Output)>) =
-        round.iter_mut().map(|(input, output)| (&*input, (&*input, output))).unzip();
-    rayon::join(
-        || stages.observe(observer, &inputs),
-        || {
-            let results: Vec<Result<()>> = outputs.par_iter_mut().map(|(input, output)| stages.map(input, output)).collect();
-            results.into_iter().collect()
-        },
-    )
+fn map_round<S: Stages>(stages: &S, round: &mut Round<S>) -> Result<()> {
+    let results: Vec<Result<()>> = round.par_iter_mut().map(|(input, output)| stages.map(input, output)).collect();
+    results.into_iter().collect()
 }

@@ -254,7 +254,7 @@ impl<'a> Elements<'a> {
     #[inline]
     pub fn next_expecting(&mut self, key: &[u8]) -> Option<(Element<'a>, bool)> {
         let kind = *self.rest.first()?;
-        if self.rest.len() > key.len() && kind != 0 && &self.rest[1..=key.len()] == key {
+        if kind != 0 && starts_with(&self.rest[1..], key) {
             return Some((self.take(kind, key.len() + 1)?, true));
         }
         Some((self.next()?, false))
@@ -279,6 +279,26 @@ impl<'a> Iterator for Elements<'a> {
         let key_len = nul_position(&self.rest[1..])?;
         self.take(kind, key_len + 2)
     }
+}
+
+/// Whether `bytes` starts with `key`. Names are short, so that a call of the library's comparison would cost more.
+#[inline]
+fn starts_with(bytes: &[u8], key: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..key.len()) else { return false };
+    let word = |bytes: &[u8], at: usize| bytes[at..].first_chunk::<8>().map(|word| u64::from_le_bytes(*word));
+    if key.len() < 8 {
+        return bytes.iter().zip(key).all(|(a, b)| a == b);
+    }
+    // Whole words, the last of them overlapping the one before.
+    let last = key.len() - 8;
+    let mut at = 0;
+    while at < last {
+        if word(bytes, at) != word(key, at) {
+            return false;
+        }
+        at += 8;
+    }
+    word(bytes, last) == word(key, last)
 }
 
 /// Position of the first NUL. Eight bytes at a time, as names are short and a call would cost more.
@@ -307,28 +327,54 @@ fn read_length(bytes: &[u8]) -> Option<i32> {
 /// that cannot be.
 #[inline]
 fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
-    let counted = |extra: usize| {
-        let length = usize::try_from(read_length(bytes)?).ok()?;
-        length.checked_add(extra)
-    };
-    Some(match kind {
-        kind::STRING | kind::CODE | kind::SYMBOL => counted(4)?,
-        kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => counted(0)?,
-        kind::DOUBLE | kind::DATE | kind::TIMESTAMP | kind::INT64 => 8,
-        kind::INT32 => 4,
-        kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
-        kind::BOOLEAN => 1,
-        kind::BINARY => counted(5)?,
-        kind::OBJECT_ID => 12,
-        kind::DB_POINTER => counted(16)?,
-        kind::DECIMAL128 => 16,
-        kind::REGEX => {
+    match SIZES[kind as usize] {
+        Size::Fixed(size) => Some(size as usize),
+        Size::Counted(extra) => usize::try_from(read_length(bytes)?).ok()?.checked_add(extra as usize),
+        Size::Regex => {
             let pattern = nul_position(bytes)? + 1;
-            pattern + nul_position(bytes.get(pattern..)?)? + 1
+            Some(pattern + nul_position(bytes.get(pattern..)?)? + 1)
         }
-        _ => return None,
-    })
+        Size::Unknown => None,
+    }
 }
+
+/// How the size of a value is told.
+#[derive(Clone, Copy)]
+enum Size {
+    Fixed(u8),
+    /// By a length at its start, and so many bytes more.
+    Counted(u8),
+    /// By two NULs.
+    Regex,
+    Unknown,
+}
+
+/// By element type.
+const SIZES: [Size; 256] = {
+    let mut sizes = [Size::Unknown; 256];
+    sizes[kind::STRING as usize] = Size::Counted(4);
+    sizes[kind::CODE as usize] = Size::Counted(4);
+    sizes[kind::SYMBOL as usize] = Size::Counted(4);
+    sizes[kind::DOCUMENT as usize] = Size::Counted(0);
+    sizes[kind::ARRAY as usize] = Size::Counted(0);
+    sizes[kind::CODE_WITH_SCOPE as usize] = Size::Counted(0);
+    sizes[kind::BINARY as usize] = Size::Counted(5);
+    sizes[kind::DB_POINTER as usize] = Size::Counted(16);
+    sizes[kind::DOUBLE as usize] = Size::Fixed(8);
+    sizes[kind::DATE as usize] = Size::Fixed(8);
+    sizes[kind::TIMESTAMP as usize] = Size::Fixed(8);
+    sizes[kind::INT64 as usize] = Size::Fixed(8);
+    sizes[kind::INT32 as usize] = Size::Fixed(4);
+    sizes[kind::NULL as usize] = Size::Fixed(0);
+    sizes[kind::UNDEFINED as usize] = Size::Fixed(0);
+    sizes[kind::MIN_KEY as usize] = Size::Fixed(0);
+    sizes[kind::MAX_KEY as usize] = Size::Fixed(0);
+    sizes[kind::BOOLEAN as usize] = Size::Fixed(1);
+    sizes[kind::OBJECT_ID as usize] = Size::Fixed(12);
+    sizes[kind::DECIMAL128 as usize] = Size::Fixed(16);
+    sizes[kind::REGEX as usize] = Size::Regex;
+    sizes
+};
 
 /// What a document is, beyond being sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -652,6 +698,41 @@ impl ItemKey {
         self.from -= 1;
         self.buffer[self.from] = b'1';
     }
+}
+
+/// Paths of the fields in which two documents differ, their order aside; the deepest that can be told.
+pub fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
+    const MOST: usize = 100;
+    let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
+    let mut open = vec![(String::new(), whole(one), whole(other))];
+    let mut paths = Vec::new();
+    while let Some((path, one, other)) = open.pop() {
+        if paths.len() >= MOST {
+            break;
+        }
+        let below = |key: &[u8]| {
+            let key = String::from_utf8_lossy(key).escape_debug().to_string();
+            if path.is_empty() { key } else { format!("{path}.{key}") }
+        };
+        let mut unmatched: Vec<_> = other.elements().collect();
+        for element in one.elements() {
+            match unmatched.iter().position(|candidate| candidate.key() == element.key()) {
+                None => paths.push(below(element.key())),
+                Some(at) => {
+                    let (mine, theirs) = (element.value(), unmatched.remove(at).value());
+                    let descend = mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
+                    if mine != theirs && descend {
+                        open.push((below(element.key()), mine, theirs));
+                    } else if mine != theirs {
+                        paths.push(below(element.key()));
+                    }
+                }
+            }
+        }
+        paths.extend(unmatched.iter().map(|element| below(element.key())));
+    }
+    paths.sort();
+    paths
 }
 
 /// A document's `_id` for messages: readable, bounded in length.

@@ -1,5 +1,6 @@
 //! `reverse`: the source collection, brought back from an output and its journal.
 
+use std::io::Read;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -8,9 +9,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
-use crate::disk::{Disk, IoMode};
+use crate::disk::{Disk, IoMode, ReadFile};
 use crate::dump::{Metadata, Stream, is_database_name};
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::hash::Counted;
 use crate::journal::{Header, JournalBatch, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
@@ -119,11 +120,7 @@ pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Pr
             ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
         }
     }
-    for (file, stored) in check_other_files(&manifest, &options.out)? {
-        if stored != file.sha256 {
-            return Err(not_verified(&options.out, &[format!("'{}' has SHA-256 {stored}, the manifest says {}", file.path, file.sha256)]));
-        }
-    }
+    check_unread_files(&manifest, &options.out)?;
     progress.finish();
     if let Some(signal) = progress.interrupted() {
         return Err(Error::Interrupted(signal));
@@ -174,7 +171,7 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
 
 /// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
 /// transformation describes.
-fn proven(said: &manifest::Source, namespace: &str, restored: &manifest::File) -> Result<manifest::Source> {
+pub(crate) fn proven(said: &manifest::Source, namespace: &str, restored: &manifest::File) -> Result<manifest::Source> {
     let documents = restored.documents.unwrap_or_default();
     let bytes = restored.raw_bytes.unwrap_or(restored.bytes);
     let sha256 = restored.raw_sha256.as_ref().unwrap_or(&restored.sha256);
@@ -216,37 +213,38 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
     }
 }
 
-/// SHA-256 of the files that a reversal does not read otherwise.
-pub(crate) fn check_other_files<'m>(manifest: &'m Manifest, out: &std::path::Path) -> Result<Vec<(&'m manifest::File, String)>> {
-    let mut hashes = Vec::new();
+/// Checks the SHA-256 of the files that a reversal does not read otherwise.
+pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> Result<()> {
+    let mut differences = Vec::new();
     for file in manifest.files.iter().filter(|file| matches!(file.role, Role::Metadata | Role::Rejected)) {
         let path = out.join(&file.path);
-        let mut stream = crate::disk::ReadFile::open(&path, IoMode::Buffered)?;
+        let mut stream = ReadFile::open(&path, IoMode::Buffered)?;
         let mut hash = Counted::default();
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            use crate::error::IoContext;
-            match std::io::Read::read(&mut stream, &mut buffer).reading("read", &path)? {
+            match stream.read(&mut buffer).reading("read", &path)? {
                 0 => break,
                 read => hash.update(&buffer[..read]),
             }
         }
-        hashes.push((file, hash.finish().1));
+        let (_, sha256) = hash.finish();
+        if sha256 != file.sha256 {
+            differences.push(format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256));
+        }
     }
-    let sums = out.join(manifest::SUMS_NAME);
-    match std::fs::read(&sums) {
-        Ok(content) if content == manifest.sums().as_bytes() => Ok(hashes),
-        _ => Err(not_verified(out, &[format!("'{}' is not what the manifest says", manifest::SUMS_NAME)])),
+    if std::fs::read(out.join(manifest::SUMS_NAME)).ok().as_deref() != Some(manifest.sums().as_bytes()) {
+        differences.push(format!("'{}' is not what the manifest says", manifest::SUMS_NAME));
     }
+    if differences.is_empty() { Ok(()) } else { Err(not_verified(out, &differences)) }
 }
 
 /// A file that is read and hashed, and what the manifest says of it.
 #[derive(Debug)]
-struct Watched {
-    file: manifest::File,
-    path: PathBuf,
+pub(crate) struct Watched {
+    pub file: manifest::File,
+    pub path: PathBuf,
     hash: Arc<Mutex<Counted>>,
-    mode: u32,
+    pub mode: u32,
     read: Arc<std::sync::atomic::AtomicU64>,
 }
 
@@ -257,7 +255,12 @@ impl Watched {
         let watched = Watched { file: file.clone(), path, hash, mode: stream.mode, read: stream.counter() };
         Ok((stream, watched))
     }
-    fn check(&self) -> Option<String> {
+    /// Bytes that have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(std::sync::atomic::Ordering::Relaxed)
+    }
+    /// What is wrong with the bytes, all of which have been read.
+    pub fn check(&self) -> Option<String> {
         let (bytes, sha256) = self.hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
         let same = bytes == self.file.bytes && sha256 == self.file.sha256;
         (!same).then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", self.file.path, self.file.sha256))
@@ -267,10 +270,10 @@ impl Watched {
 /// One source's files, opened.
 pub(crate) struct OpenSource {
     pub header: Header,
-    journal: JournalReader<Stream>,
-    targets: Vec<Documents>,
-    streams: Vec<Watched>,
-    out: PathBuf,
+    pub journal: JournalReader<Stream>,
+    pub targets: Vec<Documents>,
+    pub streams: Vec<Watched>,
+    pub out: PathBuf,
 }
 
 impl OpenSource {
@@ -324,7 +327,7 @@ impl OpenSource {
         };
         let mut reader = (&mut self.journal, self.targets.as_mut_slice());
         let mut writer = Restored { file, documents: 0 };
-        let outcome = pipeline::run(threads, &stages, &mut reader, &mut (), &mut writer);
+        let outcome = pipeline::run(threads, &stages, &mut reader, &mut writer);
         let documents = writer.documents;
         // Altered files are named as such, rather than by what they made the journal say.
         let drained = outcome.and_then(|()| self.drain());
@@ -338,7 +341,7 @@ impl OpenSource {
     }
 
     /// Fails where a collection has documents that the journal does not describe.
-    fn drain(&mut self) -> Result<()> {
+    pub fn drain(&mut self) -> Result<()> {
         for documents in &mut self.targets {
             let mut rest = Group::default();
             if documents.take(1, &mut rest)? > 0 {
@@ -369,7 +372,7 @@ impl Group {
 
 /// The documents of a collection, taken a few at a time.
 #[derive(Debug)]
-struct Documents {
+pub(crate) struct Documents {
     splitter: Splitter<Stream>,
     batch: Batch,
     next: usize,
@@ -421,7 +424,7 @@ struct Restored<'a, 'd> {
 }
 
 /// Reads the next batch's notes and documents.
-fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Documents], pieces: &mut Pieces) -> Result<bool> {
+pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Documents], pieces: &mut Pieces) -> Result<bool> {
     if !journal.next(&mut pieces.notes)? {
         return Ok(false);
     }
@@ -443,7 +446,6 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
     type Input = Pieces;
     type Output = Vec<u8>;
     type Reader = (&'a mut JournalReader<Stream>, &'a mut [Documents]);
-    type Observer = ();
     type Writer = Restored<'a, 'd>;
 
     fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
@@ -451,9 +453,6 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
     }
     fn size(&self, pieces: &Pieces) -> usize {
         pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
-    }
-    fn observe(&self, (): &mut (), _: &[&Pieces]) -> Result<()> {
-        Ok(())
     }
     fn map(&self, pieces: &Pieces, out: &mut Vec<u8>) -> Result<()> {
         crate::batch::recycle(out);
@@ -469,7 +468,7 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
             writer.file.append(bytes)?;
             writer.file.count(pieces.notes.documents as u64);
         }
-        let read: u64 = self.watched.iter().map(|watched| watched.read.load(std::sync::atomic::Ordering::Relaxed)).sum();
+        let read: u64 = self.watched.iter().map(Watched::bytes_read).sum();
         self.progress.advance(self.before.0 + writer.documents, self.before.1 + read);
         writer.file.compress()
     }

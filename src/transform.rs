@@ -229,9 +229,8 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
     progress.start("transform", Some(total));
     let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&collections, options) };
     let mut reader = Reading { splitters: reading, current: 0 };
-    let mut observer = vec![Counted::default(); sources.len()];
     let mut writer = Writing { sources, documents: 0, file_bytes: 0 };
-    pipeline::run(&threads, &stages, &mut reader, &mut observer, &mut writer)?;
+    pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
     progress.finish();
     for splitter in &reader.splitters {
         splitter.stream().check_unchanged()?;
@@ -258,8 +257,8 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         files: Vec::new(),
     };
     let mut reports = Vec::new();
-    for (source, hashed) in sources.into_iter().zip(observer) {
-        let (entry, files, report) = threads.run(|| source.finish(plan, options, staging.as_mut(), hashed))?;
+    for source in sources {
+        let (entry, files, report) = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
         manifest.sources.push(entry);
         manifest.files.extend(files);
         reports.push(report);
@@ -404,6 +403,8 @@ struct Source<'d> {
     rejected: Option<OutputFile<'d>>,
     journal_writer: JournalWriter,
     seen: Vec<Fingerprints>,
+    /// Of the source's documents.
+    hash: Counted,
     documents: u64,
     counts: Vec<u64>,
     digests: Vec<u128>,
@@ -429,6 +430,7 @@ impl<'d> Source<'d> {
             rejected: None,
             journal_writer: JournalWriter::default(),
             seen: Vec::new(),
+            hash: Counted::default(),
             documents: 0,
             counts: Vec::new(),
             digests: Vec::new(),
@@ -471,7 +473,6 @@ impl<'d> Source<'d> {
         plan: &Plan,
         options: &Options,
         mut staging: Option<&mut Staging<'d>>,
-        hashed: Counted,
     ) -> Result<(manifest::Source, Vec<manifest::File>, SourceReport)> {
         let namespace = self.collection.namespace();
         let mut files = Vec::new();
@@ -493,7 +494,7 @@ impl<'d> Source<'d> {
         for file in [self.journal, self.rejected].into_iter().flatten() {
             files.push(file.finish()?);
         }
-        let (bytes, sha256) = hashed.finish();
+        let (bytes, sha256) = self.hash.finish();
         let findings = self.findings.sorted().into_iter().map(|(rule, documents, first_ids)| {
             let rule = &plan.rules()[rule];
             manifest::Finding { rule: rule.name.clone(), expects: rule.text.clone(), documents, first_ids }
@@ -652,7 +653,6 @@ impl<'a> Stages for Transforming<'a> {
     type Input = Read;
     type Output = (Mapped, Vec<u8>);
     type Reader = Reading;
-    type Observer = Vec<Counted>;
     type Writer = Writing<'a>;
 
     fn read(&self, reader: &mut Reading, input: &mut Read) -> Result<bool> {
@@ -668,10 +668,6 @@ impl<'a> Stages for Transforming<'a> {
     }
     fn size(&self, input: &Read) -> usize {
         input.batch.bytes.len()
-    }
-    fn observe(&self, observer: &mut Vec<Counted>, inputs: &[&Read]) -> Result<()> {
-        inputs.iter().for_each(|input| observer[input.batch.source].update(&input.batch.bytes));
-        Ok(())
     }
     fn map(&self, input: &Read, (mapped, _): &mut Self::Output) -> Result<()> {
         self.map_batch(&input.batch, &HashMap::new(), mapped)
@@ -707,32 +703,59 @@ impl<'a> Stages for Transforming<'a> {
             writer.file_bytes = *file_bytes;
         }
         self.progress.advance(writer.documents, writer.file_bytes);
-        // Each file, and the documents for it with their number.
-        type Append<'f, 'd, 'b> = (&'f mut OutputFile<'d>, Vec<(&'b [u8], u64)>);
-        let mut appends: Vec<Append<'_, 'a, '_>> = Vec::new();
+        let mut appends = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
             if source.refused_count > 0 && !self.options.skip_unrestorable {
                 continue; // the run will fail; what is left to do is to find all such documents
             }
-            let of_source = || round.iter().filter(move |(input, _)| input.batch.source == number);
+            let of_source: Vec<&(Read, Self::Output)> = round.iter().filter(|(input, _)| input.batch.source == number).collect();
+            let first_append = appends.len();
             for (target, file) in source.targets.iter_mut().enumerate() {
-                appends.push((file, of_source().map(|(_, (mapped, _))| (mapped.outputs[target].as_slice(), mapped.counts[target])).collect()));
+                let pieces = of_source.iter().map(|(_, (mapped, _))| mapped.outputs[target].as_slice()).collect();
+                let documents = of_source.iter().map(|(_, (mapped, _))| mapped.counts[target]).sum();
+                appends.push(Append { file, pieces, documents, beside: None });
             }
-            appends.extend(source.journal.as_mut().map(|file| (file, of_source().map(|(_, (_, journal))| (journal.as_slice(), 1)).collect())));
-            appends.extend(source.rejected.as_mut().map(|file| {
-                (file, of_source().map(|(_, (mapped, _))| (mapped.rejected.as_slice(), mapped.refused.len() as u64)).collect())
-            }));
+            if let Some(file) = &mut source.journal {
+                let pieces = of_source.iter().map(|(_, (_, journal))| journal.as_slice()).collect();
+                appends.push(Append { file, pieces, documents: of_source.len() as u64, beside: None });
+            }
+            if let Some(file) = &mut source.rejected {
+                let pieces = of_source.iter().map(|(_, (mapped, _))| mapped.rejected.as_slice()).collect();
+                let documents = of_source.iter().map(|(_, (mapped, _))| mapped.refused.len() as u64).sum();
+                appends.push(Append { file, pieces, documents, beside: None });
+            }
+            // The source is hashed side by side with the largest of its files.
+            let pieces = of_source.iter().map(|(input, _)| input.batch.bytes.as_slice()).collect();
+            if let Some(largest) = appends[first_append..].iter_mut().max_by_key(|append| append.bytes()) {
+                largest.beside = Some((&mut source.hash, pieces));
+            }
         }
-        pipeline::for_each(&mut appends, |(file, parts)| {
-            for (bytes, documents) in parts.iter() {
-                file.append(bytes)?;
-                file.count(*documents);
-            }
-            file.compress()
-        })
+        // The longest piece of work first, so that the threads end together.
+        appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
+        pipeline::for_each(&mut appends, Append::run)
     }
     fn check(&self) -> Result<()> {
         self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+    }
+}
+
+/// What a file gets of a round, and what is hashed beside it.
+struct Append<'r, 'd> {
+    file: &'r mut OutputFile<'d>,
+    pieces: Vec<&'r [u8]>,
+    documents: u64,
+    beside: Option<(&'r mut Counted, Vec<&'r [u8]>)>,
+}
+
+impl Append<'_, '_> {
+    fn bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+    fn run(&mut self) -> Result<()> {
+        self.file.count(self.documents);
+        let beside = self.beside.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice()));
+        self.file.append_beside(&self.pieces, beside)?;
+        self.file.compress()
     }
 }
 

@@ -236,7 +236,7 @@ fn check_file(
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
     let mut raw = Counted::default();
     let before = (checked.documents, checked.bytes);
-    let framed = pipeline::run(threads, &Framing { progress, before }, &mut splitter, &mut raw, &mut ());
+    let framed = pipeline::run(threads, &Framing { progress, before }, &mut splitter, &mut raw);
     let (documents, _) = splitter.counts();
     let read = splitter.stream().file_bytes_read();
     checked.documents += documents;
@@ -272,8 +272,7 @@ impl Stages for Framing<'_> {
     type Input = Batch;
     type Output = ();
     type Reader = Splitter<Stream>;
-    type Observer = Counted;
-    type Writer = ();
+    type Writer = Counted;
 
     fn read(&self, splitter: &mut Splitter<Stream>, batch: &mut Batch) -> Result<bool> {
         let more = splitter.fill(batch)?;
@@ -284,14 +283,11 @@ impl Stages for Framing<'_> {
     fn size(&self, batch: &Batch) -> usize {
         batch.bytes.len()
     }
-    fn observe(&self, hash: &mut Counted, batches: &[&Batch]) -> Result<()> {
-        batches.iter().for_each(|batch| hash.update(&batch.bytes));
-        Ok(())
-    }
     fn map(&self, _: &Batch, _: &mut ()) -> Result<()> {
         Ok(())
     }
-    fn write(&self, _: &mut (), _: &mut [(Batch, ())]) -> Result<()> {
+    fn write(&self, hash: &mut Counted, round: &mut [(Batch, ())]) -> Result<()> {
+        round.iter().for_each(|(batch, ())| hash.update(&batch.bytes));
         Ok(())
     }
     fn check(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use mongosplit::disk::{Disk, IoMode};
 use mongosplit::dump::Dump;
 use mongosplit::mapping::Plan;
 use mongosplit::transform::{self, Indexes};
-use mongosplit::{Error, Result, inspect, reverse, verify};
+use mongosplit::{Error, Result, current, inspect, reverse, verify};
 
 use super::args::{self, Arguments, Command, Common};
 use super::progress::Display;
@@ -172,10 +172,12 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let plan = plan(arguments.mapping.as_deref())?;
         let derived = logged(&display, verify::compare_with_source(&options, &report, other, &plan, &display, &mut each))?;
         let text = summary::verify(&report) + &summary::verify_source(&derived);
+        lines.map_or(Ok(()), LineFile::finish)?;
         finish(&without_file, &display, &derived, &text)?;
         return Ok(exit_code(derived.differences.is_empty()));
     }
     let compared = logged(&display, verify::compare_with_restored(&options, &report.manifest, other, &display, &mut each))?;
+    lines.map_or(Ok(()), LineFile::finish)?;
     let text = summary::verify(&report) + &summary::verify_restored(&compared);
     finish(&without_file, &display, &compared, &text)?;
     Ok(exit_code(compared.is_same()))
@@ -191,6 +193,9 @@ impl LineFile {
     fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|source| Error::Write { action: "create the report", path: path.to_owned(), source })?;
         Ok(LineFile { file: BufWriter::new(file), path: path.to_owned() })
+    }
+    fn finish(mut self) -> Result<()> {
+        self.file.flush().map_err(|source| Error::Write { action: "write the report", path: self.path, source })
     }
     fn put(&mut self, line: &impl serde::Serialize) -> Result<()> {
         let written = serde_json::to_writer(&mut self.file, line).map_err(io::Error::from).and_then(|()| self.file.write_all(b"\n"));
@@ -215,8 +220,21 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         io: io_mode(common),
         ..reverse::Options::new(&arguments.out, &arguments.dest)
     };
-    let report = logged(&display, reverse::reverse(&options, &plan, &display))?;
-    finish(common, &display, &report, &summary::reverse(&report, &plan))?;
+    let Some(redump) = &arguments.current else {
+        if arguments.strict {
+            return Err(Error::Usage("--strict is for --current: without it the result is the source itself, or nothing".to_owned()).into());
+        }
+        let report = logged(&display, reverse::reverse(&options, &plan, &display))?;
+        finish(common, &display, &report, &summary::reverse(&report, &plan))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    // The events go to the report's file as they happen, one JSON object a line.
+    let mut lines = common.report.as_deref().map(LineFile::create).transpose()?;
+    let mut each = |event: &current::Event| lines.as_mut().map_or(Ok(()), |lines| lines.put(event));
+    let report = logged(&display, current::reverse_current(&options, redump, arguments.strict, &plan, &display, &mut each))?;
+    lines.map_or(Ok(()), LineFile::finish)?;
+    let without_file = Common { report: None, ..common.clone() };
+    finish(&without_file, &display, &report, &summary::reverse_current(&report, &plan))?;
     Ok(ExitCode::SUCCESS)
 }
 

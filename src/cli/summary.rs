@@ -5,7 +5,7 @@ use std::fmt::Write;
 use mongosplit::dump::Dump;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
-use mongosplit::{reverse, transform, verify};
+use mongosplit::{current, reverse, transform, verify};
 
 use super::text::{count, duration, shell_path, shell_word, size, thousands};
 
@@ -130,6 +130,61 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     let _ = writeln!(text, "✓ Rollback complete: {} restored in {}", count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"), duration(report.seconds));
     reverse_next_steps(&mut text, report, plan);
     text
+}
+
+/// The summary of `reverse --current`.
+pub fn reverse_current(report: &current::Report, plan: &Plan) -> String {
+    let mut text = String::new();
+    let (reversal, counts) = (&report.reversal, &report.counts);
+    let would = if reversal.dry_run { "Would restore" } else { "Restored" };
+    for source in &reversal.manifest.sources {
+        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
+    }
+    let _ = writeln!(
+        text,
+        "  unchanged: {}, drifted: {}, added: {}, deleted: {}",
+        thousands(counts.unchanged),
+        thousands(counts.drifted),
+        thousands(counts.added),
+        thousands(counts.deleted)
+    );
+    let _ = writeln!(
+        text,
+        "  with conflicts: {}, with changes not carried back: {}, missing in one collection only: {}",
+        thousands(counts.conflicts),
+        thousands(counts.not_carried_back),
+        thousands(counts.missing_siblings)
+    );
+    if counts.is_unchanged() {
+        let _ = writeln!(text, "✓ Nothing has changed since the migration: the result is identical to the source");
+    }
+    for event in &report.first {
+        let _ = writeln!(text, "    {} _id {}{}", event.kind, event.id, event_details(event));
+    }
+    let told = counts.drifted + counts.added + counts.deleted;
+    if told > report.first.len() as u64 {
+        let _ = writeln!(text, "    and more; each is in the file that --report names");
+    }
+    let _ = writeln!(text, "✓ Rollback complete in {}", duration(reversal.seconds));
+    reverse_next_steps(&mut text, reversal, plan);
+    text
+}
+
+fn event_details(event: &current::Event) -> String {
+    let mut details = Vec::new();
+    if event.kind == "drifted" {
+        details.extend(event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)));
+    }
+    details.extend(event.conflicts.iter().map(|conflict| {
+        format!("conflict over {}: {} wins over {}", conflict.field, conflict.winner, conflict.losers.join(", "))
+    }));
+    if !event.not_carried_back.is_empty() {
+        details.push(format!("not carried back: {}", event.not_carried_back.join(", ")));
+    }
+    if !event.missing_in.is_empty() {
+        details.push(format!("missing in {}, taken as unchanged there", event.missing_in.join(", ")));
+    }
+    if details.is_empty() { String::new() } else { format!(": {}", details.join("; ")) }
 }
 
 fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) {

@@ -6,12 +6,12 @@
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
 use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
-use super::plan::{Convert, Inverse, Item, Plan, Route};
+use super::plan::{Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
 use super::shape::{Record, Shapes, Span};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
 /// A value as the inverse gives it.
-enum Guess<'a> {
+pub(super) enum Guess<'a> {
     Nothing,
     Value(Value<'a>),
     /// A date as text.
@@ -41,7 +41,7 @@ impl<'a> Guess<'a> {
             _ => None,
         }
     }
-    fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
+    pub fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
         match self {
             Guess::Nothing => return Err(Misfit("a field has no value in the collections, and none in the journal")),
             Guess::Value(value) => out.element(key_nul, *value),
@@ -62,6 +62,8 @@ impl<'a> Guess<'a> {
 #[derive(Debug, Default)]
 struct Located {
     spans: Vec<Span>,
+    /// Its shape is the one that was found last.
+    is_there: bool,
 }
 
 /// What a target's field order means: where its fields stand that no row names.
@@ -105,6 +107,24 @@ impl Backward {
         }
     }
 
+    /// Locates the fields of the targets' documents, of which the other methods then speak.
+    pub fn locate(&mut self, plan: &Plan, documents: &[Option<&[u8]>]) {
+        for (number, document) in documents.iter().enumerate() {
+            self.located[number].is_there = document.is_some();
+            if let Some(document) = document {
+                let names = &plan.targets[number].names;
+                self.targets[number].index(document, &mut self.located[number].spans, names, |keys, _| {
+                    let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
+                    others.map(|(position, _)| position as u32).collect()
+                });
+            }
+        }
+    }
+    /// The located document of a target.
+    pub fn target<'a>(&'a self, number: usize, document: &'a [u8]) -> Record<'a> {
+        Record { bytes: document, spans: &self.located[number].spans, first: &self.targets[number].last().first }
+    }
+
     /// Notes how `source`, with its fields located in `record`, comes out of the targets' documents.
     ///
     /// What is noted is right only if [`Backward::restore`] then gives the source; the caller proves it.
@@ -118,7 +138,7 @@ impl Backward {
         notes: &mut Notes,
         mut lost: impl FnMut(Lost),
     ) {
-        let mut targets = Targets::locate(plan, documents, &mut self.targets, &mut self.located);
+        let mut targets = Targets::of(documents, &self.targets, &self.located);
         let order = notes.order(keys);
         put_number(&mut notes.program, order);
         let mut last_fix = 0;
@@ -165,7 +185,7 @@ impl Backward {
         put_number(&mut notes.program, 0);
     }
 
-    /// Writes the source document that the targets' documents and the notes give.
+    /// Writes the source document that the located documents of the targets and the notes give.
     pub fn restore<W: Writer>(
         &mut self,
         plan: &Plan,
@@ -175,7 +195,7 @@ impl Backward {
     ) -> Result<(), Misfit> {
         let order = reader.number()?;
         let shape = self.sources.of_keys(reader.order(order)?, &plan.names, |keys, first| roles(plan, keys, first));
-        let mut targets = Targets::locate(plan, documents, &mut self.targets, &mut self.located);
+        let mut targets = Targets::of(documents, &self.targets, &self.located);
         let mut fixes = Fixes::new(reader)?;
         let open = out.open();
         for (position, (role, key_nul)) in shape.meaning.iter().zip(shape.keys.split_inclusive(|byte| *byte == 0)).enumerate() {
@@ -212,27 +232,22 @@ fn is_lost(value: Value<'_>, route: Option<&Route>) -> bool {
 /// The documents of the targets, their fields located.
 struct Targets<'a> {
     written: u32,
-    records: Vec<Option<(Record<'a>, &'a [u32])>>,
+    records: [Option<(Record<'a>, &'a [u32])>; MAX_TARGETS],
     /// How many of the passed fields have been taken.
     passed: usize,
 }
 
 impl<'a> Targets<'a> {
-    fn locate(plan: &Plan, documents: &[Option<&'a [u8]>], shapes: &'a mut [Shapes<OtherPositions>], located: &'a mut [Located]) -> Self {
-        let mut written = 0;
-        let mut records = Vec::with_capacity(documents.len());
+    fn of(documents: &[Option<&'a [u8]>], shapes: &'a [Shapes<OtherPositions>], located: &'a [Located]) -> Self {
+        let mut targets = Targets { written: 0, records: [None; MAX_TARGETS], passed: 0 };
         for (number, ((document, shapes), located)) in documents.iter().zip(shapes).zip(located).enumerate() {
-            let names = &plan.targets[number].names;
-            records.push(document.map(|bytes| {
-                written |= 1 << number;
-                let shape = shapes.index(bytes, &mut located.spans, names, |keys, _| {
-                    let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
-                    others.map(|(position, _)| position as u32).collect()
-                });
-                (Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning)
-            }));
+            if let (Some(bytes), true) = (document, located.is_there) {
+                let shape = shapes.last();
+                targets.written |= 1 << number;
+                targets.records[number] = Some((Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning));
+            }
         }
-        Targets { written, records, passed: 0 }
+        targets
     }
 
     /// What the inverse gives for the next source field, the target's value behind it, and from where.
@@ -271,7 +286,7 @@ impl<'a> Targets<'a> {
 }
 
 /// A value converted back; `kept` is the original that the translation has kept beside it.
-fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a>>) -> Guess<'a> {
+pub(super) fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a>>) -> Guess<'a> {
     match convert {
         Convert::Date => value.date_millis().and_then(convert::iso_from_date).map_or(Guess::Value(value), Guess::Iso),
         Convert::Translate(translation) => {
@@ -287,14 +302,14 @@ fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a
 
 /// The original of a translated field that an item keeps in the document of another row.
 #[derive(Clone, Copy)]
-struct Kept<'a> {
-    original: Value<'a>,
+pub(super) struct Kept<'a> {
+    pub original: Value<'a>,
     /// The elements of that document before and behind the one that keeps it.
-    before: &'a [u8],
-    behind: &'a [u8],
+    pub before: &'a [u8],
+    pub behind: &'a [u8],
 }
 
-fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<'a>> {
+pub(super) fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<'a>> {
     let translation = translation(item)?;
     let (row, name) = translation.keep.as_ref()?;
     let holder = record.get(*row).filter(|value| value.kind == kind::DOCUMENT)?.bytes;

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::forward::is_of_type;
 use super::plan::{Check, Item, Plan, Row, RowValue, fingerprint};
-use super::shape::{Record, Shapes, Span};
+use super::shape::Record;
 use crate::raw::{self, Elements, Value, kind};
 
 /// Why a server would refuse a document that is written.
@@ -50,54 +50,31 @@ pub enum Refusal {
     },
 }
 
-/// Checks the targets' documents. Keeps what it has learnt about field orders.
-#[derive(Debug)]
-pub(super) struct Checker {
-    targets: Vec<Shapes<()>>,
-    items: Vec<Shapes<()>>,
-    spans: Vec<Span>,
-    item_spans: Vec<Span>,
-}
-
-impl Checker {
-    pub fn new(plan: &Plan) -> Self {
-        Checker {
-            targets: plan.targets.iter().map(|_| Shapes::default()).collect(),
-            items: plan.items.iter().map(|_| Shapes::default()).collect(),
-            spans: Vec::new(),
-            item_spans: Vec::new(),
-        }
+/// Checks one document of a target, its items aside: `broken` gets the number of each rule that it breaks, perhaps
+/// more than once, `unique` the value of each unique index. `source_depth` is that of the document it was made from.
+pub(super) fn check_document(
+    plan: &Plan,
+    number: usize,
+    record: Record<'_>,
+    source_depth: u32,
+    mut broken: impl FnMut(usize),
+    mut unique: impl FnMut(usize, u128),
+) -> Option<Refusal> {
+    let target = &plan.targets[number];
+    for (row_number, row) in target.rows.iter().enumerate() {
+        check_row(row, record.get(row_number), &mut broken);
     }
-
-    /// Checks one document of a target: `broken` gets the number of each rule that it breaks, perhaps more than
-    /// once, `keys` the value of each unique index. `source_depth` is that of the document it was made from.
-    pub fn check(
-        &mut self,
-        plan: &Plan,
-        number: usize,
-        document: &[u8],
-        source_depth: u32,
-        mut broken: impl FnMut(usize),
-        mut unique: impl FnMut(usize, u128),
-    ) -> Option<Refusal> {
-        let target = &plan.targets[number];
-        let shape = self.targets[number].index(document, &mut self.spans, &target.names, |_, _| ());
-        let record = Record { bytes: document, spans: &self.spans, first: &shape.first };
-        for (row_number, row) in target.rows.iter().enumerate() {
-            let value = record.get(row_number);
-            check_row(plan, row, value, &mut self.items, &mut self.item_spans, &mut broken);
-        }
-        for index in &target.unique {
-            let values = index.rows.iter().map(|row| record.get(*row).unwrap_or(Value::NULL));
-            unique(index.class, fingerprint(values));
-        }
-        refusal(plan, number, document, record, source_depth)
+    for index in &target.unique {
+        let values = index.rows.iter().map(|row| record.get(*row).unwrap_or(Value::NULL));
+        unique(index.class, fingerprint(values));
     }
+    refusal(plan, number, record, source_depth)
 }
 
 /// What a server would refuse in one document.
-fn refusal(plan: &Plan, number: usize, document: &[u8], record: Record<'_>, source_depth: u32) -> Option<Refusal> {
+fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) -> Option<Refusal> {
     let target = &plan.targets[number];
+    let document = record.bytes;
     let collection = || target.collection.clone();
     match target.names.number(b"_id").and_then(|id| record.get(id)).map(|id| id.kind) {
         None => return Some(Refusal::NoId),
@@ -123,51 +100,31 @@ fn refusal(plan: &Plan, number: usize, document: &[u8], record: Record<'_>, sour
     None
 }
 
-fn check_row(
-    plan: &Plan,
-    row: &Row,
-    value: Option<Value<'_>>,
-    items: &mut [Shapes<()>],
-    spans: &mut Vec<Span>,
-    broken: &mut impl FnMut(usize),
-) {
+fn check_row(row: &Row, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
     if let Some(check) = &row.check {
         check_value(check, value, broken);
     }
-    match (&row.value, value) {
-        (RowValue::Document(rows), Some(value)) => {
-            for row in rows {
-                check_row(plan, row, value.elements().find(&row.name_nul[..row.name_nul.len() - 1]), items, spans, broken);
-            }
+    if let (RowValue::Document(rows), Some(value)) = (&row.value, value) {
+        for row in rows {
+            check_row(row, value.elements().find(&row.name_nul[..row.name_nul.len() - 1]), broken);
         }
-        (RowValue::Each { item, .. }, Some(value)) if value.kind == kind::ARRAY && plan.items[*item].checked => {
-            check_items(&plan.items[*item], value, &mut items[*item], spans, broken);
-        }
-        _ => {}
     }
 }
 
-fn check_items(item: &Item, array: Value<'_>, shapes: &mut Shapes<()>, spans: &mut Vec<Span>, broken: &mut impl FnMut(usize)) {
-    for element in array.elements() {
-        let value = element.value();
-        if value.kind != kind::DOCUMENT {
-            broken(item.check_rule);
-            continue;
+/// Checks one item, as it is in the target; the rules that it breaks are appended.
+pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize>) {
+    let mut broken = |rule| broken.push(rule);
+    for row in &item.rows {
+        if let Some(check) = &row.check {
+            check_value(check, record.get(row.own), &mut broken);
         }
-        let shape = shapes.index(value.bytes, spans, &item.names, |_, _| ());
-        let record = Record { bytes: value.bytes, spans, first: &shape.first };
-        for row in &item.rows {
-            if let Some(check) = &row.check {
-                check_value(check, record.get(row.own), broken);
-            }
-        }
-        for requirement in &item.requires {
-            let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
-            let applies = text.is_some_and(|text| requirement.one_of.iter().any(|one| **one == *text));
-            let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !value.is_null());
-            if applies && !requirement.needs_any.iter().any(is_set) {
-                broken(requirement.rule);
-            }
+    }
+    for requirement in &item.requires {
+        let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
+        let applies = text.is_some_and(|text| requirement.one_of.iter().any(|one| **one == *text));
+        let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !value.is_null());
+        if applies && !requirement.needs_any.iter().any(is_set) {
+            broken(requirement.rule);
         }
     }
 }

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::model;
 use super::plan::{
-    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Part, Path,
+    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, MAX_TARGETS, Part, Path,
     Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique,
 };
 use super::shape::Names;
@@ -15,8 +15,6 @@ use crate::raw::{self, kind};
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
 const FORMAT: u32 = 1;
-/// Targets of one mapping; what is written is a bit set in 32 bits.
-const MAX_TARGETS: usize = 32;
 
 impl Plan {
     /// The built-in mapping of `user_data`.
@@ -121,6 +119,9 @@ impl Compiler {
             if compiled.names.number(mapping.key.as_bytes()).is_none() {
                 self.problem(&target.collection, format!("has no field '{}', which the mapping names as its key", mapping.key));
             }
+            if compiled.names.number(b"_id").is_none() {
+                self.problem(&target.collection, "has no field '_id', without which a server takes none of its documents as they are");
+            }
             targets.push(compiled);
         }
         if let Some(rest) = rest {
@@ -213,7 +214,13 @@ impl Compiler {
             }
             let value = self.row_value(&at, field);
             let check = field.must.as_ref().map(|must| self.check(&at, must));
-            rows.push(Row { name_nul: nul(&field.name), value, check });
+            rows.push(Row {
+                name_nul: nul(&field.name),
+                value,
+                check,
+                alias: field.alias.as_ref().map(|alias| alias.as_bytes().into()),
+                aliases: field.aliases.iter().map(|(name, alias)| (name.as_bytes().into(), alias.as_bytes().into())).collect(),
+            });
         }
         rows
     }
@@ -243,6 +250,10 @@ impl Compiler {
                 alternatives.filter(|other| matches!(other, Expression::Outer(_))).flat_map(heads).collect()
             });
             self.mark_read(&outer);
+            let defined: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
+                item.rows.iter().flat_map(|row| &row.missing.alternatives).flat_map(defined_in).collect()
+            });
+            defined.into_iter().for_each(|number| self.mark_defined(number));
             return RowValue::Each { path, item, fallback };
         }
         let mut alternatives = vec![self.expression(at, &field.expression(), &mut Scope::Document)];
@@ -432,6 +443,10 @@ impl Compiler {
     /// A target that uses a defined value reads the fields behind it.
     fn mark_defined(&mut self, number: usize) {
         self.mark_read(&heads(&self.defines[number].value));
+        // A definition refers to earlier ones only, so this ends.
+        for other in defined_in(&self.defines[number].value) {
+            self.mark_defined(other);
+        }
     }
 
     fn item(&mut self, name: &str, item: &model::Item) -> Item {
@@ -459,6 +474,7 @@ impl Compiler {
                 name_nul: nul(&field.name),
                 own,
                 rename,
+                back_nul: nul(field.back.as_ref().unwrap_or(&field.name)),
                 convert: self.convert(&at, field.date, &field.translate, &item.field),
                 convert_own: field.convert_own,
                 missing,
@@ -487,7 +503,6 @@ impl Compiler {
             });
         }
         Item {
-            name: name.to_owned(),
             keeping_row: rows.iter().position(|row| matches!(&row.convert, Some(Convert::Translate(t)) if t.keep.is_some())),
             checked: rows.iter().any(|row| row.check.is_some()),
             rows,
@@ -568,10 +583,8 @@ impl Compiler {
         let empty_array = matches!(&row.value, RowValue::Chain(chain) if chain.empty_array);
         let mut add = |source: usize, rank: usize, inverse: Inverse, below: &[Box<[u8]>]| {
             let inner = inner.map(|name_nul| name_nul[..name_nul.len() - 1].into());
-            let alias = written.alias.as_ref().map(|alias| alias.as_bytes().into());
-            let aliases = written.aliases.iter().map(|(name, alias)| (name.as_bytes().into(), alias.as_bytes().into())).collect();
             self.sources[source].newest |= written.merge == Some(model::Merge::Newest);
-            self.sources[source].routes.push(Route { target, field, inner, inverse, rank, below: below.to_vec(), empty_array, alias, aliases });
+            self.sources[source].routes.push(Route { target, field, inner, inverse, rank, below: below.to_vec(), empty_array });
         };
         match &row.value {
             RowValue::Each { path, item, .. } => add(path.head, 0, Inverse::Each(*item), &[]),
@@ -628,6 +641,17 @@ fn heads(expression: &Expression) -> Vec<usize> {
             parts.iter().filter_map(|part| if let Part::Copy(path) = part { Some(path.head) } else { None }).collect()
         }
         Expression::Constant(_) | Expression::Defined(_) => Vec::new(),
+    }
+}
+
+/// The defined values that an expression uses.
+fn defined_in(expression: &Expression) -> Vec<usize> {
+    match expression {
+        Expression::Defined(number) => vec![*number],
+        Expression::Template(parts) => {
+            parts.iter().filter_map(|part| if let Part::Defined(number) = part { Some(*number) } else { None }).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

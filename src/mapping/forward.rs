@@ -1,5 +1,6 @@
 //! Forward: one source document to the documents of the targets. Bytes in, bytes out.
 
+use super::check::check_item;
 use super::convert;
 use super::model::TypeName;
 use super::plan::{Chain, Constant, Convert, Expression, Item, Part, Path, Plan, Row, RowValue, Translation};
@@ -62,8 +63,8 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct ItemMeaning {
     pub actions: Box<[Action]>,
-    /// All actions copy.
-    pub plain: bool,
+    /// The target's item is the source's, byte for byte.
+    is_copy: bool,
     /// Rows whose field the item lacks.
     missing: Box<[usize]>,
     /// Where the field stands whose translation keeps its original elsewhere.
@@ -115,10 +116,11 @@ pub(super) fn item_meaning(item: &Item, keys: &[u8], first: &[Option<u32>]) -> I
     };
     findings.sort_unstable();
     findings.dedup();
+    let missing: Box<[usize]> = (0..item.rows.len()).filter(lacks).collect();
     ItemMeaning {
-        plain: actions.iter().all(|action| *action == Action::Copy),
+        is_copy: missing.is_empty() && actions.iter().all(|action| *action == Action::Copy),
         actions: actions.into(),
-        missing: (0..item.rows.len()).filter(lacks).collect(),
+        missing,
         kept,
         findings: findings.into(),
     }
@@ -190,8 +192,10 @@ pub(super) struct Forward {
     items: Vec<Shapes<ItemMeaning>>,
     spans: Vec<Span>,
     item_spans: Vec<Span>,
-    /// Rules that items of the current document break by their field orders.
-    item_findings: Vec<usize>,
+    /// Shapes of items as they are written.
+    written_items: Vec<Shapes<()>>,
+    /// Rules that items of the current document break, each perhaps more than once.
+    broken: Vec<usize>,
     /// The texts of the defined values of the current document.
     defined: Vec<Option<Vec<u8>>>,
     spare: Vec<u8>,
@@ -204,7 +208,8 @@ impl Forward {
             items: plan.items.iter().map(|_| Shapes::default()).collect(),
             spans: Vec::new(),
             item_spans: Vec::new(),
-            item_findings: Vec::new(),
+            written_items: plan.items.iter().map(|_| Shapes::default()).collect(),
+            broken: Vec::new(),
             defined: plan.defines.iter().map(|_| None).collect(),
             spare: Vec::new(),
         }
@@ -218,9 +223,9 @@ impl Forward {
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
-    /// Rules that its items break by their field orders.
-    pub fn item_findings(&self) -> &[usize] {
-        &self.item_findings
+    /// Rules that its items break, each perhaps more than once.
+    pub fn broken(&self) -> &[usize] {
+        &self.broken
     }
 
     /// Appends the targets' documents to `outputs` and returns which were written.
@@ -246,7 +251,7 @@ impl Forward {
                 self.spare = text;
             }
         }
-        self.item_findings.clear();
+        self.broken.clear();
         let mut written = 0;
         for (number, target) in plan.targets.iter().enumerate() {
             let set = |name: &usize| record.get(*name).is_some_and(|value| !value.is_null());
@@ -260,7 +265,15 @@ impl Forward {
             }
             let out = &mut outputs[number];
             let open = out.open();
-            let mut rows = Rows { plan, record, defined: &self.defined, items: &mut self.items, item_spans: &mut self.item_spans, item_findings: &mut self.item_findings };
+            let mut rows = Rows {
+                plan,
+                record,
+                defined: &self.defined,
+                items: &mut self.items,
+                written_items: &mut self.written_items,
+                item_spans: &mut self.item_spans,
+                broken: &mut self.broken,
+            };
             for row in &target.rows {
                 rows.write(row, out);
             }
@@ -290,8 +303,9 @@ struct Rows<'a> {
     record: Record<'a>,
     defined: &'a [Option<Vec<u8>>],
     items: &'a mut [Shapes<ItemMeaning>],
+    written_items: &'a mut [Shapes<()>],
     item_spans: &'a mut Vec<Span>,
-    item_findings: &'a mut Vec<usize>,
+    broken: &'a mut Vec<usize>,
 }
 
 impl Rows<'_> {
@@ -331,10 +345,22 @@ impl Rows<'_> {
                 let shape = self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
                 let record = Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
                 if !shape.meaning.findings.is_empty() {
-                    self.item_findings.extend_from_slice(&shape.meaning.findings);
+                    self.broken.extend_from_slice(&shape.meaning.findings);
                 }
-                write_item(item, &shape.meaning, record, self.record, out);
+                let at = out.len();
+                if shape.meaning.is_copy {
+                    // The item stays what it is, so what is known of it holds of the target's too.
+                    out.put(value.bytes);
+                    check_item(item, record, self.broken);
+                } else {
+                    write_item(item, &shape.meaning, record, self.record, self.defined, out);
+                    if item.checked {
+                        let shape = self.written_items[number].index(&out[at..], self.item_spans, &item.names, |_, _| ());
+                        check_item(item, Record { bytes: &out[at..], spans: self.item_spans, first: &shape.first }, self.broken);
+                    }
+                }
             } else {
+                self.broken.push(item.check_rule);
                 out.element(key.key_nul(), value);
             }
             key.advance();
@@ -343,7 +369,14 @@ impl Rows<'_> {
     }
 }
 
-fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, out: &mut Vec<u8>) {
+fn write_item(
+    item: &Item,
+    meaning: &ItemMeaning,
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) {
     let open = out.open();
     let translation = translation(item);
     let original = meaning.kept.and_then(|position| {
@@ -372,7 +405,7 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
     for &number in &meaning.missing {
         let row = &item.rows[number];
         let mark = out.len();
-        write_chain(&row.missing, &row.name_nul, record, outer, &[], out);
+        write_chain(&row.missing, &row.name_nul, record, outer, defined, out);
         if let Some((_, name, original)) = keep.filter(|(kept_in, _, _)| *kept_in == number) {
             out.truncate(mark);
             let empty: &[u8] = &[5, 0, 0, 0, 0];

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::backward::{Backward, Lost};
-use super::check::{Checker, Refusal};
+use super::check::{Refusal, check_document};
 use super::forward::Forward;
 use super::notes::{Misfit, Notes, Reader, put_number};
-use super::plan::{INVALID_UTF8, Plan};
+use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan};
 use super::shape::Record;
 use crate::raw::{self, Comparer, Fault, Value, Validator, Writer, kind};
 
@@ -116,10 +116,11 @@ pub struct Mapper<'p> {
     validator: Validator,
     forward: Forward,
     backward: Backward,
-    checker: Checker,
     /// Per rule the document that broke it last, so that each counts a document once.
     last_broken: Vec<u64>,
     document_number: u64,
+    /// The rules that the current document breaks, each once. They count only if it is not refused.
+    broken: Vec<usize>,
 }
 
 impl<'p> Mapper<'p> {
@@ -130,9 +131,9 @@ impl<'p> Mapper<'p> {
             validator: Validator::default(),
             forward: Forward::new(plan),
             backward: Backward::new(plan),
-            checker: Checker::new(plan),
             last_broken: vec![0; plan.rules.len()],
             document_number: 0,
+            broken: Vec::new(),
         }
     }
 
@@ -164,14 +165,15 @@ impl<'p> Mapper<'p> {
         let facts = self.validator.check(document)?;
         self.document_number += 1;
         let (last_broken, number) = (&mut self.last_broken, self.document_number);
-        let findings = &mut mapped.findings;
+        let broken_rules = &mut self.broken;
+        broken_rules.clear();
         let mut broken = |rule: usize| {
             if last_broken[rule] != number {
                 last_broken[rule] = number;
-                findings.note(rule, document);
+                broken_rules.push(rule);
             }
         };
-        let starts: [usize; 32] = std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
+        let starts: [usize; MAX_TARGETS] = std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
         let written = self.forward.map(plan, document, &mut mapped.outputs);
         if facts.invalid_utf8.is_some() {
             broken(INVALID_UTF8);
@@ -179,17 +181,28 @@ impl<'p> Mapper<'p> {
         let first_fingerprint = mapped.fingerprints.len();
         mapped.fingerprints.resize(first_fingerprint + plan.unique_classes, 0);
         let fingerprints = &mut mapped.fingerprints[first_fingerprint..];
-        let mut refusal = None;
+        let mut documents = [None; MAX_TARGETS];
         for target in 0..plan.targets.len() {
             if written & 1 << target != 0 {
-                let output = &mapped.outputs[target][starts[target]..];
-                let refused = self.checker.check(plan, target, output, facts.depth, &mut broken, |class, fingerprint| {
+                documents[target] = Some(&mapped.outputs[target][starts[target]..]);
+            }
+        }
+        let documents = &documents[..plan.targets.len()];
+        self.backward.locate(plan, documents);
+        let mut refusal = None;
+        for (target, document) in documents.iter().enumerate() {
+            if let Some(document) = document {
+                let record = self.backward.target(target, document);
+                let refused = check_document(plan, target, record, facts.depth, &mut broken, |class, fingerprint| {
                     if fingerprints[class] == 0 {
                         fingerprints[class] = fingerprint.max(1);
                     }
                 });
                 refusal = refusal.or(refused);
             }
+        }
+        for rule in self.forward.broken() {
+            broken(*rule);
         }
         if let Some(reason) = refusal.or_else(|| duplicate(index)) {
             fingerprints.fill(0);
@@ -201,16 +214,12 @@ impl<'p> Mapper<'p> {
             mapped.notes.keep_apart(document);
             return Ok(());
         }
-        let mut documents = [None; 32];
-        for target in 0..plan.targets.len() {
-            if written & 1 << target != 0 {
-                let output = &mapped.outputs[target][starts[target]..];
-                documents[target] = Some(output);
+        for (target, document) in documents.iter().enumerate() {
+            if let Some(document) = document {
                 mapped.counts[target] += 1;
-                mapped.digests[target] = mapped.digests[target].wrapping_add(document_digest(output));
+                mapped.digests[target] = mapped.digests[target].wrapping_add(document_digest(document));
             }
         }
-        let documents = &documents[..plan.targets.len()];
         let source = Record { bytes: document, spans: self.forward.spans(), first: &self.forward.shape().first };
         for ((name, target, row), counts) in plan.array_rows.iter().zip(&mut mapped.arrays) {
             let has_items = |value: Value<'_>| u64::from(value.kind == kind::ARRAY && !value.is_empty_array());
@@ -218,13 +227,13 @@ impl<'p> Mapper<'p> {
             let field = plan.targets[*target].names.name(*row);
             counts[1] += documents[*target].and_then(|document| raw::Elements::new(document).find(field)).map_or(0, has_items);
         }
-        for rule in self.forward.item_findings() {
-            broken(*rule);
-        }
         let caches = (&self.forward, &mut self.backward);
         if !note_and_prove(plan, caches, document, documents, written, &mut mapped.notes, &mut broken) {
             mapped.whole += 1;
             mapped.notes.keep_whole(document, written);
+        }
+        for rule in &self.broken {
+            mapped.findings.note(*rule, document);
         }
         Ok(())
     }
@@ -241,6 +250,10 @@ fn note_and_prove(
     notes: &mut Notes,
     broken: &mut impl FnMut(usize),
 ) -> bool {
+    if written == 0 {
+        // 0 stands for a document that was set aside, which is whole in the notes.
+        return false;
+    }
     let mark = notes.mark();
     put_number(&mut notes.program, u64::from(written) << 1);
     let shape = forward.shape();
@@ -299,7 +312,7 @@ impl<'p> Restorer<'p> {
         if u64::from(written) >> self.plan.targets.len() != 0 {
             return Err(Misfit("the journal names targets that do not exist"));
         }
-        let mut documents = [None; 32];
+        let mut documents = [None; MAX_TARGETS];
         for (target, document) in documents.iter_mut().enumerate() {
             if written & 1 << target != 0 {
                 *document = Some(next(target).ok_or(Misfit("a collection has fewer documents than the journal describes"))?);
@@ -309,6 +322,8 @@ impl<'p> Restorer<'p> {
             out.put(reader.document()?);
             return Ok(());
         }
-        self.backward.restore(self.plan, &documents[..self.plan.targets.len()], reader, out)
+        let documents = &documents[..self.plan.targets.len()];
+        self.backward.locate(self.plan, documents);
+        self.backward.restore(self.plan, documents, reader, out)
     }
 }

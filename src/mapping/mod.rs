@@ -8,6 +8,7 @@ mod compile;
 mod convert;
 mod forward;
 mod mapper;
+mod merge;
 mod model;
 mod notes;
 mod plan;
@@ -16,5 +17,6 @@ mod show;
 
 pub use check::Refusal;
 pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES, document_digest};
+pub use merge::{Change, Conflict, Merged, Merger};
 pub use notes::{Misfit, Notes, Reader};
 pub use plan::{Index, Plan, Rule, fingerprint_of};

@@ -122,6 +122,7 @@ pub(super) struct Item {
 pub(super) struct ItemField {
     pub name: String,
     pub rename: Option<String>,
+    pub back: Option<String>,
     pub translate: Vec<Translation>,
     pub date: bool,
     pub convert_own: bool,

@@ -63,8 +63,6 @@ pub(super) struct Route {
     pub below: Vec<Box<[u8]>>,
     /// The row takes an empty array for nothing.
     pub empty_array: bool,
-    pub alias: Option<Box<[u8]>>,
-    pub aliases: Vec<(Box<[u8]>, Box<[u8]>)>,
 }
 
 /// How a value of a target becomes the source's.
@@ -127,6 +125,10 @@ pub(super) struct Row {
     pub name_nul: Box<[u8]>,
     pub value: RowValue,
     pub check: Option<Check>,
+    /// The name under which the application saves the field beside the migrated one.
+    pub alias: Option<Box<[u8]>>,
+    /// Such names of fields inside it, and what they stand for.
+    pub aliases: Vec<(Box<[u8]>, Box<[u8]>)>,
 }
 
 #[derive(Debug)]
@@ -223,7 +225,6 @@ impl Translation {
 /// How the items of an array are mapped.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub name: String,
     pub rows: Vec<ItemRow>,
     /// Row names, names that are renamed, and names that rows read, in one table.
     pub names: Names,
@@ -243,6 +244,8 @@ pub(super) struct ItemRow {
     /// The number of the row's own name.
     pub own: usize,
     pub rename: Option<usize>,
+    /// The name, with its NUL, under which a new item's field goes back.
+    pub back_nul: Box<[u8]>,
     pub convert: Option<Convert>,
     pub convert_own: bool,
     /// What is added where the item lacks the field.
@@ -283,6 +286,8 @@ pub struct Rule {
     pub text: String,
 }
 
+/// Targets of one mapping; which of them are written is a set of bits.
+pub(super) const MAX_TARGETS: usize = 32;
 /// Numbers of the rules that every mapping has.
 pub(super) const INVALID_UTF8: usize = 0;
 
@@ -350,6 +355,14 @@ impl Plan {
         let find = |target: &Target| target.unique.iter().find(|unique| unique.class == class).map(|unique| (target.collection.clone(), unique.index.clone()));
         let (collection, index) = self.targets.iter().find_map(find).unwrap_or_default();
         Refusal::Duplicate { collection, index }
+    }
+    /// The target whose documents decide which source documents there are.
+    pub fn driver(&self) -> usize {
+        self.rest.unwrap_or(0)
+    }
+    /// The name of the field by which the targets' documents are joined.
+    pub fn key_name(&self) -> String {
+        String::from_utf8_lossy(&self.key_nul[..self.key_nul.len() - 1]).into_owned()
     }
     /// The value by which the targets' documents are joined.
     pub fn key<'a>(&self, document: &'a [u8]) -> Option<Value<'a>> {

@@ -37,12 +37,6 @@ impl<'a> Record<'a> {
         }
         &self.bytes[self.spans[from].start as usize..self.spans[to - 1].end as usize]
     }
-    /// The name at a position, with its NUL.
-    #[inline]
-    pub fn key_nul(&self, position: usize) -> &'a [u8] {
-        let span = self.spans[position];
-        &self.bytes[span.start as usize + 1..span.value as usize]
-    }
     /// The first value with this name of the mapping's table.
     #[inline]
     pub fn get(&self, name: usize) -> Option<Value<'a>> {

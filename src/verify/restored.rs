@@ -14,7 +14,7 @@ use crate::lookup::Lookup;
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{document_digest, fingerprint_of};
 use crate::progress::Progress;
-use crate::raw::{self, Elements, Value, kind};
+use crate::raw::{self, Elements, differing_paths};
 use crate::transform::rounded_seconds;
 
 /// How a document differs.
@@ -99,13 +99,13 @@ pub fn compare_with_restored(
         }
         let Some(file) = manifest.file(Role::Documents, &target.namespace) else { continue };
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
-        let mut lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
+        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
         let ours = options.out.join(&file.path);
         let mut splitter = Splitter::new(Stream::open(&disk, &ours)?, 0, ours.display().to_string());
         let mut batch = Batch::default();
         while splitter.fill(&mut batch)? {
             for document in batch.documents() {
-                compare_one(&target.namespace, document, &mut lookup, &mut report, each)?;
+                compare_one(&target.namespace, document, &lookup, &mut report, each)?;
             }
         }
         note_extra(&target.namespace, &lookup, &mut report, each)?;
@@ -133,7 +133,7 @@ pub(super) fn note_extra(
 pub(super) fn compare_one(
     namespace: &str,
     document: &[u8],
-    theirs: &mut Lookup,
+    theirs: &Lookup,
     report: &mut RestoredReport,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<()> {
@@ -168,39 +168,4 @@ fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result
     }
     progress.finish();
     Ok((splitter.counts().0, digest))
-}
-
-/// Paths of the fields in which two documents differ, their order aside; the deepest that can be told.
-pub(crate) fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
-    const MOST: usize = 100;
-    let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
-    let mut open = vec![(String::new(), whole(one), whole(other))];
-    let mut paths = Vec::new();
-    while let Some((path, one, other)) = open.pop() {
-        if paths.len() >= MOST {
-            break;
-        }
-        let below = |key: &[u8]| {
-            let key = String::from_utf8_lossy(key).escape_debug().to_string();
-            if path.is_empty() { key } else { format!("{path}.{key}") }
-        };
-        let mut unmatched: Vec<_> = other.elements().collect();
-        for element in one.elements() {
-            match unmatched.iter().position(|candidate| candidate.key() == element.key()) {
-                None => paths.push(below(element.key())),
-                Some(at) => {
-                    let (mine, theirs) = (element.value(), unmatched.remove(at).value());
-                    let descend = mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
-                    if mine != theirs && descend {
-                        open.push((below(element.key()), mine, theirs));
-                    } else if mine != theirs {
-                        paths.push(below(element.key()));
-                    }
-                }
-            }
-        }
-        paths.extend(unmatched.iter().map(|element| below(element.key())));
-    }
-    paths.sort();
-    paths
 }

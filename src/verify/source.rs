@@ -117,10 +117,10 @@ fn compare_documents(
         let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
-        let mut lookup = Lookup::open(&disk, path, &std::env::temp_dir(), id)?;
+        let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), id)?;
         report.documents += source.documents;
         reverse::each_source_document(&disk, reversing, plan, manifest, source, progress, &mut |document| {
-            compare_one(&source.namespace, document, &mut lookup, &mut report, each)
+            compare_one(&source.namespace, document, &lookup, &mut report, each)
         })?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;

@@ -1,0 +1,94 @@
+# What there is to do with mongosplit's source. `make help` lists it.
+
+.PHONY: help demo build test unit oracle-unit e2e conformance oracle kill fuzz lint deny check bench bench-large bench-micro instructions
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Seeds and documents of `oracle`; kills of each kind of run of `kill`.
+SEEDS ?= 1 2 3 4 5 6
+DOCUMENTS ?= 300
+KILLS ?= 100
+# More options for the benchmarks (benches/run --help), the end-to-end tests (python -m unittest), fuzz/run.
+BENCH ?=
+E2E ?=
+FUZZ ?=
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+# The profile `quick` is `release` without what makes its build slow.
+DEMO = target/quick/mongosplit
+demo: ## the main job on a small dump, there and back (needs Rust alone)
+	@echo '--- build'
+	$(CARGO) build --profile quick --bin mongosplit
+	@rm -rf target/demo && mkdir -p target/demo
+	@echo '--- split a dump that the real mongodump wrote'
+	$(DEMO) transform fixtures/dump target/demo/out
+	@echo '--- what came of it'
+	@cd target/demo/out && find . -type f | sort | xargs ls -l
+	@echo '--- check it against its manifest'
+	$(DEMO) verify target/demo/out
+	@echo '--- and back'
+	$(DEMO) reverse target/demo/out target/demo/back
+	cmp fixtures/dump/narrative_modeling/user_data.bson target/demo/back/narrative_modeling/user_data.bson
+	@echo 'demo: the original came back, byte for byte. The output is in target/demo/out.'
+
+build:
+	$(CARGO) build
+
+test: unit oracle-unit e2e ## all tests; says what it leaves out where Python, Java or Maven are missing
+
+unit: build
+	$(CARGO) test
+
+oracle-unit:
+	@if command -v python3 >/dev/null; then \
+	    echo 'cd tests/oracle && python3 -m unittest'; \
+	    cd tests/oracle && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest; \
+	else echo 'oracle-unit: left out: python3 not found'; test -z "$${CI:-}"; fi
+
+e2e: build ## against a real server (MONGODB_URI, or one that is installed into target/)
+	tests/e2e/run $(E2E)
+
+conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
+	@test -d "$(CORPUS)" || { echo 'conformance: CORPUS=DIR is missing or no directory' >&2; exit 2; }
+	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --test conformance
+
+oracle: build ## hostile documents against an independent reading of the mapping
+	tests/oracle/run --documents $(DOCUMENTS) $(SEEDS)
+
+kill: build ## kill -9 at random times: complete output or none
+	tests/kill --kills $(KILLS)
+
+fuzz: ## fuzz the parsers (FUZZ=options of fuzz/run)
+	fuzz/run $(FUZZ)
+
+lint: deny ## format, clippy, documentation, licences and advisories
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+
+# The advisories are in a repository of their own, which not every machine reaches; the rest needs the registry alone.
+deny: ## cargo-deny, where it is installed
+	@if ! command -v cargo-deny >/dev/null; then \
+	    echo 'deny: left out: cargo-deny not found (cargo install --locked cargo-deny)'; \
+	elif $(CARGO) deny fetch db >/dev/null 2>&1; then \
+	    $(CARGO) deny check; \
+	else \
+	    echo 'deny: without advisories: their database cannot be fetched'; \
+	    $(CARGO) deny check bans licenses sources; \
+	fi
+
+check: test lint ## test and lint
+
+bench: ## the benchmark, 1 GB; writes docs/BENCHMARKS.md (BENCH=options of benches/run)
+	benches/run --size 1G $(BENCH)
+
+bench-large: ## the same with 8 GB
+	benches/run --size 8G $(BENCH)
+
+bench-micro: ## the hot parts, one by one
+	$(CARGO) bench --bench micro
+
+instructions: ## instruction counts of a fixed input (valgrind); writes them into docs/BENCHMARKS.md
+	benches/instructions

@@ -1,0 +1,506 @@
+//! `reverse --current`: the source collection of today, from an output, its journal and a later dump of the
+//! collections that the application has lived on since.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::disk::Disk;
+use crate::dump::{Dump, Metadata};
+use crate::error::{Error, Result};
+use crate::journal::JournalReader;
+use crate::lookup::Lookup;
+use crate::manifest::{self, Role};
+use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer, fingerprint_of};
+use crate::output::{Form, OutputFile, Staging};
+use crate::pipeline::{self, Stages, Threads};
+use crate::progress::Progress;
+use crate::raw::{self, Elements, differing_paths};
+use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, not_verified, read_pieces};
+use crate::transform::{documents_path, metadata_path, rounded_seconds};
+
+/// What has become of one document since the migration.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// The source's namespace.
+    pub namespace: String,
+    /// The document's `_id`.
+    pub id: String,
+    /// `drifted`, `added`, `deleted`, or `unchanged` with something else to tell.
+    pub kind: &'static str,
+    /// Source fields with a new value.
+    pub changed: Vec<Change>,
+    /// Copies of one field that have changed and disagree.
+    pub conflicts: Vec<Conflict>,
+    /// Changes, and documents, that no source field takes.
+    pub not_carried_back: Vec<String>,
+    /// Collections that lack the document, which counts as unchanged there.
+    pub missing_in: Vec<String>,
+}
+
+/// How many documents have become what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// As they were.
+    pub unchanged: u64,
+    /// Changed since.
+    pub drifted: u64,
+    /// Created since.
+    pub added: u64,
+    /// Deleted since.
+    pub deleted: u64,
+    /// Documents with copies that disagree.
+    pub conflicts: u64,
+    /// Documents with changes that no source field takes.
+    pub not_carried_back: u64,
+    /// Documents that a collection besides the first lacks.
+    pub missing_siblings: u64,
+}
+
+impl Counts {
+    fn note(&mut self, event: &Event) {
+        *match event.kind {
+            "drifted" => &mut self.drifted,
+            "added" => &mut self.added,
+            "deleted" => &mut self.deleted,
+            _ => &mut self.unchanged,
+        } += 1;
+        self.conflicts += u64::from(!event.conflicts.is_empty());
+        self.not_carried_back += u64::from(!event.not_carried_back.is_empty());
+        self.missing_siblings += u64::from(!event.missing_in.is_empty());
+    }
+    /// Whether nothing has changed since the migration.
+    pub fn is_unchanged(&self) -> bool {
+        self.drifted + self.added + self.deleted + self.conflicts + self.not_carried_back + self.missing_siblings == 0
+    }
+}
+
+/// What a run has done.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The reversal.
+    pub reversal: reverse::Report,
+    /// The later dump.
+    pub redump: PathBuf,
+    /// How many documents have become what.
+    pub counts: Counts,
+    /// The first few that have become something else.
+    pub first: Vec<Event>,
+}
+
+/// Events that a report keeps.
+const FIRST: usize = 20;
+
+/// Brings the source collections of today back. `each` gets every document of which there is something to tell;
+/// with `strict`, such documents fail the run.
+pub fn reverse_current(
+    options: &Options,
+    redump: &Path,
+    strict: bool,
+    plan: &Plan,
+    progress: &dyn Progress,
+    each: &mut (dyn FnMut(&Event) -> Result<()> + Send),
+) -> Result<Report> {
+    let began = Instant::now();
+    let disk = Disk::new(options.io);
+    let manifest = reverse::open_output(options, plan)?;
+    let later = Dump::open(&disk, redump, None)?;
+    if !options.dry_run {
+        crate::transform::check_apart(redump, &options.dest)?;
+    }
+    let threads = Threads::new(options.threads)?;
+    let mut sources = Vec::new();
+    for source in &manifest.sources {
+        sources.push(OpenSource::open(&disk, options, plan, &manifest, source)?);
+    }
+    let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
+    let form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode };
+    let mut staging = match options.dry_run {
+        true => None,
+        false => Some(Staging::begin(&disk, &options.dest, form)?),
+    };
+    let mut result = reverse::reverse_manifest(&manifest, options);
+    let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
+    let mut ttl_indexes = Vec::new();
+    for (mut source, said) in sources.into_iter().zip(&manifest.sources) {
+        let database = database_of(&said.namespace, options.to_database.as_deref())?;
+        let namespace = format!("{database}.{}", plan.collection());
+        let level = options.gzip_level;
+        let path = documents_path(&database, plan.collection(), level.is_some());
+        let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
+        let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
+        let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch)?;
+        let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
+        progress.start("reverse", Some(total));
+        let before = telling.counts.clone();
+        merge_source(&threads, plan, said, &mut source, &lookups, &mut file, progress, &mut telling)?;
+        progress.finish();
+        for lookup in &lookups {
+            lookup.check_unchanged()?;
+        }
+        drop(lookups);
+        let entry = threads.run(|| file.finish())?;
+        let is_unchanged = Counts { unchanged: before.unchanged, ..telling.counts.clone() } == before;
+        result.sources.push(source_entry(said, &namespace, &entry, is_unchanged)?);
+        result.files.push(entry);
+        if let Some(bytes) = source.header.metadata.clone() {
+            let path = metadata_path(&database, plan.collection(), level.is_some());
+            let mut file = Staging::file(staging.as_mut(), path.clone(), Role::Metadata, &namespace, level)?;
+            file.append(&bytes)?;
+            result.files.push(threads.run(|| file.finish())?);
+            let metadata = Metadata::parse(bytes, path.as_ref())?;
+            let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
+            ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
+        }
+    }
+    reverse::check_unread_files(&manifest, &options.out)?;
+    let Telling { counts, first, .. } = telling;
+    if strict && !counts.is_unchanged() {
+        return Err(Error::Check(format!(
+            "the collections have changed since the migration, and --strict was given: {} drifted, {} added, {} deleted, {} with conflicts, {} with changes that are not carried back, {} missing in one collection only; nothing was published",
+            counts.drifted, counts.added, counts.deleted, counts.conflicts, counts.not_carried_back, counts.missing_siblings
+        )));
+    }
+    if let Some(signal) = progress.interrupted() {
+        return Err(Error::Interrupted(signal));
+    }
+    if let Some(staging) = staging {
+        for warning in staging.publish(&result)? {
+            progress.warn(&warning);
+        }
+    }
+    let reversal = reverse::Report {
+        dry_run: options.dry_run,
+        dest: options.dest.clone(),
+        manifest: result,
+        ttl_indexes,
+        seconds: rounded_seconds(began.elapsed()),
+    };
+    Ok(Report { reversal, redump: redump.to_owned(), counts, first })
+}
+
+/// What the result's manifest says of a source. Where nothing has changed, it must be the source itself.
+fn source_entry(said: &manifest::Source, namespace: &str, restored: &manifest::File, is_unchanged: bool) -> Result<manifest::Source> {
+    if is_unchanged {
+        return reverse::proven(said, namespace, restored);
+    }
+    Ok(manifest::Source {
+        namespace: namespace.to_owned(),
+        documents: restored.documents.unwrap_or_default(),
+        bytes: restored.raw_bytes.unwrap_or(restored.bytes),
+        sha256: restored.raw_sha256.clone().unwrap_or_else(|| restored.sha256.clone()),
+        targets: Vec::new(),
+        rejected: 0,
+        round_trip: manifest::RoundTrip { proven: 0, whole: 0 },
+        findings: Vec::new(),
+    })
+}
+
+/// The documents of each target in the later dump, found by the mapping's key.
+fn open_lookups(disk: &Disk, plan: &Plan, later: &Dump, redump: &Path, said: &manifest::Source, scratch: &Path) -> Result<Vec<Lookup>> {
+    let mut lookups = Vec::new();
+    for (number, target) in said.targets.iter().enumerate() {
+        let standing = later.collections.iter().find(|other| other.namespace() == target.namespace);
+        let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else {
+            return Err(Error::input(
+                redump,
+                format!("has no {}, which the output has; dump all of the database that it was restored into", target.namespace),
+            ));
+        };
+        let lookup = Lookup::open(disk, path, scratch, |document| plan.key(document).map(fingerprint_of))?;
+        if number == plan.driver()
+            && let Some(document) = lookup.duplicate()
+        {
+            let key = plan.key(document).map(raw::display_value).unwrap_or_default();
+            return Err(Error::Check(format!(
+                "'{}': two documents of {} have one {}, {key} (the second has _id {}); which of them goes back cannot be told",
+                path.display(),
+                target.namespace,
+                plan.key_name(),
+                raw::display_id(document).unwrap_or_default()
+            )));
+        }
+        lookups.push(lookup);
+    }
+    Ok(lookups)
+}
+
+struct Telling<'a> {
+    counts: Counts,
+    first: Vec<Event>,
+    each: &'a mut (dyn FnMut(&Event) -> Result<()> + Send),
+}
+
+impl Telling<'_> {
+    fn tell(&mut self, event: Event) -> Result<()> {
+        self.counts.note(&event);
+        (self.each)(&event)?;
+        if self.first.len() < FIRST {
+            self.first.push(event);
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn merge_source(
+    threads: &Threads,
+    plan: &Plan,
+    said: &manifest::Source,
+    source: &mut OpenSource,
+    lookups: &[Lookup],
+    file: &mut OutputFile<'_>,
+    progress: &dyn Progress,
+    telling: &mut Telling<'_>,
+) -> Result<()> {
+    let journal = source.streams[0].path.display().to_string();
+    let out = source.out.clone();
+    let outcome = {
+        let stages = Merging { plan, said, lookups, progress, journal, pool: Mutex::new(Vec::new()) };
+        let streams = &source.streams;
+        let mut reader = (&mut source.journal, source.targets.as_mut_slice());
+        let mut writer: Write<'_> = Box::new(|round| {
+            for (_, merged) in round.iter_mut() {
+                file.append(&merged.bytes)?;
+                file.count(merged.documents);
+                telling.counts.unchanged += merged.unchanged;
+                for event in merged.events.drain(..) {
+                    telling.tell(event)?;
+                }
+            }
+            let counts = &telling.counts;
+            progress.advance(counts.unchanged + counts.drifted + counts.deleted, streams.iter().map(Watched::bytes_read).sum());
+            file.compress()
+        });
+        pipeline::run(threads, &stages, &mut reader, &mut writer)
+    };
+    let drained = outcome.and_then(|()| source.drain());
+    let differences: Vec<String> = source.streams.iter().filter_map(Watched::check).collect();
+    if !differences.is_empty() && matches!(drained, Ok(()) | Err(Error::Check(_) | Error::Document { .. })) {
+        return Err(not_verified(&out, &differences));
+    }
+    drained?;
+    // Documents created since come last, in the order of their `_id`s' bytes.
+    let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
+    added.sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| id.bytes));
+    let mut merger = Merger::new(plan);
+    for document in added {
+        let mut event = Event::new(said, document, "added");
+        let current = current_documents(plan, lookups, &vec![None; lookups.len()], document, &mut event);
+        let merged = merger.merge(None, &vec![None; lookups.len()], &current);
+        append_merged(merged, event, file, telling)?;
+    }
+    for (number, lookup) in lookups.iter().enumerate() {
+        if number == plan.driver() {
+            continue;
+        }
+        for document in lookup.left() {
+            // Neither it nor its sibling has been there, or the sibling has been deleted.
+            let mut event = Event::new(said, document, "orphan");
+            event.not_carried_back.push(format!("{} without a document in {}", said.targets[number].namespace, said.targets[plan.driver()].namespace));
+            telling.counts.not_carried_back += 1;
+            (telling.each)(&event)?;
+        }
+    }
+    Ok(())
+}
+
+fn append_merged(merged: Merged, mut event: Event, file: &mut OutputFile<'_>, telling: &mut Telling<'_>) -> Result<()> {
+    check_size(&merged, &event)?;
+    file.append(&merged.document)?;
+    file.count(1);
+    event.take(merged);
+    telling.tell(event)
+}
+
+fn check_size(merged: &Merged, event: &Event) -> Result<()> {
+    if merged.document.len() <= raw::MAX_DOCUMENT_BYTES {
+        return Ok(());
+    }
+    Err(Error::Check(format!(
+        "{}: the document with _id {} would have {} bytes, a server takes 16777216; nothing was published",
+        event.namespace,
+        event.id,
+        merged.document.len()
+    )))
+}
+
+impl Event {
+    fn new(said: &manifest::Source, document: &[u8], kind: &'static str) -> Self {
+        Event {
+            namespace: said.namespace.clone(),
+            id: raw::display_id(document).unwrap_or_default(),
+            kind,
+            changed: Vec::new(),
+            conflicts: Vec::new(),
+            not_carried_back: Vec::new(),
+            missing_in: Vec::new(),
+        }
+    }
+    fn take(&mut self, merged: Merged) {
+        self.changed = merged.changed;
+        self.conflicts = merged.conflicts;
+        self.not_carried_back.extend(merged.not_carried_back);
+    }
+}
+
+/// The documents of today that belong to one document of the first target, `driver`. Of several in another target
+/// the one with the `_id` of before counts, else the first.
+fn current_documents<'a>(
+    plan: &Plan,
+    lookups: &'a [Lookup],
+    base: &[Option<&[u8]>],
+    driver: &'a [u8],
+    event: &mut Event,
+) -> Vec<Option<&'a [u8]>> {
+    let key = plan.key(driver).map(fingerprint_of).unwrap_or_default();
+    let names: Vec<&str> = plan.target_collections().collect();
+    let mut current = Vec::with_capacity(lookups.len());
+    for (number, lookup) in lookups.iter().enumerate() {
+        if number == plan.driver() {
+            current.push(Some(driver));
+            continue;
+        }
+        let candidates: Vec<&[u8]> = lookup.take(key).collect();
+        let id = |document: &&[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        let before = base[number].and_then(|base| id(&base));
+        let chosen = candidates.iter().position(|candidate| before.is_some() && id(candidate) == before).unwrap_or(0);
+        for (at, other) in candidates.iter().enumerate() {
+            if at != chosen {
+                let id = raw::display_id(other).unwrap_or_default();
+                event.not_carried_back.push(format!("{} document with _id {id}, another one of the same {}", names[number], plan.key_name()));
+            }
+        }
+        if candidates.is_empty() && base[number].is_some() {
+            event.missing_in.push(names[number].to_owned());
+        }
+        current.push(candidates.get(chosen).copied());
+    }
+    current
+}
+
+/// A batch merged: the documents, and what there is to tell of them.
+#[derive(Debug, Default)]
+struct MergedBatch {
+    bytes: Vec<u8>,
+    documents: u64,
+    unchanged: u64,
+    events: Vec<Event>,
+}
+
+struct Merging<'a> {
+    plan: &'a Plan,
+    said: &'a manifest::Source,
+    lookups: &'a [Lookup],
+    progress: &'a dyn Progress,
+    journal: String,
+    pool: Mutex<Vec<(Restorer<'a>, Merger<'a>)>>,
+}
+
+/// Takes a round of merged batches.
+type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Send + 'a>;
+
+impl Merging<'_> {
+    fn merge_batch(&self, pieces: &Pieces, restorer: &mut Restorer<'_>, merger: &mut Merger<'_>, out: &mut MergedBatch) -> Result<()> {
+        let driver = self.plan.driver();
+        let mut reader = pieces.notes.reader();
+        let mut next = vec![0usize; pieces.targets.len()];
+        let mut original = Vec::new();
+        for _ in 0..pieces.notes.documents {
+            let before = next.clone();
+            let take = |target: usize| {
+                let document = pieces.targets[target].document(next[target]);
+                next[target] += 1;
+                document
+            };
+            original.clear();
+            restorer
+                .restore(&mut reader, take, &mut original)
+                .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))?;
+            let base: Vec<Option<&[u8]>> = (0..next.len())
+                .map(|target| if next[target] > before[target] { pieces.targets[target].document(before[target]) } else { None })
+                .collect();
+            let Some(migrated) = base[driver] else {
+                // Set aside by the migration, so nothing can have happened to it.
+                out.keep(&original);
+                continue;
+            };
+            let key = self.plan.key(migrated).map(fingerprint_of).unwrap_or_default();
+            let mut event = Event::new(self.said, &original, "unchanged");
+            let Some(now) = self.lookups[driver].take(key).next() else {
+                event.kind = "deleted";
+                // Siblings that are left behind are told of with it.
+                for (number, lookup) in self.lookups.iter().enumerate() {
+                    if number != driver && lookup.take(key).next().is_some() {
+                        event.not_carried_back.push(format!("{} still has a document of it", self.said.targets[number].namespace));
+                    }
+                }
+                out.events.push(event);
+                continue;
+            };
+            let current = current_documents(self.plan, self.lookups, &base, now, &mut event);
+            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current) {
+                (Some(base), Some(current)) => base == current || differing_paths(base, current).is_empty(),
+                (_, None) => true,
+                (None, Some(_)) => false,
+            };
+            if base.iter().zip(&current).all(is_same) {
+                if event.missing_in.is_empty() && event.not_carried_back.is_empty() {
+                    out.keep(&original);
+                    continue;
+                }
+                out.bytes.extend_from_slice(&original);
+            } else {
+                let merged = merger.merge(Some(&original), &base, &current);
+                check_size(&merged, &event)?;
+                out.bytes.extend_from_slice(&merged.document);
+                event.kind = "drifted";
+                event.take(merged);
+            }
+            out.documents += 1;
+            out.events.push(event);
+        }
+        Ok(())
+    }
+}
+
+impl MergedBatch {
+    fn keep(&mut self, document: &[u8]) {
+        self.bytes.extend_from_slice(document);
+        self.documents += 1;
+        self.unchanged += 1;
+    }
+}
+
+impl<'a> Stages for Merging<'a> {
+    type Input = Pieces;
+    type Output = MergedBatch;
+    type Reader = (&'a mut JournalReader<crate::dump::Stream>, &'a mut [Documents]);
+    type Writer = Write<'a>;
+
+    fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
+        read_pieces(journal, targets, pieces)
+    }
+    fn size(&self, pieces: &Pieces) -> usize {
+        pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+    }
+    fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
+        crate::batch::recycle(&mut out.bytes);
+        (out.documents, out.unchanged) = (0, 0);
+        out.events.clear();
+        let pooled = self.pool.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let (mut restorer, mut merger) = pooled.unwrap_or_else(|| (Restorer::new(self.plan), Merger::new(self.plan)));
+        let result = self.merge_batch(pieces, &mut restorer, &mut merger, out);
+        self.pool.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((restorer, merger));
+        result
+    }
+    fn write(&self, writer: &mut Write<'a>, round: &mut [(Pieces, MergedBatch)]) -> Result<()> {
+        writer(round)
+    }
+    fn check(&self) -> Result<()> {
+        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+    }
+}
+

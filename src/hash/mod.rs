@@ -1,0 +1,189 @@
+//! Bytes counted and hashed as they pass; two streams side by side where the processor gains by it.
+
+mod pair;
+
+use sha2::block_api::compress256;
+
+use crate::raw;
+
+/// First state of SHA-256 (FIPS 180-4, section 5.3.3).
+const FIRST_STATE: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const BLOCK: usize = 64;
+
+/// How many bytes have passed, and their SHA-256.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    state: [u32; 8],
+    /// The bytes behind the last whole block.
+    rest: [u8; BLOCK],
+    bytes: u64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Counted { state: FIRST_STATE, rest: [0; BLOCK], bytes: 0 }
+    }
+}
+
+impl Counted {
+    /// Counts and hashes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let (blocks, _) = self.fill(bytes).as_chunks::<BLOCK>();
+        compress256(&mut self.state, blocks);
+        self.keep(bytes);
+    }
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+    /// The number of bytes and their SHA-256 in hex.
+    pub fn finish(mut self) -> (u64, String) {
+        let bytes = self.bytes;
+        // Padding (FIPS 180-4, section 5.1.1): a bit, zeros, and the length in bits at the end of a block.
+        let used = self.used();
+        let mut padding = [0u8; 2 * BLOCK];
+        padding[0] = 0x80;
+        let length = if used < BLOCK - 8 { BLOCK - used } else { 2 * BLOCK - used };
+        padding[length - 8..length].copy_from_slice(&(bytes * 8).to_be_bytes());
+        self.update(&padding[..length]);
+        (bytes, raw::hex(self.state.map(u32::to_be_bytes).as_flattened()))
+    }
+
+    fn used(&self) -> usize {
+        (self.bytes % BLOCK as u64) as usize
+    }
+    /// Completes the block that has begun and gives the bytes behind it; without as many, none.
+    fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let used = self.used();
+        if used == 0 {
+            return bytes;
+        }
+        let (now, later) = bytes.split_at(bytes.len().min(BLOCK - used));
+        self.rest[used..used + now.len()].copy_from_slice(now);
+        if used + now.len() == BLOCK {
+            compress256(&mut self.state, &[self.rest]);
+        }
+        later
+    }
+    /// Counts bytes, whose whole blocks have been hashed, and keeps those behind them.
+    fn keep(&mut self, bytes: &[u8]) {
+        let used = self.used();
+        self.bytes += bytes.len() as u64;
+        let end = self.used();
+        // Bytes that end in the block in which they began are there already.
+        if used + bytes.len() >= BLOCK || used == 0 {
+            self.rest[..end].copy_from_slice(&bytes[bytes.len() - end..]);
+        }
+    }
+}
+
+/// Hashes two streams, each given in pieces, side by side.
+pub fn update_both(one: (&mut Counted, &[&[u8]]), other: (&mut Counted, &[&[u8]])) {
+    let mut left = Pieces::new(one.0, one.1);
+    let mut right = Pieces::new(other.0, other.1);
+    if pair::is_faster() {
+        while let (Some(a), Some(b)) = (left.blocks(), right.blocks()) {
+            let count = a.len().min(b.len());
+            pair::compress(&mut left.hash.state, &a[..count], &mut right.hash.state, &b[..count]);
+            left.advance(count);
+            right.advance(count);
+        }
+    }
+    left.finish();
+    right.finish();
+}
+
+/// A stream's pieces, and how far its whole blocks have been hashed.
+struct Pieces<'h, 'p> {
+    hash: &'h mut Counted,
+    pieces: &'p [&'p [u8]],
+    /// What is left of the whole blocks of the first piece; none before they are known.
+    blocks: Option<&'p [[u8; BLOCK]]>,
+}
+
+impl<'h, 'p> Pieces<'h, 'p> {
+    fn new(hash: &'h mut Counted, pieces: &'p [&'p [u8]]) -> Self {
+        Pieces { hash, pieces, blocks: None }
+    }
+    /// The whole blocks that come next; none at the end.
+    fn blocks(&mut self) -> Option<&'p [[u8; BLOCK]]> {
+        loop {
+            let (piece, later) = self.pieces.split_first()?;
+            let blocks = match self.blocks {
+                Some(blocks) => blocks,
+                None => self.hash.fill(piece).as_chunks::<BLOCK>().0,
+            };
+            self.blocks = Some(blocks);
+            if !blocks.is_empty() {
+                return self.blocks;
+            }
+            self.hash.keep(piece);
+            self.pieces = later;
+            self.blocks = None;
+        }
+    }
+    fn advance(&mut self, count: usize) {
+        self.blocks = self.blocks.map(|blocks| &blocks[count..]);
+    }
+    /// Hashes what is left alone.
+    fn finish(mut self) {
+        while let Some(blocks) = self.blocks() {
+            compress256(&mut self.hash.state, blocks);
+            self.advance(blocks.len());
+        }
+    }
+}
+
+/// The SHA-256 of some bytes, in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    let mut hash = Counted::default();
+    hash.update(bytes);
+    hash.finish().1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    fn sample(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at * 131 + at / 7) as u8).collect()
+    }
+
+    #[test]
+    fn known_answers() {
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn pieces_of_every_length_give_what_the_library_gives() {
+        for length in 0..300 {
+            let bytes = sample(length);
+            for cut in 0..=length.min(130) {
+                let mut hash = Counted::default();
+                hash.update(&bytes[..cut]);
+                hash.update(&bytes[cut..]);
+                assert_eq!(hash.finish(), (length as u64, raw::hex(&Sha256::digest(&bytes))), "{cut} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_streams_side_by_side_are_each_what_they_are_alone() {
+        let bytes = sample(5000);
+        for step in [1, 63, 64, 65, 200, 1000, 5000] {
+            for other_step in [64, 100, 4999] {
+                for length in [0, 1, 64, 999, 5000] {
+                    let one: Vec<&[u8]> = bytes.chunks(step).collect();
+                    let other: Vec<&[u8]> = bytes[..length].chunks(other_step).collect();
+                    let (mut a, mut b) = (Counted::default(), Counted::default());
+                    update_both((&mut a, &one), (&mut b, &other));
+                    assert_eq!(a.finish().1, raw::hex(&Sha256::digest(&bytes)));
+                    assert_eq!(b.finish(), (length as u64, raw::hex(&Sha256::digest(&bytes[..length]))));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The validator and the cursor against documents of every type, sound and spoiled, with the `bson` crate as the oracle.
+
+mod common;
+
+use bson::raw::{RawBsonRef, RawDocument};
+use common::{Chance, documents, element, framed, string};
+use mongosplit::raw::{Elements, Fault, FaultKind, Validator};
+use proptest::prelude::*;
+
+/// What the `bson` crate says of a document: sound, faulty, or not for it to say.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Sound,
+    Faulty,
+    Unknown,
+}
+
+/// The `bson` crate's verdict on every element at every depth. Unknown where it stops at a name or
+/// string that is not UTF-8, which we pass on.
+fn verdict(bytes: &[u8]) -> Verdict {
+    let mut todo = vec![bytes.to_vec()];
+    while let Some(bytes) = todo.pop() {
+        let Ok(document) = RawDocument::from_bytes(&bytes) else { return Verdict::Faulty };
+        for element in document.iter_elements() {
+            let element = match element {
+                Ok(element) => element,
+                Err(error) => return refused(&error),
+            };
+            match element.value() {
+                Ok(RawBsonRef::Document(inner)) => todo.push(inner.as_bytes().to_vec()),
+                Ok(RawBsonRef::Array(inner)) => todo.push(inner.as_bytes().to_vec()),
+                Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => todo.push(code.scope.as_bytes().to_vec()),
+                Ok(_) => {}
+                Err(error) => return refused(&error),
+            }
+        }
+    }
+    Verdict::Sound
+}
+
+fn refused(error: &bson::error::Error) -> Verdict {
+    match error.kind {
+        bson::error::ErrorKind::Utf8Encoding { .. } => Verdict::Unknown,
+        _ => Verdict::Faulty,
+    }
+}
+
+/// Fails unless the cursor's elements lie one behind the other from the length to the final NUL, at every depth.
+fn assert_tiled(document: &[u8]) {
+    let mut todo = vec![document];
+    while let Some(document) = todo.pop() {
+        let mut at = 4;
+        for element in Elements::new(document) {
+            assert_eq!(element.bytes.as_ptr(), document[at..].as_ptr());
+            assert_eq!(element.bytes.len(), 1 + element.key_nul().len() + element.value().bytes.len());
+            assert_eq!(element.key_nul(), [element.key(), &[0]].concat());
+            at += element.bytes.len();
+            let value = element.value();
+            match value.kind {
+                3 | 4 => todo.push(value.bytes),
+                15 => {
+                    let code = u32::from_le_bytes(value.bytes[4..8].try_into().unwrap()) as usize;
+                    todo.push(&value.bytes[8 + code..]);
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(at, document.len() - 1, "elements and the final NUL are the document");
+    }
+}
+
+fn check(document: &[u8]) -> Result<mongosplit::raw::Facts, Fault> {
+    Validator::default().check(document)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sound_documents_of_every_type_are_accepted(seed in any::<u64>()) {
+        let document = documents::source(&mut Chance::new(seed), 1);
+        let facts = check(&document);
+        prop_assert!(facts.is_ok(), "{facts:?}");
+        assert_tiled(&document);
+        if facts.is_ok_and(|facts| facts.invalid_utf8.is_none()) {
+            prop_assert_ne!(verdict(&document), Verdict::Faulty);
+        }
+    }
+
+    #[test]
+    fn spoiled_documents_are_judged_as_the_bson_crate_does(seed in any::<u64>()) {
+        let mut chance = Chance::new(seed);
+        let document = documents::document(&mut chance, 4, 12);
+        for _ in 0..20 {
+            let spoiled = documents::spoiled(&mut chance, &document);
+            let ours = check(&spoiled);
+            if ours.is_ok() {
+                assert_tiled(&spoiled);
+            } else if let Err(fault) = &ours {
+                prop_assert!(fault.offset <= spoiled.len());
+                // The cursor ends early on it, and does not panic.
+                Elements::new(&spoiled).for_each(drop);
+            }
+            match (verdict(&spoiled), &ours) {
+                (Verdict::Sound, Err(fault)) => prop_assert!(false, "refused: {fault:?} {}", hex(&spoiled)),
+                (Verdict::Faulty, Ok(_)) => prop_assert!(false, "accepted: {}", hex(&spoiled)),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_judged_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let _ = check(&bytes);
+        Elements::new(&bytes).for_each(drop);
+        if bytes.len() >= 5 {
+            let length = bytes.len() as u32;
+            bytes[..4].copy_from_slice(&length.to_le_bytes());
+            *bytes.last_mut().unwrap() = 0;
+            if check(&bytes).is_ok() {
+                assert_tiled(&bytes);
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    mongosplit::raw::hex(bytes)
+}
+
+#[test]
+fn two_million_levels_take_no_stack() {
+    const LEVELS: usize = 2_000_000;
+    // Each level is a document with one field that holds the next; 7 bytes of head and 1 of tail a level.
+    let mut bytes = Vec::with_capacity(LEVELS * 8);
+    for level in 0..LEVELS {
+        let length = (LEVELS - level) * 8 - 3;
+        bytes.extend_from_slice(&(length as u32).to_le_bytes());
+        if level + 1 < LEVELS {
+            bytes.extend_from_slice(b"\x03a\0");
+        }
+    }
+    bytes.resize(LEVELS * 8 - 3, 0);
+    let judged = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || (check(&bytes), mongosplit::raw::depth(&bytes), bytes)).unwrap();
+    let (facts, depth, bytes) = judged.join().unwrap();
+    assert_eq!(facts.expect("it is sound").depth, LEVELS as u32);
+    assert_eq!(depth, LEVELS as u32);
+    let inner = Elements::new(&bytes).next().expect("one element");
+    assert_eq!(inner.bytes.len(), bytes.len() - 5);
+}
+
+#[test]
+fn what_is_not_utf8_is_reported_where_it_begins() {
+    let bad = |bytes: Vec<u8>| check(&framed(&bytes)).expect("it is sound").invalid_utf8;
+    assert_eq!(bad(element(2, b"a", &string(b"\xff"))), Some(4 + 3 + 4));
+    assert_eq!(bad(element(10, b"\xff", &[])), Some(5));
+    assert_eq!(bad(element(11, b"r", b"\xff\0i\0")), Some(7));
+    assert_eq!(bad(element(2, b"a", &string("ü".as_bytes()))), None);
+    assert_eq!(bad(element(5, b"a", &[1, 0, 0, 0, 0, 0xff])), None);
+}
+
+#[test]
+fn a_fault_tells_its_place_and_kind() {
+    let fault = |bytes: &[u8]| check(bytes).expect_err("it is faulty");
+    assert_eq!(fault(b""), Fault { offset: 0, kind: FaultKind::Truncated { have: 0, need: 5 } });
+    assert_eq!(fault(b"\x05\0\0\0\x01"), Fault { offset: 4, kind: FaultKind::NoTerminator(1) });
+    assert_eq!(fault(&framed(&element(0x20, b"a", &[]))), Fault { offset: 7, kind: FaultKind::UnknownType(0x20) });
+    assert_eq!(fault(&framed(&element(8, b"a", &[2]))), Fault { offset: 7, kind: FaultKind::Boolean(2) });
+    assert_eq!(fault(&framed(b"\x0aabc")), Fault { offset: 5, kind: FaultKind::UnterminatedName });
+    assert_eq!(fault(&framed(&[0, 0])), Fault { offset: 4, kind: FaultKind::EarlyEnd(2) });
+}
