@@ -52,14 +52,13 @@ fn exchange(out: &Path, one: &str, other: &str) {
 
 /// SHA-256 sums are of no use in a table.
 fn without_sums(text: &str) -> String {
-    let mut parts = Vec::new();
-    for part in text.split(' ') {
-        let word = part.trim_end_matches([',', ';']);
-        let word = word.trim_matches(['\n', ')', '(']);
+    let mut plain = String::new();
+    for part in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
+        let word = part.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
         let is_sum = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        parts.push(if is_sum { part.replace(word, "…") } else { part.to_owned() });
+        plain += &if is_sum { part.replace(word, "…") } else { part.to_owned() };
     }
-    parts.join(" ")
+    plain
 }
 
 const ALTERATIONS: &[Alteration] = &[
