@@ -179,10 +179,34 @@ impl<R: Read> Splitter<R> {
                 Ok(0) => self.at_end = true,
                 Ok(read) => have += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(stream_error(error, &self.file)),
+                Err(error) => return Err(self.broken(error, &buffer[..have])),
             }
         }
         Ok(have)
+    }
+
+    /// An error of the stream, with the document that it cut off.
+    fn broken(&self, error: io::Error, bytes: &[u8]) -> Error {
+        let mut rest = bytes;
+        let mut document = self.documents + 1;
+        while let Some(size) = rest.first_chunk::<4>().and_then(|length| raw::document_length(*length, self.max_bytes).ok()) {
+            let Some(behind) = rest.get(size..) else { break };
+            rest = behind;
+            document += 1;
+        }
+        match stream_error(error, &self.file) {
+            Error::Read { action, path, source } => {
+                let offset = self.bytes + bytes.len() as u64;
+                let place = match (rest.is_empty(), raw::display_id(rest)) {
+                    (true, _) if document == 1 => "before the first document".to_owned(),
+                    (true, _) => format!("behind document {}, at byte offset {offset} of the documents", document - 1),
+                    (false, Some(id)) => format!("in document {document}, _id {id}, at byte offset {offset} of the documents"),
+                    (false, None) => format!("in document {document}, at byte offset {offset} of the documents"),
+                };
+                Error::Read { action, path, source: io::Error::new(source.kind(), format!("{source} ({place})")) }
+            }
+            other => other,
+        }
     }
 
     fn error(&self, fault: FaultKind, document: &[u8]) -> Error {

@@ -112,6 +112,9 @@ pub enum FaultKind {
     /// A boolean that is neither 0 nor 1.
     #[error("a boolean of value {0}, where 0 or 1 is possible")]
     Boolean(u8),
+    /// A string so short that it has no room for its NUL.
+    #[error("a value of type {0} of length 0, which has no final NUL")]
+    EmptyString(&'static str),
     /// Lengths inside one value that contradict each other.
     #[error("lengths inside a value of type {0} contradict each other")]
     InnerLength(&'static str),
@@ -456,7 +459,7 @@ impl Validator {
                     // A DBPointer is a string with 12 bytes behind it.
                     let tail = if kind == kind::DB_POINTER { 12 } else { 0 };
                     if size < 5 + tail {
-                        return fault(value_at, FaultKind::InnerLength(kind_name(kind)));
+                        return fault(value_at, FaultKind::EmptyString(kind_name(kind)));
                     }
                     let nul = at - tail - 1;
                     if document[nul] != 0 {

@@ -164,6 +164,29 @@ fn a_signal_leaves_nothing() {
     }
 }
 
+/// A limit on the size of files, as a full disk, is an error of the write.
+#[test]
+fn a_disk_that_is_full() {
+    let world = World::new();
+    world.generate("dump", 4);
+    for (limit, command) in [(200, "transform $DIR/dump $DIR/out"), (2000, "transform $DIR/dump $DIR/out --gzip")] {
+        let run = world.shell(&format!("ulimit -f {limit}; exec $MONGOSPLIT {command}"));
+        if run.code() == Some(0) {
+            assert!(is_sound(&world.path("out")));
+            fs::remove_dir_all(world.path("out")).expect("the output");
+            continue;
+        }
+        let run = run.exits(4);
+        assert!(run.stderr.contains("cannot write '") && run.stderr.contains("File too large"), "{run}");
+        world.holds_only(&["dump"]);
+    }
+    let out = world.transform(&world.path("dump"), "out");
+    let run = world.shell("ulimit -f 200; exec $MONGOSPLIT reverse $DIR/out $DIR/back").exits(4);
+    assert!(run.stderr.contains("File too large"), "{run}");
+    assert!(is_sound(&out));
+    world.holds_only(&["dump", "out"]);
+}
+
 /// The old output is as it was after a signal to a run that was to replace it.
 #[test]
 fn a_signal_leaves_the_old_output() {
@@ -203,7 +226,11 @@ fn killed_at_any_time() {
         if staging.exists() {
             cut_short += 1;
             let parts = files(&staging);
-            assert!(parts.keys().all(|name| name.ends_with(".part")) || parts.contains_key("SHA256SUMS") || !parts.contains_key("manifest.json"));
+            assert!(
+                parts.keys().all(|name| name.ends_with(".part"))
+                    || parts.contains_key("SHA256SUMS")
+                    || !parts.contains_key("manifest.json")
+            );
             if !out.exists() {
                 let run = world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()]).exits(4);
                 run.complains(
@@ -227,8 +254,7 @@ fn two_runs_for_one_place() {
     let dump = world.generate("dump", 4);
     let out = world.path("out");
     let (one, other) = (start(&dump, &out, &[]), start(&dump, &out, &[]));
-    let codes: Vec<Option<i32>> =
-        [one, other].into_iter().map(|child| child.wait_with_output().expect("the run").status.code()).collect();
+    let codes: Vec<Option<i32>> = [one, other].into_iter().map(|child| child.wait_with_output().expect("the run").status.code()).collect();
     assert!(codes.contains(&Some(0)) && codes.contains(&Some(4)), "{codes:?}");
     assert!(is_sound(&out));
     world.holds_only(&["dump", "out"]);

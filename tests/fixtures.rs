@@ -109,7 +109,8 @@ fn run_case(case: &str, options: &[&str], code: i32) -> String {
     assert_eq!(files(&root().join(&dump)), before, "the input was changed\n{run}");
     world.holds_only(if code == 0 { &["out"] } else { &[] });
     let stdout = if code == 0 { lasting(&run.stdout) } else { run.stdout.clone() };
-    let said = format!("$ transform {case} {}\nexit {code}\n{}{stdout}\n", options.join(" "), world.plain(&run.stderr)).replace(" \nexit", "\nexit");
+    let said = format!("$ transform {case} {}\nexit {code}\n{}{stdout}\n", options.join(" "), world.plain(&run.stderr))
+        .replace(" \nexit", "\nexit");
     if code == 0 {
         holds_and_comes_back(&world, &root().join(&dump));
     } else {
@@ -137,7 +138,8 @@ fn holds_and_comes_back(world: &World, dump: &Path) {
     for database in fs::read_dir(&back).expect("the result").map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()) {
         let name = database.file_name().expect("a name");
         for suffix in ["bson", "metadata.json"] {
-            let source = source_file(&dump.join(name), suffix).map(|path| content(&path)).filter(|bytes| !bytes.is_empty() || suffix == "bson");
+            let source =
+                source_file(&dump.join(name), suffix).map(|path| content(&path)).filter(|bytes| !bytes.is_empty() || suffix == "bson");
             let restored = Some(database.join(format!("user_data.{suffix}"))).filter(|path| path.exists()).map(|path| content(&path));
             assert!(source == restored, "{} is not what it was: {name:?} of {}", suffix, dump.display());
         }

@@ -51,9 +51,10 @@ fn a_place_that_is_taken() {
         &world,
         &format!("mongosplit: '/': holds the dump '{}', which is never changed; name a place outside", small().display()),
     );
-    transform(&world, &small(), &world.path("no/such/parent"), &[])
-        .exits(4)
-        .complains(&world, "mongosplit: cannot create directory 'DIR/no/such/parent.mongosplit-partial': No such file or directory (os error 2)");
+    transform(&world, &small(), &world.path("no/such/parent"), &[]).exits(4).complains(
+        &world,
+        "mongosplit: cannot create directory 'DIR/no/such/parent.mongosplit-partial': No such file or directory (os error 2)",
+    );
     assert_eq!(fs::read_to_string(world.path("full/file")).expect("the file"), "precious");
     assert_eq!(fs::read_to_string(world.path("file")).expect("the file"), "precious");
     world.holds_only(&["full", "file", "link", "dangling"]);
@@ -199,7 +200,9 @@ fn a_pipe_is_no_input() {
             .exits(3)
             .complains(&world, "mongosplit: 'DIR/dump/narrative_modeling/user_data.bson': is not a regular file");
     }
-    transform(&world, Path::new("/dev/null"), &world.path("out"), &[]).exits(3).complains(&world, "mongosplit: '/dev/null': is not a regular file");
+    transform(&world, Path::new("/dev/null"), &world.path("out"), &[])
+        .exits(3)
+        .complains(&world, "mongosplit: '/dev/null': is not a regular file");
     world.holds_only(&["dump", "pipe.bson"]);
 }
 
@@ -256,7 +259,10 @@ fn a_dry_run() {
         same_files(&files(&out), &before, "a dry run over an output");
     }
     let back = world.path("back");
-    world.run([OsStr::new("reverse"), world.path("out-0").as_ref(), back.as_ref(), "--dry-run".as_ref()]).exits(0).says("Would restore 60 documents");
+    world
+        .run([OsStr::new("reverse"), world.path("out-0").as_ref(), back.as_ref(), "--dry-run".as_ref()])
+        .exits(0)
+        .says("Would restore 60 documents");
     world.holds_only(&["out-0", "out-1", "out-2"]);
 }
 
@@ -274,7 +280,10 @@ fn another_database() {
     for bad in ["", "a.b", "../x", "a/b", "a b", "$x"] {
         let text = format!("mongosplit: '{bad}' cannot be the name of a database");
         transform(&world, &small(), &world.path("bad"), &["--to-db", bad]).exits(2).complains(&world, &text);
-        world.run([OsStr::new("reverse"), out.as_ref(), world.path("bad").as_ref(), "--to-db".as_ref(), bad.as_ref()]).exits(2).complains(&world, &text);
+        world
+            .run([OsStr::new("reverse"), out.as_ref(), world.path("bad").as_ref(), "--to-db".as_ref(), bad.as_ref()])
+            .exits(2)
+            .complains(&world, &text);
     }
     world.holds_only(&["out", "back", "third"]);
 }
@@ -297,8 +306,10 @@ fn reports_logs_and_progress() {
     let world = World::new();
     let (report, log) = (world.path("report.json"), world.path("run.log"));
     let options = ["--report", report.to_str().expect("UTF-8"), "--log-file", log.to_str().expect("UTF-8"), "--progress", "plain"];
-    let run = transform(&world, &dump(), &world.path("out"), &options).exits(0).says("✓ Migrated 60 documents of narrative_modeling.user_data");
-    let is_line = |line: &str| line.starts_with("[20") && line.contains("] 60 documents (100% of the bytes), ") && line.contains(" docs/s, ETA 0s");
+    let run =
+        transform(&world, &dump(), &world.path("out"), &options).exits(0).says("✓ Migrated 60 documents of narrative_modeling.user_data");
+    let is_line =
+        |line: &str| line.starts_with("[20") && line.contains("] 60 documents (100% of the bytes), ") && line.contains(" docs/s, ETA 0s");
     assert!(run.stderr.lines().all(is_line) && !run.stderr.is_empty(), "{run}");
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&report).expect("the report")).expect("JSON");
     assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
@@ -333,7 +344,8 @@ fn reports_that_cannot_be_written() {
         .exits(4)
         .complains(&world, "mongosplit: cannot open the log file 'DIR/no/log': No such file or directory (os error 2)");
     assert!(!world.path("other").exists());
-    world.shell("$MONGOSPLIT transform fixtures/odd/no-prelude $DIR/third > /dev/full")
+    world
+        .shell("$MONGOSPLIT transform fixtures/odd/no-prelude $DIR/third > /dev/full")
         .exits(4)
         .complains(&world, "mongosplit: cannot write to 'standard output': No space left on device (os error 28)");
 }

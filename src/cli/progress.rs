@@ -108,7 +108,7 @@ impl State {
     /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without a known number a share of the bytes.
     fn line(&self, expected: Option<u64>) -> String {
         let seconds = self.began.elapsed().as_secs_f64().max(0.001);
-        let share = |part: u64, whole: u64| if whole == 0 { 0 } else { part.min(whole) * 100 / whole };
+        let share = |part: u64, whole: u64| (part.min(whole) * 100).checked_div(whole).unwrap_or(0);
         let done = match (expected, self.total) {
             (Some(expected), _) => {
                 format!("{}/{} documents ({}%)", thousands(self.documents), thousands(expected), share(self.documents, expected))

@@ -275,7 +275,7 @@ impl Dump {
         }
         let database = match database {
             Some(database) => database.to_owned(),
-            None => directory_name(&std::path::absolute(&path).reading("find", &path)?.parent().unwrap_or(Path::new("/")).to_owned())?,
+            None => directory_name(std::path::absolute(&path).reading("find", &path)?.parent().unwrap_or(Path::new("/")))?,
         };
         let name = match names::split_file_name(&path) {
             Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
@@ -441,7 +441,8 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     let (content, packed) = if first.starts_with(&gzip::MAGIC) {
         let mut content = Vec::new();
         let stream = BufReader::new(disk.open(path)?);
-        gzip::decoder_buffered(stream).take(512).read_to_end(&mut content).reading("read", path)?;
+        // Where the stream is broken, the reading of the documents says at which of them.
+        let _ = gzip::decoder_buffered(stream).take(512).read_to_end(&mut content);
         (content, "gzip-compressed ")
     } else {
         (first, "")

@@ -50,7 +50,7 @@ fn touching_in(entry: &[u8], namespace: &str) -> u64 {
         }
         let names_it = |value: Value<'_>| value.text().is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes());
         let is_here = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
-        let first_names_it = command.elements().next().is_some_and(|first| is_here && names_it(first.value()) || first.key() == b"dropDatabase" && is_here);
+        let first_names_it = command.elements().next().is_some_and(|first| is_here && (first.key() == b"dropDatabase" || names_it(first.value())));
         let renames_it = command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
         if first_names_it || renames_it || command.elements().next().is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value())) {
             touching += 1;

@@ -69,7 +69,10 @@ impl World {
             }
         }
         self.write(&format!("{name}/prelude.json"), r#"{"ServerVersion":"5.0.0","ToolVersion":"100.12.0"}"#);
-        self.write(&format!("{name}/{DATABASE}/user_data.metadata.json"), fs::read(source.join("user_data.metadata.json")).expect("the fixture"));
+        self.write(
+            &format!("{name}/{DATABASE}/user_data.metadata.json"),
+            fs::read(source.join("user_data.metadata.json")).expect("the fixture"),
+        );
         self.write(&format!("{name}/{DATABASE}/user_data.bson"), documents);
         self.path(name)
     }
@@ -148,7 +151,11 @@ impl Run {
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "command: {}\ncode: {:?}\nstdout:\n{}\nstderr:\n{}\nfiles:\n{}", self.command, self.code, self.stdout, self.stderr, self.listing)
+        write!(
+            f,
+            "command: {}\ncode: {:?}\nstdout:\n{}\nstderr:\n{}\nfiles:\n{}",
+            self.command, self.code, self.stdout, self.stderr, self.listing
+        )
     }
 }
 
