@@ -1,7 +1,7 @@
 //! `manifest.json`: what an output consists of. `docs/FORMAT.md` describes it key by key.
 
 use std::collections::HashSet;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -230,13 +230,25 @@ struct Version {
     format: u32,
 }
 
-/// Whether a path leads to a place below where it starts, by plain names only.
+/// Whether a path leads to a place below where it starts, by plain names only, so that one place has one path.
 fn is_below(path: &str) -> bool {
-    let names_only = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    names_only && !path.is_empty() && !path.contains(['\0', '\\', '\n']) && !path.contains("//") && !path.ends_with('/')
+    !path.contains(['\0', '\\', '\n']) && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// A digest as a manifest writes it.
 pub fn digest_text(digest: u128) -> String {
     format!("{digest:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_has_one_path() {
+        assert!(is_below("db/a.bson") && is_below("..a") && is_below("a"));
+        for bad in ["", "/a", "a/", "a//b", ".", "./a", "a/./b", "..", "a/../b", "a/..", "a\\b", "a\n", "a\0"] {
+            assert!(!is_below(bad), "{bad:?}");
+        }
+    }
 }

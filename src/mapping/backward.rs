@@ -212,7 +212,8 @@ fn is_lost(value: Value<'_>, route: Option<&Route>) -> bool {
 /// The documents of the targets, their fields located.
 struct Targets<'a> {
     written: u32,
-    records: Vec<Option<(Record<'a>, &'a [u32])>>,
+    /// By the target's number, of which there are at most 32 (the bits of `written`).
+    records: [Option<(Record<'a>, &'a [u32])>; 32],
     /// How many of the passed fields have been taken.
     passed: usize,
 }
@@ -220,17 +221,17 @@ struct Targets<'a> {
 impl<'a> Targets<'a> {
     fn locate(plan: &Plan, documents: &[Option<&'a [u8]>], shapes: &'a mut [Shapes<OtherPositions>], located: &'a mut [Located]) -> Self {
         let mut written = 0;
-        let mut records = Vec::with_capacity(documents.len());
+        let mut records = [None; 32];
         for (number, ((document, shapes), located)) in documents.iter().zip(shapes).zip(located).enumerate() {
             let names = &plan.targets[number].names;
-            records.push(document.map(|bytes| {
+            records[number] = document.map(|bytes| {
                 written |= 1 << number;
                 let shape = shapes.index(bytes, &mut located.spans, names, |keys, _| {
                     let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
                     others.map(|(position, _)| position as u32).collect()
                 });
                 (Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning)
-            }));
+            });
         }
         Targets { written, records, passed: 0 }
     }
