@@ -52,12 +52,22 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
     let parameters = element(3, b"parameters", &framed(&text("method", "mean")));
     let step = |kind: &str| {
         framed(&match is_export {
-            true => [text("type", kind), text("column", "age"), parameters.clone(), text("applied_at", "2025-10-13T10:15:23.123456+00:00")].concat(),
+            true => [text("type", kind), text("column", "age"), parameters.clone(), text("applied_at", "2025-10-13T10:15:23.123456+00:00")]
+                .concat(),
             false => [date("timestamp"), text("type", kind), parameters.clone(), int("affected_rows", 3)].concat(),
         })
     };
     let field = |name: &str| {
-        framed(&[text("field_name", name), text("field_type", "numeric"), text("inferred_dtype", "int64"), int("unique_values", 9), int("missing_values", 0)].concat())
+        framed(
+            &[
+                text("field_name", name),
+                text("field_type", "numeric"),
+                text("inferred_dtype", "int64"),
+                int("unique_values", 9),
+                int("missing_values", 0),
+            ]
+            .concat(),
+        )
     };
     framed(
         &[
