@@ -252,3 +252,16 @@ fn is_below(path: &str) -> bool {
 pub fn digest_text(digest: u128) -> String {
     format!("{digest:032x}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_has_one_path() {
+        assert!(is_below("db/a.bson") && is_below("..a") && is_below("a"));
+        for bad in ["", "/a", "a/", "a//b", ".", "./a", "a/./b", "..", "a/../b", "a/..", "a\\b", "a\n", "a\0"] {
+            assert!(!is_below(bad), "{bad:?}");
+        }
+    }
+}

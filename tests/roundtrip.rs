@@ -143,7 +143,8 @@ proptest! {
 
 #[test]
 fn most_random_mappings_compile() {
-    let problems: Vec<String> = (0..200).filter_map(|seed| Plan::parse(&mappings::text(&mut Chance::new(seed))).err()).map(|error| error.to_string()).collect();
+    let problems: Vec<String> =
+        (0..200).filter_map(|seed| Plan::parse(&mappings::text(&mut Chance::new(seed))).err()).map(|error| error.to_string()).collect();
     assert!(problems.len() < 100, "{} of 200 mappings are refused, the first: {:?}", problems.len(), &problems[..3]);
 }
 
@@ -195,9 +196,8 @@ fn a_field_behind_a_value_behind_a_value_is_read() {
         "rest = true\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }, { name = \"full\", value = \"z\" }]",
         "[define.a]\ncopy = \"first\"\n[define.z]\ntemplate = \"{a}!\"",
     );
-    let source = common::framed(
-        &[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(2, b"first", &common::string(b"x"))].concat(),
-    );
+    let source =
+        common::framed(&[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(2, b"first", &common::string(b"x"))].concat());
     let run = check(&plan, &[source]);
     assert_eq!(Elements::new(&run.targets[0]).find(b"full").and_then(|value| value.text()), Some(&b"x!"[..]));
     assert!(Elements::new(&run.targets[0]).find(b"first").is_none(), "a field that a rule reads is not passed through too");

@@ -141,7 +141,8 @@ fn two_million_levels_take_no_stack() {
         }
     }
     bytes.resize(LEVELS * 8 - 3, 0);
-    let judged = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || (check(&bytes), mongosplit::raw::depth(&bytes), bytes)).unwrap();
+    let judged =
+        std::thread::Builder::new().stack_size(64 * 1024).spawn(move || (check(&bytes), mongosplit::raw::depth(&bytes), bytes)).unwrap();
     let (facts, depth, bytes) = judged.join().unwrap();
     assert_eq!(facts.expect("it is sound").depth, LEVELS as u32);
     assert_eq!(depth, LEVELS as u32);

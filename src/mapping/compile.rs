@@ -103,6 +103,9 @@ impl Compiler {
             if targets.iter().any(|other| other.collection == target.collection) {
                 self.problem(&target.collection, "is a target twice");
             }
+            if target.collection.is_empty() || target.collection.contains(['\0', '$']) {
+                self.problem(&target.collection, "is no name of a collection");
+            }
             if target.collection == mapping.collection {
                 self.problem(&target.collection, "is both source and target");
             }
@@ -139,7 +142,7 @@ impl Compiler {
             for (row_number, row) in target.rows.iter().enumerate() {
                 if let RowValue::Each { path, .. } = &row.value {
                     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-                    let field = format!("{}.{}", target.collection, text(target.names.name(row_number)));
+                    let field = format!("{}.{}", target.collection, text(&row.name_nul[..row.name_nul.len() - 1]));
                     arrays.push((format!("{}.{}", mapping.collection, text(self.names.name(path.head))), field));
                     array_rows.push((path.head, number, row_number));
                 }
@@ -169,10 +172,9 @@ impl Compiler {
         let when_any = target.when_any.iter().map(|name| self.read(name)).collect();
         let mut names = Names::default();
         let rows = self.rows(&target.collection, &target.field);
-        for (number, row) in target.field.iter().enumerate() {
-            if names.add(row.name.as_bytes()) != number {
-                break; // a name twice, which `rows` has reported
-            }
+        for row in &target.field {
+            // A name twice, which gets one number, has been reported by `rows`.
+            names.add(row.name.as_bytes());
         }
         let mut indexes = Vec::new();
         let mut compound = Vec::new();
@@ -296,6 +298,8 @@ impl Compiler {
             if let Some(place) = &translation.keep {
                 let place_of = place.split_once('.').and_then(|(row, name)| {
                     let row = rows.iter().position(|other| other.name == row)?;
+                    // A name with a NUL would end early.
+                    (!name.contains('\0')).then_some(())?;
                     Some((row, Box::from(name.as_bytes())))
                 });
                 if place_of.is_none() || keep.as_ref().is_some_and(|other| Some(other) != place_of.as_ref()) {
@@ -452,15 +456,21 @@ impl Compiler {
     fn item(&mut self, name: &str, item: &model::Item) -> Item {
         let mut names = Names::default();
         for (number, field) in item.field.iter().enumerate() {
-            if names.add(field.name.as_bytes()) != number {
-                self.problem(&format!("item.{name}.{}", field.name), "has two rules");
+            let at = format!("item.{name}.{}", field.name);
+            names.add(field.name.as_bytes());
+            if item.field[..number].iter().any(|other| other.name == field.name) {
+                self.problem(&at, "has two rules");
+            }
+            if field.name.is_empty() || field.name.contains('\0') {
+                self.problem(&at, "is no field name");
             }
         }
         let mut rows: Vec<ItemRow> = Vec::new();
         for (own, field) in item.field.iter().enumerate() {
             let at = format!("item.{name}.{}", field.name);
             let rename = field.rename.as_ref().map(|old| names.add(old.as_bytes()));
-            if rename.is_some_and(|old| old < item.field.len() || rows.iter().any(|row| row.rename == Some(old))) {
+            let has_rule = |old: &String| item.field.iter().any(|other| other.name == *old);
+            if field.rename.as_ref().is_some_and(has_rule) || (rename.is_some() && rows.iter().any(|row| row.rename == rename)) {
                 self.problem(&at, "the name that it renames has a rule of its own");
             }
             let mut missing = Chain {

@@ -128,7 +128,7 @@ pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
 pub(crate) fn write_text(value: Value<'_>, out: &mut Vec<u8>) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value.kind {
-        kind::OBJECT_ID => out.extend_from_slice(raw::hex(value.bytes).as_bytes()),
+        kind::OBJECT_ID => out.extend(raw::hex_digits(value.bytes)),
         kind::STRING => out.extend_from_slice(value.text().unwrap_or_default()),
         kind::INT32 | kind::INT64 => out.extend_from_slice(value.integer().unwrap_or_default().to_string().as_bytes()),
         kind::DOUBLE if value.double().is_some_and(|d| d.abs() <= EXACT && d.fract() == 0.0) => {

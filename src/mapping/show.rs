@@ -30,7 +30,7 @@ impl Plan {
         for (name, item) in &mapping.item {
             let _ = write!(text, "\n{name} (an item): its own fields in their own order, renamed and converted; then those still absent\n");
             let mut rows = vec![["Field".to_owned(), "Source".to_owned(), "Rule".to_owned()]];
-            rows.extend(item.field.iter().map(item_row));
+            rows.extend(item.field.iter().map(|field| item_row(field, &mapping)));
             push_table(&mut text, &rows);
         }
         text
@@ -88,7 +88,7 @@ fn verb(expression: &Expression) -> &'static str {
     }
 }
 
-fn item_row(field: &ItemField) -> [String; 3] {
+fn item_row(field: &ItemField, mapping: &Mapping) -> [String; 3] {
     let mut rules = Vec::new();
     if field.date {
         rules.push("ISO text -> date".to_owned());
@@ -99,9 +99,7 @@ fn item_row(field: &ItemField) -> [String; 3] {
     }
     rules.extend(field.or.iter().map(|other| {
         let outer = if other.outer.is_some() { "the document's " } else { "" };
-        let path = other.copy.as_ref().or(other.outer.as_ref()).cloned().unwrap_or_default();
-        let only = other.only.map(|only| format!(" if {}", only.name())).unwrap_or_default();
-        format!("absent -> {outer}{path}{only}")
+        format!("absent -> {outer}{}", from(other, mapping))
     }));
     rules.extend(field.empty.as_ref().map(|value| format!("empty -> {value}")));
     rules.extend(field.absent.as_ref().map(|value| format!("absent -> {value}")));
@@ -115,7 +113,8 @@ fn push_table(text: &mut String, rows: &[[String; 3]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
     for (number, [name, source, rule]) in rows.iter().enumerate() {
-        let _ = writeln!(text, "  {name:first$}  {source:second$}  {rule}");
+        let line = format!("  {name:first$}  {source:second$}  {rule}");
+        let _ = writeln!(text, "{}", line.trim_end());
         if number == 0 {
             let _ = writeln!(text, "  {}", "-".repeat(first + second + 30));
         }

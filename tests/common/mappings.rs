@@ -7,8 +7,7 @@ use super::Chance;
 use super::documents::KNOWN;
 
 const TYPES: [&str; 9] = ["null", "string", "boolean", "integer", "number", "date", "document", "array", "strings"];
-const CONSTANTS: [&str; 8] =
-    ["null", "[]", "{}", "false", "7", r#""text""#, r#"{"$numberDouble": "0.5"}"#, r#"{"a": [1, {"b": null}]}"#];
+const CONSTANTS: [&str; 8] = ["null", "[]", "{}", "false", "7", r#""text""#, r#"{"$numberDouble": "0.5"}"#, r#"{"a": [1, {"b": null}]}"#];
 const ITEM_FIELDS: [&str; 10] =
     ["transformation_type", "column", "columns", "parameters", "applied_at", "is_valid", "rows_affected", "field_name", "data_type", "b"];
 const OLD_NAMES: [&str; 6] = ["type", "timestamp", "affected_rows", "kind", "when", "column"];
@@ -170,7 +169,8 @@ fn item(chance: &mut Chance) -> String {
     }
     text.push_str("]\n");
     if chance.one_in(3) {
-        let _ = writeln!(text, "requires = [{{ field = \"{}\", one_of = [\"impute\"], needs_any = [\"{}\"] }}]", fields[0], fields[many - 1]);
+        let _ =
+            writeln!(text, "requires = [{{ field = \"{}\", one_of = [\"impute\"], needs_any = [\"{}\"] }}]", fields[0], fields[many - 1]);
     }
     text
 }
