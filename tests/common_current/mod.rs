@@ -1,0 +1,368 @@
+//! What the tests of `reverse --current` and `verify --restored` share: source documents of the shapes that exist,
+//! and the way from them to an output, a later dump and back.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bson::oid::ObjectId;
+use bson::{Binary, Bson, DateTime, Document, doc};
+use mongosplit::current::{Event, Report};
+use mongosplit::mapping::Plan;
+use mongosplit::progress::Silent;
+use mongosplit::{Result, current, reverse, transform};
+
+pub const DATABASE: &str = "narrative_modeling";
+pub const TARGETS: [&str; 3] = ["dataset_metadata", "transformation_configs", "model_configs"];
+
+/// Choices that proptest makes, one byte after the other; 0 when they have run out, so that less is simpler.
+pub struct Tape<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Tape<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Tape { bytes, at: 0 }
+    }
+    pub fn below(&mut self, bound: usize) -> usize {
+        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        usize::from(byte) % bound
+    }
+    pub fn chance(&mut self, of: usize) -> bool {
+        self.below(of) == of - 1
+    }
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            let other = self.below(at + 1);
+            items.swap(at, other);
+        }
+    }
+}
+
+pub fn date(millis: i64) -> Bson {
+    Bson::DateTime(DateTime::from_millis(1_760_000_000_000 + millis))
+}
+
+pub fn oid(number: u32) -> ObjectId {
+    let mut bytes = [0x65; 12];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    ObjectId::from_bytes(bytes)
+}
+
+/// A step as the application wrote it.
+pub fn app_step(number: i64) -> Document {
+    let kinds = ["drop_missing", "impute_mean", "remove_duplicates", "encode", "trim_whitespace", "scale"];
+    doc! { "timestamp": date(number * 1000 + 7), "type": kinds[number as usize % 6], "parameters": { "column": format!("c{number}"), "n": number }, "affected_rows": number as i32 }
+}
+
+/// A step as the legacy export has it.
+pub fn export_step(number: i64) -> Document {
+    let kinds = ["drop_missing", "impute_median", "remove_duplicates", "encode", "formula", "scale"];
+    doc! { "type": kinds[number as usize % 6], "column": format!("c{number}"), "parameters": { "n": number }, "applied_at": format!("2025-10-{:02}T10:15:23.{:06}", number % 28 + 1, 123_000 + number) }
+}
+
+pub fn schema_field(number: usize) -> Document {
+    doc! { "field_name": format!("f{number}"), "field_type": "numeric", "inferred_dtype": "int64", "unique_values": number as i32, "missing_values": 0 }
+}
+
+/// A document as the application has it today.
+pub fn application(id: impl Into<Bson>, steps: i64) -> Document {
+    doc! {
+        "_id": id.into(), "user_id": "user_1", "filename": "a.csv", "original_filename": "A.csv", "s3_url": "s3://bucket/a.csv",
+        "file_type": "csv", "file_path": "datasets/user_1/a.csv", "num_rows": 100, "num_columns": 2, "columns": ["f0", "f1"],
+        "data_schema": [schema_field(0), schema_field(1)], "schema": { "f0": "int64" }, "statistics": { "f0": { "mean": 1.5 } },
+        "quality_report": { "score": 0.9 }, "data_preview": [{ "f0": 1 }],
+        "aiSummary": { "overview": "o", "issues": ["i"], "relationships": [], "suggestions": [], "rawMarkdown": "# a", "createdAt": date(5) },
+        "contains_pii": true, "pii_report": { "detections": [{ "column": "f0" }] }, "pii_risk_level": "high", "pii_masked": false,
+        "is_processed": true, "processed_at": date(3), "onboarding_progress": { "step": 2 },
+        "transformation_history": (0..steps).map(app_step).collect::<Vec<_>>(), "created_at": date(1), "updated_at": date(2),
+    }
+}
+
+pub fn with_model(mut document: Document) -> Document {
+    document.extend(doc! {
+        "model_name": "m", "algorithm": "rf", "problem_type": "regression", "hyperparameters": { "k": 3 }, "training_metrics": { "r2": 0.5 },
+        "model_status": "deployed", "model_size": 77, "tags": ["t"], "notes": "n", "feature_config": { "a": 1 }, "training_config": {},
+        "model_path": "m.bin", "trained_at": date(9), "description": "d",
+    });
+    document
+}
+
+/// A value of any type.
+pub fn any_value(tape: &mut Tape<'_>) -> Bson {
+    match tape.below(14) {
+        0 => Bson::Null,
+        1 => Bson::String("text".to_owned()),
+        2 => Bson::Int32(7),
+        3 => Bson::Int64(-1),
+        4 => Bson::Double(f64::NAN),
+        5 => Bson::Boolean(true),
+        6 => date(tape.below(99) as i64),
+        7 => Bson::Array(vec![]),
+        8 => Bson::Array(vec![Bson::Int32(1), Bson::Document(doc! { "type": "x", "parameters": 5 }), Bson::String("s".to_owned())]),
+        9 => Bson::Document(doc! {}),
+        10 => Bson::Document(doc! { "fields": ["a"], "rawMarkdown": 1, "raw_markdown": 2, "createdAt": "x" }),
+        11 => Bson::Binary(Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2] }),
+        12 => Bson::RegularExpression(bson::Regex { pattern: bson::raw::cstr!("a").into(), options: bson::raw::cstr!("i").into() }),
+        _ => Bson::MinKey,
+    }
+}
+
+/// A source document of one of the shapes, as bytes; `number` makes its `_id`.
+pub fn source_document(tape: &mut Tape<'_>, number: u32) -> Vec<u8> {
+    let id: Bson = match tape.below(5) {
+        0..=2 => oid(number).into(),
+        3 => format!("id-{number}").into(),
+        _ => (number as i32).into(),
+    };
+    let shape = tape.below(4);
+    let steps = tape.below(5) as i64;
+    let mut document = application(id, steps);
+    if shape == 1 || shape == 3 {
+        document.insert("transformation_history", (0..steps).map(export_step).collect::<Vec<_>>());
+        document.remove("original_filename");
+    }
+    if shape >= 2 && tape.below(3) > 0 {
+        document = with_model(document);
+    }
+    for name in ["a note", "tags", "status", "algorithm"] {
+        if tape.chance(6) && !document.contains_key(name) {
+            document.insert(name, Bson::Null);
+        }
+    }
+    if tape.chance(3) {
+        document.insert("extra", any_value(tape));
+    }
+    if tape.chance(3) {
+        document.insert("__v", 0);
+    }
+    let names: Vec<String> = document.keys().filter(|name| *name != "_id").cloned().collect();
+    for name in &names {
+        if tape.chance(12) {
+            document.remove(name);
+        }
+    }
+    if tape.chance(8) && !document.contains_key("row_count") {
+        document.insert("row_count", [Bson::Int32(9), Bson::Null][tape.below(2)].clone());
+    }
+    if shape == 3 {
+        for _ in 0..tape.below(6) {
+            let name = &names[tape.below(names.len())];
+            let value = any_value(tape);
+            document.insert(name.clone(), value);
+        }
+        for name in ["version", "dataset_id", "inferred_schema", "name"] {
+            if tape.chance(5) {
+                document.insert(name, any_value(tape));
+            }
+        }
+    }
+    let mut fields: Vec<Vec<u8>> = elements(&document.to_vec().unwrap());
+    if tape.chance(3) {
+        tape.shuffle(&mut fields);
+    }
+    if shape == 3 && tape.chance(2) {
+        // A name that is there twice.
+        let again = fields[tape.below(fields.len())].clone();
+        if !again[1..].starts_with(b"_id\0") {
+            fields.push(again);
+        }
+    }
+    from_elements(&fields)
+}
+
+/// A document's elements, each with type, name and value.
+pub fn elements(document: &[u8]) -> Vec<Vec<u8>> {
+    mongosplit::raw::Elements::new(document).map(|element| element.bytes.to_vec()).collect()
+}
+
+pub fn from_elements(elements: &[Vec<u8>]) -> Vec<u8> {
+    let body = elements.concat();
+    [&(body.len() as i32 + 5).to_le_bytes()[..], &body, &[0]].concat()
+}
+
+pub fn name_of(element: &[u8]) -> String {
+    let end = element[1..].iter().position(|byte| *byte == 0).unwrap();
+    String::from_utf8_lossy(&element[1..=end]).into_owned()
+}
+
+fn element(name: &str, value: &Bson) -> Vec<u8> {
+    elements(&doc! { name: value.clone() }.to_vec().unwrap()).remove(0)
+}
+
+/// The value at a path, if there is one.
+pub fn get(document: &[u8], path: &str) -> Option<Bson> {
+    let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+    let found = elements(document).into_iter().find(|element| name_of(element) == head)?;
+    let value = Document::from_reader(from_elements(&[found]).as_slice()).unwrap().into_iter().next()?.1;
+    match rest {
+        None => Some(value),
+        Some(rest) => get(&value.as_document()?.to_vec().unwrap(), rest),
+    }
+}
+
+/// Sets the value at a path, everything else staying as it stands.
+pub fn set(document: &mut Vec<u8>, path: &str, value: Bson) {
+    let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+    let value = match rest {
+        None => value,
+        Some(rest) => {
+            let mut inner = get(document, head).and_then(|value| value.as_document().cloned()).unwrap_or_default().to_vec().unwrap();
+            set(&mut inner, rest, value);
+            Bson::Document(Document::from_reader(inner.as_slice()).unwrap())
+        }
+    };
+    let mut fields = elements(document);
+    let new = element(head, &value);
+    match fields.iter_mut().find(|element| name_of(element) == head) {
+        Some(field) => *field = new,
+        None => fields.push(new),
+    }
+    *document = from_elements(&fields);
+}
+
+pub fn unset(document: &mut Vec<u8>, name: &str) {
+    let fields: Vec<_> = elements(document).into_iter().filter(|element| name_of(element) != name).collect();
+    *document = from_elements(&fields);
+}
+
+pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut documents = Vec::new();
+    let mut rest = bytes;
+    while let Some(length) = rest.first_chunk::<4>() {
+        let (document, behind) = rest.split_at(i32::from_le_bytes(*length) as usize);
+        documents.push(document.to_vec());
+        rest = behind;
+    }
+    documents
+}
+
+/// The documents of each collection of a dump.
+pub type Collections = BTreeMap<String, Vec<Vec<u8>>>;
+
+/// The document of a collection with this `dataset_id`.
+pub fn of<'c>(collections: &'c mut Collections, collection: &str, dataset: &str) -> &'c mut Vec<u8> {
+    let documents = collections.get_mut(collection).unwrap();
+    documents.iter_mut().find(|document| get(document, "dataset_id") == Some(Bson::String(dataset.to_owned()))).unwrap()
+}
+
+/// A directory with a dump, and an output made of it.
+pub struct World {
+    pub directory: tempfile::TempDir,
+    pub source: Vec<u8>,
+    pub plan: Plan,
+    made: std::cell::Cell<u32>,
+}
+
+pub fn raw(documents: &[Document]) -> Vec<Vec<u8>> {
+    documents.iter().map(|document| document.to_vec().unwrap()).collect()
+}
+
+impl World {
+    pub fn of(documents: &[Document]) -> World {
+        World::new(&raw(documents), |_| ())
+    }
+    pub fn new(documents: &[Vec<u8>], change: impl Fn(&mut transform::Options)) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let source = documents.concat();
+        let world = World { directory, source, plan: Plan::built_in().unwrap(), made: 0.into() };
+        write_dump(&world.path("dump"), DATABASE, &[("user_data", &world.source)]);
+        let mut options = transform::Options::new(world.path("dump"), world.path("out"));
+        options.allow_empty = true;
+        options.threads = Some(2);
+        change(&mut options);
+        transform::transform(&options, &world.plan, &Silent).unwrap();
+        world
+    }
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+    /// A name that nothing stands at.
+    pub fn fresh(&self, name: &str) -> PathBuf {
+        self.made.set(self.made.get() + 1);
+        self.path(&format!("{name}-{}", self.made.get()))
+    }
+    /// What was restored.
+    pub fn restored(&self) -> Collections {
+        let read = |name: &&str| (String::from(*name), split(&std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson"))).unwrap()));
+        TARGETS.iter().map(read).collect()
+    }
+    pub fn write(&self, collections: &Collections) -> PathBuf {
+        let path = self.fresh("redump");
+        let joined: Vec<(&str, Vec<u8>)> = collections.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
+        let files: Vec<(&str, &[u8])> = joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        write_dump(&path, DATABASE, &files);
+        path
+    }
+    pub fn reverse_from(&self, redump: &Path, strict: bool) -> Result<Outcome> {
+        let dest = self.fresh("dest");
+        let mut events = Vec::new();
+        let mut options = reverse::Options::new(self.path("out"), &dest);
+        options.threads = Some(2);
+        let result = current::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
+            events.push(event.clone());
+            Ok(())
+        });
+        match result {
+            Ok(report) => {
+                let bytes = std::fs::read(dest.join(DATABASE).join("user_data.bson")).unwrap();
+                Ok(Outcome { documents: split(&bytes), bytes, events, report, dest })
+            }
+            Err(error) => {
+                assert!(!dest.exists(), "something was published");
+                let left = std::fs::read_dir(self.directory.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial")).count();
+                assert_eq!(left, 0, "a partial output was left");
+                Err(error)
+            }
+        }
+    }
+    pub fn reverse(&self, collections: &Collections) -> Outcome {
+        self.reverse_from(&self.write(collections), false).unwrap()
+    }
+    /// What documents become, and their findings are nobody's business.
+    pub fn transform_again(documents: &[Vec<u8>]) -> Collections {
+        World::new(documents, |options| options.skip_unrestorable = true).restored()
+    }
+}
+
+pub struct Outcome {
+    pub bytes: Vec<u8>,
+    pub documents: Vec<Vec<u8>>,
+    pub events: Vec<Event>,
+    pub report: Report,
+    pub dest: PathBuf,
+}
+
+impl Outcome {
+    pub fn document(&self, number: usize) -> Document {
+        Document::from_reader(self.documents[number].as_slice()).unwrap()
+    }
+    pub fn event(&self) -> &Event {
+        assert_eq!(self.events.len(), 1, "{:#?}", self.events);
+        &self.events[0]
+    }
+    /// The source's fields that a lone event says have changed.
+    pub fn changed(&self) -> Vec<&str> {
+        self.event().changed.iter().map(|change| change.field.as_str()).collect()
+    }
+}
+
+pub fn write_dump(path: &Path, database: &str, files: &[(&str, &[u8])]) {
+    let directory = path.join(database);
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(directory.join(format!("{name}.bson")), bytes).unwrap();
+        let metadata = format!(r#"{{"options":{{}},"indexes":[{{"v":{{"$numberInt":"2"}},"key":{{"_id":{{"$numberInt":"1"}}}},"name":"_id_"}}],"uuid":"00","collectionName":"{name}","type":"collection"}}"#);
+        std::fs::write(directory.join(format!("{name}.metadata.json")), metadata).unwrap();
+    }
+}
+
+/// Runs the program: its exit code, and what it said on stderr.
+pub fn run(arguments: &[&Path]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mongosplit")).args(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap())
+}
