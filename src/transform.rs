@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
-use crate::dump::{self, Collection, Dump, Metadata, Stream, create_index_command, is_database_name};
-use crate::error::{Error, IoContext, Result};
+use crate::dump::{self, archive, Collection, Dump, Metadata, MetadataAt, Stream, create_index_command, is_database_name};
+use crate::error::{Error, IoContext, Position, Result};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
 use crate::journal::JournalWriter;
@@ -19,6 +19,7 @@ use crate::mapping::{Findings, Mapped, Mapper, Plan, Refusal};
 use crate::output::{self, Form, OutputFile, Staging};
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
+use crate::raw::Validator;
 
 /// Which indexes the metadata files carry, besides the one on `_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -192,20 +193,28 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
     let mut reading = Vec::new();
     let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666 };
     for (number, collection) in collections.iter().enumerate() {
-        let path = collection.documents.as_deref().unwrap_or(&options.dump);
-        dump::refuse_other_content(disk, path)?;
-        let stream = Stream::open(disk, path)?;
-        form.source_mode &= stream.mode;
-        reading.push(Splitter::new(stream, number, path.display().to_string()));
+        if !dump.is_archive() {
+            let path = collection.documents.as_deref().unwrap_or(&options.dump);
+            dump::refuse_other_content(disk, path)?;
+            let stream = Stream::open(disk, path)?;
+            form.source_mode &= stream.mode;
+            reading.push(Splitter::new(stream, number, path.display().to_string()));
+        }
         sources.push(Source::new(collection, options, dump.metadata(disk, collection)?)?);
         let metadata_remark = match (&collection.metadata, &sources[number].metadata) {
             (None, _) => Some("has no metadata file, so its indexes and options are not known"),
-            (Some(_), None) => Some("has an empty metadata file, so its indexes and options are not known"),
+            (Some(MetadataAt::Prelude(_)), None) => Some("has no metadata in the archive, so its indexes and options are not known"),
+            (Some(MetadataAt::File(_)), None) => Some("has an empty metadata file, so its indexes and options are not known"),
             _ => None,
         };
         remarks.extend(metadata_remark.map(|remark| format!("{} {remark}", collection.namespace())));
     }
     remarks.extend(not_carried_over(&dump, &collections));
+    let mut reader = Reading::Files { splitters: reading, current: 0 };
+    if let Some(archive) = dump.archive(disk)? {
+        form.source_mode &= archive.stream().mode;
+        reader = Reading::Archive(Box::new(Demultiplexing::new(archive, &collections, options, plan)));
+    }
     let mut staging = match options.dry_run {
         true => None,
         false => Some(Staging::begin(disk, &options.out, form)?),
@@ -214,17 +223,13 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         source.open_files(plan, options, staging.as_mut())?;
     }
 
-    let total: u64 = reading.iter().map(|splitter| splitter.stream().file_bytes).sum();
-    progress.start("transform", Some(total));
-    let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&collections, options) };
-    let mut reader = Reading { splitters: reading, current: 0 };
+    progress.start("transform", reader.total());
+    let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&dump, &collections) };
     let mut observer = vec![Counted::default(); sources.len()];
     let mut writer = Writing { sources, documents: 0, file_bytes: 0 };
     pipeline::run(&threads, &stages, &mut reader, &mut observer, &mut writer)?;
     progress.finish();
-    for splitter in &reader.splitters {
-        splitter.stream().check_unchanged()?;
-    }
+    reader.check_after(options, &collections, &mut remarks)?;
     let sources = writer.sources;
     check_results(options, &stages.files, &sources, plan)?;
 
@@ -284,13 +289,19 @@ fn single_database(options: &Options) -> Option<&str> {
     }
 }
 
-fn files_of(collections: &[Collection], options: &Options) -> Vec<String> {
-    let name = |collection: &Collection| collection.documents.as_deref().unwrap_or(&options.dump).display().to_string();
+fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
+    let name = |collection: &Collection| match dump.is_archive() {
+        true => format!("{}, {}", dump.path.display(), collection.namespace()),
+        false => collection.documents.as_deref().unwrap_or(&dump.path).display().to_string(),
+    };
     collections.iter().map(name).collect()
 }
 
 /// Fails where an output would lie inside its input, or the other way round.
 pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
+    if dump::is_standard_input(dump) {
+        return Ok(());
+    }
     let dump_place = std::fs::canonicalize(dump).reading("open", dump)?;
     let absolute = std::path::absolute(out).writing("find", out)?;
     // The part of the output's path that exists, with the rest behind it.
@@ -315,7 +326,15 @@ struct Existing {
     unique: HashSet<(usize, u128)>,
 }
 
-/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide.
+impl Existing {
+    fn add(&mut self, plan: &Plan, target: usize, document: &[u8]) {
+        self.ids.extend(plan.id_fingerprint(document));
+        self.unique.extend(plan.unique_fingerprints(target, document));
+    }
+}
+
+/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide. What an archive
+/// tells of it only while it is read, [`Reading::check_after`] refuses.
 fn check_traps(
     disk: &Disk,
     options: &Options,
@@ -325,48 +344,91 @@ fn check_traps(
     remarks: &mut Vec<String>,
 ) -> Result<HashMap<(usize, usize), Existing>> {
     let mut existing: HashMap<(usize, usize), Existing> = HashMap::new();
-    for (number, source) in sources.iter().enumerate() {
+    for source in sources {
         if let Some(refusal) = dump.no_collection(disk, source)? {
             return Err(refusal);
         }
-        let namespace = source.namespace();
-        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
-        if touching > 0 {
-            let what = format!("oplog.bson has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents");
-            if !options.ignore_oplog {
-                return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
-            }
-            remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
-        } else if all > 0 {
-            remarks.push(format!("oplog.bson is not in the output; none of its {all} operations is on {namespace}"));
-        }
-        for (target, name) in plan.target_collections().enumerate() {
-            let database = options.to_database.as_ref().unwrap_or(&source.database);
-            let standing = dump.collections.iter().find(|other| other.database == *database && other.name == name);
-            let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else { continue };
-            let (documents, bytes) = dump::count(disk, path)?;
-            if documents == 0 {
-                continue;
-            }
-            let what = format!("the dump holds {documents} documents ({bytes} bytes) in the target collection {database}.{name} already");
-            if !options.allow_existing_targets {
-                return Err(Error::Check(format!(
-                    "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
-                )));
-            }
-            remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
-            let known = existing.entry((number, target)).or_default();
-            let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
-            let mut batch = Batch::default();
-            while splitter.fill(&mut batch)? {
-                for document in batch.documents() {
-                    known.ids.extend(plan.id_fingerprint(document));
-                    known.unique.extend(plan.unique_fingerprints(target, document));
+    }
+    let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
+    if dump.is_archive() {
+        if options.allow_existing_targets && !standing.is_empty() {
+            // The one case that needs two passes: what stands in the targets must be known before the first output.
+            let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
+            let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
+                let is_entry = |collection: &Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
+                standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
+            };
+            let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
+            while let Some(document) = archive.next()? {
+                for &(number, target) in &places[document.namespace] {
+                    existing.entry((number, target)).or_default().add(plan, target, document.bytes);
                 }
             }
         }
+        return Ok(existing);
+    }
+    for source in sources {
+        let namespace = source.namespace();
+        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
+        check_oplog(options, "oplog.bson", &namespace, (touching, all), remarks)?;
+    }
+    for (number, target, collection) in standing {
+        let Some(path) = collection.documents.as_deref() else { continue };
+        let (documents, bytes) = dump::count(disk, path)?;
+        check_standing(options, &collection.namespace(), documents, bytes, remarks)?;
+        if documents == 0 {
+            continue;
+        }
+        let known = existing.entry((number, target)).or_default();
+        let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
+        let mut batch = Batch::default();
+        while splitter.fill(&mut batch)? {
+            batch.documents().for_each(|document| known.add(plan, target, document));
+        }
     }
     Ok(existing)
+}
+
+/// Collections of the dump that are targets, with the numbers of source and target.
+fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources: &[Collection]) -> Vec<(usize, usize, &'a Collection)> {
+    let mut standing = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        let database = options.to_database.as_ref().unwrap_or(&source.database);
+        for (target, name) in plan.target_collections().enumerate() {
+            let found = dump.collections.iter().find(|other| other.database == *database && other.name == name);
+            standing.extend(found.map(|collection| (number, target, collection)));
+        }
+    }
+    standing
+}
+
+/// Refuses operations on the source that happened during the dump.
+fn check_oplog(options: &Options, oplog: &str, namespace: &str, (touching, all): (u64, u64), remarks: &mut Vec<String>) -> Result<()> {
+    if touching > 0 {
+        let what = format!("{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents");
+        if !options.ignore_oplog {
+            return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
+        }
+        remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
+    } else if all > 0 {
+        remarks.push(format!("{oplog} is not in the output; none of its {all} operations is on {namespace}"));
+    }
+    Ok(())
+}
+
+/// Refuses documents in a target collection.
+fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64, remarks: &mut Vec<String>) -> Result<()> {
+    if documents == 0 {
+        return Ok(());
+    }
+    let what = format!("the dump holds {documents} documents ({bytes} bytes) in the target collection {namespace} already");
+    if !options.allow_existing_targets {
+        return Err(Error::Check(format!(
+            "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+        )));
+    }
+    remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
+    Ok(())
 }
 
 /// What of the dump is not in the output.
@@ -556,9 +618,191 @@ struct Transforming<'a> {
     files: Vec<String>,
 }
 
-struct Reading {
-    splitters: Vec<Splitter<Stream>>,
-    current: usize,
+/// Where the sources' documents come from.
+enum Reading {
+    /// One file for each source, one after the other.
+    Files { splitters: Vec<Splitter<Stream>>, current: usize },
+    /// One archive in which they interleave.
+    Archive(Box<Demultiplexing>),
+}
+
+impl Reading {
+    fn total(&self) -> Option<u64> {
+        match self {
+            Reading::Files { splitters, .. } => Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum()),
+            Reading::Archive(archive) => archive.reader.stream().total(),
+        }
+    }
+    /// Fills a batch of one source. False at the end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+        match self {
+            Reading::Files { splitters, current } => {
+                while let Some(splitter) = splitters.get_mut(*current) {
+                    if splitter.fill(batch)? {
+                        return Ok(true);
+                    }
+                    *current += 1;
+                }
+                Ok(false)
+            }
+            Reading::Archive(archive) => archive.fill(batch),
+        }
+    }
+    fn file_bytes_read(&self) -> u64 {
+        match self {
+            Reading::Files { splitters, .. } => splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum(),
+            Reading::Archive(archive) => archive.reader.stream().file_bytes_read(),
+        }
+    }
+    /// Refuses what has shown only when all was read.
+    fn check_after(&self, options: &Options, sources: &[Collection], remarks: &mut Vec<String>) -> Result<()> {
+        match self {
+            Reading::Files { splitters, .. } => splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged()),
+            Reading::Archive(archive) => {
+                archive.reader.stream().check_unchanged()?;
+                archive.check_standing(options, remarks)?;
+                let of_source = sources.iter().zip(&archive.touching);
+                of_source.into_iter().try_for_each(|(source, touching)| {
+                    check_oplog(options, "the archive's oplog", &source.namespace(), (*touching, archive.operations), remarks)
+                })
+            }
+        }
+    }
+}
+
+/// What a namespace of an archive is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// The source with this number.
+    Source(usize),
+    /// A target collection; documents in it refuse the run, or have been looked at before.
+    Target,
+    Oplog,
+    Other,
+}
+
+/// An archive, taken apart in one pass: a batch for each source, whose bounds are those of a file's batches.
+struct Demultiplexing {
+    reader: archive::Reader<Stream>,
+    uses: Vec<Use>,
+    pending: Vec<Batch>,
+    /// Documents and bytes of each source so far.
+    before: Vec<(u64, u64)>,
+    namespaces: Vec<String>,
+    allow_existing_targets: bool,
+    /// Operations in the oplog, and those on each source.
+    operations: u64,
+    touching: Vec<u64>,
+    validator: Validator,
+    /// How the archive has ended; what is pending goes first, so that the first fault is the one reported.
+    end: Option<Result<()>>,
+}
+
+impl Demultiplexing {
+    fn new(mut reader: archive::Reader<Stream>, sources: &[Collection], options: &Options, plan: &Plan) -> Self {
+        let targets: Vec<&str> = plan.target_collections().collect();
+        let mut uses = Vec::new();
+        for entry in &reader.prelude().entries {
+            let is_source = |source: &Collection| source.database == entry.database && source.name == entry.collection;
+            let goes_to = |source: &Collection| options.to_database.as_ref().unwrap_or(&source.database) == &entry.database;
+            uses.push(match sources.iter().position(is_source) {
+                _ if entry.is_oplog() => Use::Oplog,
+                Some(number) => Use::Source(number),
+                None if targets.contains(&entry.collection.as_str()) && sources.iter().any(goes_to) => Use::Target,
+                None => Use::Other,
+            });
+        }
+        for (number, of) in uses.iter().enumerate() {
+            if *of != Use::Other {
+                reader.check(number);
+            }
+        }
+        let mut pending: Vec<Batch> = sources.iter().map(|_| Batch::default()).collect();
+        pending.iter_mut().enumerate().for_each(|(number, batch)| batch.restart(number, 0, 0));
+        Demultiplexing {
+            uses,
+            pending,
+            before: vec![(0, 0); sources.len()],
+            namespaces: sources.iter().map(Collection::namespace).collect(),
+            allow_existing_targets: options.allow_existing_targets,
+            operations: 0,
+            touching: vec![0; sources.len()],
+            validator: Validator::default(),
+            end: None,
+            reader,
+        }
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+        while self.end.is_none() {
+            let document = match self.reader.next() {
+                Ok(Some(document)) => document,
+                Ok(None) => {
+                    self.end = Some(Ok(()));
+                    break;
+                }
+                Err(error) => {
+                    self.end = Some(Err(error));
+                    break;
+                }
+            };
+            match self.uses[document.namespace] {
+                Use::Other => {}
+                Use::Source(source) => {
+                    let pending = &mut self.pending[source];
+                    let is_full = !pending.has_room(document.bytes.len());
+                    if is_full {
+                        std::mem::swap(pending, batch);
+                        let (documents, bytes) = self.before[source];
+                        pending.restart(source, documents, bytes);
+                    }
+                    pending.push_from(document.bytes, document.offset);
+                    self.before[source].0 += 1;
+                    self.before[source].1 += document.bytes.len() as u64;
+                    if is_full {
+                        return Ok(true);
+                    }
+                }
+                Use::Target if self.allow_existing_targets => {}
+                Use::Target => {
+                    // The run will be refused; what is left to do is to count what stands in its way.
+                    self.end = Some(self.reader.skip_to_end());
+                    self.pending.iter_mut().for_each(|pending| pending.restart(0, 0, 0));
+                }
+                Use::Oplog => {
+                    if let Err(fault) = self.validator.check(document.bytes) {
+                        let offset = document.offset + fault.offset as u64;
+                        let file = format!("{}, the oplog", self.reader.file());
+                        let position = Position { file, document: self.operations + 1, offset, id: None };
+                        return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+                    }
+                    self.operations += 1;
+                    for (namespace, touching) in self.namespaces.iter().zip(&mut self.touching) {
+                        *touching += dump::touching_in(document.bytes, namespace);
+                    }
+                }
+            }
+        }
+        for pending in &mut self.pending {
+            if !pending.ends.is_empty() {
+                std::mem::swap(pending, batch);
+                pending.restart(batch.source, 0, 0);
+                return Ok(true);
+            }
+        }
+        self.end.take().unwrap_or(Ok(())).map(|()| {
+            self.end = Some(Ok(()));
+            false
+        })
+    }
+
+    fn check_standing(&self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
+        for (number, entry) in self.reader.prelude().entries.iter().enumerate().filter(|(number, _)| self.uses[*number] == Use::Target) {
+            let seen = self.reader.seen(number);
+            check_standing(options, &entry.namespace(), seen.documents, seen.bytes, remarks)?;
+        }
+        Ok(())
+    }
 }
 
 struct Writing<'d> {
@@ -638,15 +882,9 @@ impl<'a> Stages for Transforming<'a> {
     type Writer = Writing<'a>;
 
     fn read(&self, reader: &mut Reading, input: &mut Read) -> Result<bool> {
-        while reader.current < reader.splitters.len() {
-            let more = reader.splitters[reader.current].fill(&mut input.batch)?;
-            input.file_bytes = reader.splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum();
-            if more {
-                return Ok(true);
-            }
-            reader.current += 1;
-        }
-        Ok(false)
+        let more = reader.fill(&mut input.batch)?;
+        input.file_bytes = reader.file_bytes_read();
+        Ok(more)
     }
     fn size(&self, input: &Read) -> usize {
         input.batch.bytes.len()

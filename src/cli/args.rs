@@ -41,7 +41,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Transform {
-    /// What mongodump made: a directory, one database's directory in it, or a .bson file
+    /// What mongodump made: a directory, one database's directory in it, a .bson file, or an archive (- for standard input)
     pub dump: PathBuf,
     /// The output; must not exist or be empty
     pub out: PathBuf,
@@ -135,8 +135,11 @@ pub struct Reverse {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// What mongodump made
+    /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
+    /// Of an archive, check the checksum and every document of every collection too
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     pub common: Common,
 }

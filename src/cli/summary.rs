@@ -255,12 +255,17 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     for collection in &report.collections {
         let _ = writeln!(
             text,
-            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}",
+            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}{}",
             collection.namespace.escape_debug().to_string(),
             collection.kind,
             count(collection.documents, "document"),
             count(collection.bytes, "byte"),
-            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") }
+            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") },
+            match collection.checksum_holds {
+                None => "",
+                Some(true) => "  checksum holds",
+                Some(false) => "  ✗ CHECKSUM DOES NOT HOLD: the archive was damaged",
+            }
         );
     }
     dump.remarks.iter().for_each(|remark| {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Options;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{Dump, Stream};
+use crate::dump::{self, Dump, Stream};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
 use crate::manifest::{self, Manifest, Role};
@@ -85,9 +85,11 @@ pub fn compare_with_restored(
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let dump = Dump::open(&disk, redump, None)?;
+    let targets = || manifest.sources.iter().flat_map(|source| &source.targets);
+    let is_target = |collection: &dump::Collection| targets().any(|target| target.namespace == collection.namespace());
+    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_target)?;
     let mut report = RestoredReport { redump: redump.to_owned(), ..RestoredReport::default() };
-    for target in manifest.sources.iter().flat_map(|source| &source.targets) {
+    for target in targets() {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(redump, format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace)));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report};
 use crate::disk::Disk;
-use crate::dump::Dump;
+use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
 use crate::manifest::{Manifest, Source};
@@ -113,7 +113,8 @@ fn compare_documents(
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
     for source in &manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
-        let later = Dump::open(&disk, dump, Some(database))?;
+        let is_source = |collection: &Collection| collection.database == database && collection.name == plan.collection();
+        let later = Dump::open_unpacked(&disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
         let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
