@@ -16,6 +16,7 @@ use crate::hash::Counted;
 use crate::journal::JournalWriter;
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{Findings, Mapped, Mapper, Plan, Refusal};
+use crate::output::archive::ArchiveFile;
 use crate::output::{self, Form, OutputFile, Staging};
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
@@ -65,6 +66,12 @@ pub struct Options {
     pub indexes: Indexes,
     /// Compress files, at this level.
     pub gzip_level: Option<u32>,
+    /// Make one archive, with the other files beside it; `-` is standard output.
+    pub archive: bool,
+    /// What the files beside an archive on standard output are named after.
+    pub sidecar: Option<PathBuf>,
+    /// The server's version in an archive, where it is not to be the dump's.
+    pub server_version: Option<String>,
     /// Replace what stands at the output's place.
     pub force: bool,
     /// Findings fail the run.
@@ -100,6 +107,9 @@ impl Options {
             to_database: None,
             indexes: Indexes::All,
             gzip_level: None,
+            archive: false,
+            sidecar: None,
+            server_version: None,
             force: false,
             strict: false,
             skip_unrestorable: false,
@@ -122,6 +132,9 @@ pub struct Report {
     pub dry_run: bool,
     /// The output.
     pub out: PathBuf,
+    /// What its files are named after: the output, but for an archive on standard output.
+    #[serde(skip)]
+    pub place: PathBuf,
     /// The manifest that was written, or would have been.
     pub manifest: Manifest,
     /// For each source what the manifest does not tell.
@@ -178,12 +191,38 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 
 /// [`transform`] by the file operations of `disk`.
 pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let mut is_streaming = false;
+    let result = transform_to(disk, options, plan, progress, &mut is_streaming);
+    result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+}
+
+/// Whether a path names standard output.
+pub fn is_standard_output(out: &Path) -> bool {
+    out == Path::new("-")
+}
+
+/// Where the files of an output go, but for an archive on standard output.
+pub(crate) fn place_of<'a>(out: &'a Path, archive: bool, sidecar: Option<&'a Path>) -> Result<&'a Path> {
+    let usage = |what: &str| Err(Error::Usage(what.to_owned()));
+    match (is_standard_output(out), archive, sidecar) {
+        (true, false, _) => usage("only an archive can go to standard output: give --archive and --sidecar PREFIX"),
+        (true, true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
+        (false, _, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
+        (true, true, Some(prefix)) => Ok(prefix),
+        (false, _, None) => Ok(out),
+    }
+}
+
+fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
+    let place = place_of(&options.out, options.archive, options.sidecar.as_deref())?;
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases)?;
+    let stream = is_standard_output(&options.out);
+    let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream };
     if !options.dry_run {
-        check_apart(&options.dump, &options.out)?;
-        output::check_place(&options.out, options.force)?;
+        check_apart(&options.dump, place)?;
+        output::check_place(place, form)?;
     }
     let mut remarks = dump.remarks.clone();
     let threads = Threads::new(options.threads)?;
@@ -191,7 +230,6 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
 
     let mut sources = Vec::new();
     let mut reading = Vec::new();
-    let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666 };
     for (number, collection) in collections.iter().enumerate() {
         if !dump.is_archive() {
             let path = collection.documents.as_deref().unwrap_or(&options.dump);
@@ -213,24 +251,41 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
     let mut reader = Reading::Files { splitters: reading, current: 0 };
     if let Some(archive) = dump.archive(disk)? {
         form.source_mode &= archive.stream().mode;
-        reader = Reading::Archive(Box::new(Demultiplexing::new(archive, &collections, options, plan)));
+        // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
+        // input has one pass, and its order.
+        let is_in_turn = options.archive && collections.len() > 1 && !dump::is_standard_input(&options.dump);
+        let mut passes = vec![Demultiplexing::new(archive, &collections, is_in_turn.then_some(0), options, plan)];
+        for number in (1..collections.len()).take_while(|_| is_in_turn) {
+            let again = dump.archive(disk)?.into_iter();
+            passes.extend(again.map(|archive| Demultiplexing::new(archive, &collections, Some(number), options, plan)));
+        }
+        reader = Reading::Archive { passes, current: 0 };
     }
     let mut staging = match options.dry_run {
         true => None,
-        false => Some(Staging::begin(disk, &options.out, form)?),
+        false => Some(Staging::begin(disk, place, form)?),
     };
+    let archive_name = options.archive.then(|| output::archive_name(place)).transpose()?;
+    let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
     for source in &mut sources {
-        source.open_files(plan, options, staging.as_mut())?;
+        source.open_files(plan, options, beside, staging.as_mut())?;
+    }
+    let mut archive = None;
+    if let Some(name) = &archive_name {
+        let file = Staging::file(staging.as_mut(), name.clone(), Role::Archive, "", options.gzip_level)?;
+        let version = options.server_version.as_ref().or(dump.server_version.as_ref());
+        *is_streaming = stream && !options.dry_run;
+        archive = Some(ArchiveFile::begin(file, version.map(String::as_str), archived(&sources, plan, options))?);
     }
 
     progress.start("transform", reader.total());
     let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&dump, &collections) };
     let mut observer = vec![Counted::default(); sources.len()];
-    let mut writer = Writing { sources, documents: 0, file_bytes: 0 };
+    let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
     pipeline::run(&threads, &stages, &mut reader, &mut observer, &mut writer)?;
     progress.finish();
     reader.check_after(options, &collections, &mut remarks)?;
-    let sources = writer.sources;
+    let Writing { sources, archive, .. } = writer;
     check_results(options, &stages.files, &sources, plan)?;
 
     let mut manifest = Manifest {
@@ -245,7 +300,7 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         options: manifest::Options {
             indexes: options.indexes.name().to_owned(),
             gzip_level: options.gzip_level,
-            archive: false,
+            archive: options.archive,
             skip_unrestorable: options.skip_unrestorable,
         },
         sources: Vec::new(),
@@ -259,17 +314,24 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         reports.push(report);
     }
     check_conservation(&manifest, plan)?;
+    let mut held = None;
+    if let Some(archive) = archive {
+        let (entry, end) = threads.run(|| archive.finish())?;
+        manifest.files.insert(0, entry);
+        held = end;
+    }
     if let Some(signal) = progress.interrupted() {
         return Err(Error::Interrupted(signal));
     }
     if let Some(staging) = staging {
-        for warning in staging.publish(&manifest)? {
+        for warning in staging.publish_with(&manifest, held)? {
             progress.warn(&warning);
         }
     }
     Ok(Report {
         dry_run: options.dry_run,
         out: options.out.clone(),
+        place: place.to_owned(),
         manifest,
         sources: reports,
         remarks,
@@ -491,15 +553,21 @@ impl<'d> Source<'d> {
         })
     }
 
-    fn open_files(&mut self, plan: &Plan, options: &Options, mut staging: Option<&mut Staging<'d>>) -> Result<()> {
+    fn open_files(&mut self, plan: &Plan, options: &Options, beside: Option<Beside<'_>>, mut staging: Option<&mut Staging<'d>>) -> Result<()> {
         let level = options.gzip_level;
-        for name in plan.target_collections() {
+        let own_name = format!("{}.{}", self.database, plan.collection());
+        let named = |what: &str| match beside {
+            None => format!("{own_name}.{what}"),
+            Some(Beside { name, is_only: true }) => format!("{name}.{what}"),
+            Some(Beside { name, is_only: false }) => format!("{name}.{own_name}.{what}"),
+        };
+        for name in plan.target_collections().filter(|_| beside.is_none()) {
             let namespace = format!("{}.{name}", self.database);
             let path = documents_path(&self.database, name, level.is_some());
             self.targets.push(Staging::file(staging.as_deref_mut(), path, Role::Documents, &namespace, level)?);
         }
         let namespace = self.collection.namespace();
-        let mut journal = Staging::file(staging.as_deref_mut(), format!("{}.{}.rollback", self.database, plan.collection()), Role::Journal, &namespace, level)?;
+        let mut journal = Staging::file(staging.as_deref_mut(), named("rollback"), Role::Journal, &namespace, level)?;
         let mut header = Vec::new();
         let metadata = self.metadata.as_ref().map(|metadata| metadata.bytes.as_slice());
         self.journal_writer.write_header(&namespace, plan, metadata, &mut header);
@@ -507,8 +575,7 @@ impl<'d> Source<'d> {
         journal.count(1);
         self.journal = Some(journal);
         if options.skip_unrestorable {
-            let path = format!("{}.{}.rejected", self.database, plan.collection());
-            self.rejected = Some(Staging::file(staging, path, Role::Rejected, &namespace, None)?);
+            self.rejected = Some(Staging::file(staging, named("rejected"), Role::Rejected, &namespace, None)?);
         }
         self.counts = vec![0; plan.target_count()];
         self.digests = vec![0; plan.target_count()];
@@ -528,18 +595,20 @@ impl<'d> Source<'d> {
         let mut files = Vec::new();
         let mut targets = Vec::new();
         let names: Vec<&str> = plan.target_collections().collect();
-        for (number, file) in self.targets.into_iter().enumerate() {
-            files.push(file.finish()?);
-            let target = format!("{}.{}", self.database, names[number]);
-            let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
-            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, &target, options.gzip_level)?;
-            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
-            files.push(metadata.finish()?);
+        for (number, name) in names.iter().enumerate() {
             targets.push(manifest::Target {
-                namespace: target,
+                namespace: format!("{}.{name}", self.database),
                 documents: self.counts[number],
                 digest: manifest::digest_text(self.digests[number]),
             });
+        }
+        for (number, file) in self.targets.into_iter().enumerate() {
+            files.push(file.finish()?);
+            let target = &targets[number].namespace;
+            let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
+            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, target, options.gzip_level)?;
+            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
+            files.push(metadata.finish()?);
         }
         for file in [self.journal, self.rejected].into_iter().flatten() {
             files.push(file.finish()?);
@@ -579,6 +648,27 @@ impl<'d> Source<'d> {
         };
         Ok((source, files, report))
     }
+}
+
+/// How the files beside an archive are named.
+#[derive(Debug, Clone, Copy)]
+struct Beside<'a> {
+    name: &'a str,
+    /// There is only one source, whose files need not be told from others'.
+    is_only: bool,
+}
+
+/// The collections that an archive holds: every target of every source.
+fn archived(sources: &[Source<'_>], plan: &Plan, options: &Options) -> Vec<output::archive::Collection> {
+    let of_source = |source: &Source<'_>| -> Vec<output::archive::Collection> {
+        let target = |(number, name): (usize, &str)| output::archive::Collection {
+            database: source.database.clone(),
+            name: name.to_owned(),
+            metadata: metadata_text(plan, number, name, options.indexes),
+        };
+        plan.target_collections().enumerate().map(target).collect()
+    };
+    sources.iter().flat_map(of_source).collect()
 }
 
 /// Where the documents of a collection lie in an output.
@@ -622,15 +712,15 @@ struct Transforming<'a> {
 enum Reading {
     /// One file for each source, one after the other.
     Files { splitters: Vec<Splitter<Stream>>, current: usize },
-    /// One archive in which they interleave.
-    Archive(Box<Demultiplexing>),
+    /// One archive in which they interleave; read again for each where they are to come one after the other.
+    Archive { passes: Vec<Demultiplexing>, current: usize },
 }
 
 impl Reading {
     fn total(&self) -> Option<u64> {
         match self {
             Reading::Files { splitters, .. } => Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum()),
-            Reading::Archive(archive) => archive.reader.stream().total(),
+            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().total()).sum(),
         }
     }
     /// Fills a batch of one source. False at the end.
@@ -645,21 +735,30 @@ impl Reading {
                 }
                 Ok(false)
             }
-            Reading::Archive(archive) => archive.fill(batch),
+            Reading::Archive { passes, current } => {
+                while let Some(archive) = passes.get_mut(*current) {
+                    if archive.fill(batch)? {
+                        return Ok(true);
+                    }
+                    *current += 1;
+                }
+                Ok(false)
+            }
         }
     }
     fn file_bytes_read(&self) -> u64 {
         match self {
             Reading::Files { splitters, .. } => splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum(),
-            Reading::Archive(archive) => archive.reader.stream().file_bytes_read(),
+            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().file_bytes_read()).sum(),
         }
     }
     /// Refuses what has shown only when all was read.
     fn check_after(&self, options: &Options, sources: &[Collection], remarks: &mut Vec<String>) -> Result<()> {
         match self {
             Reading::Files { splitters, .. } => splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged()),
-            Reading::Archive(archive) => {
-                archive.reader.stream().check_unchanged()?;
+            Reading::Archive { passes, .. } => {
+                passes.iter().try_for_each(|archive| archive.reader.stream().check_unchanged())?;
+                let archive = &passes[0];
                 archive.check_standing(options, remarks)?;
                 let of_source = sources.iter().zip(&archive.touching);
                 of_source.into_iter().try_for_each(|(source, touching)| {
@@ -699,13 +798,15 @@ struct Demultiplexing {
 }
 
 impl Demultiplexing {
-    fn new(mut reader: archive::Reader<Stream>, sources: &[Collection], options: &Options, plan: &Plan) -> Self {
+    fn new(mut reader: archive::Reader<Stream>, sources: &[Collection], only: Option<usize>, options: &Options, plan: &Plan) -> Self {
         let targets: Vec<&str> = plan.target_collections().collect();
         let mut uses = Vec::new();
         for entry in &reader.prelude().entries {
             let is_source = |source: &Collection| source.database == entry.database && source.name == entry.collection;
             let goes_to = |source: &Collection| options.to_database.as_ref().unwrap_or(&source.database) == &entry.database;
             uses.push(match sources.iter().position(is_source) {
+                // Another pass has all that this one passes over.
+                number if only.is_some() && number != only && (number.is_some() || only != Some(0)) => Use::Other,
                 _ if entry.is_oplog() => Use::Oplog,
                 Some(number) => Use::Source(number),
                 None if targets.contains(&entry.collection.as_str()) && sources.iter().any(goes_to) => Use::Target,
@@ -807,6 +908,7 @@ impl Demultiplexing {
 
 struct Writing<'d> {
     sources: Vec<Source<'d>>,
+    archive: Option<ArchiveFile<'d>>,
     documents: u64,
     file_bytes: u64,
 }
@@ -927,6 +1029,16 @@ impl<'a> Stages for Transforming<'a> {
             writer.file_bytes = *file_bytes;
         }
         self.progress.advance(writer.documents, writer.file_bytes);
+        let goes_out = |source: &Source<'_>| source.refused_count == 0 || self.options.skip_unrestorable;
+        let mut archive = writer.archive.as_mut().map(|archive| {
+            // Each batch's documents collection by collection: its bounds do not depend on the rounds.
+            let with_batch = round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source]));
+            let parts = with_batch.flat_map(|(input, (mapped, _))| {
+                let first = input.batch.source * mapped.outputs.len();
+                mapped.outputs.iter().zip(&mapped.counts).enumerate().map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
+            });
+            (archive, parts.collect::<Vec<_>>())
+        });
         let mut appends: Vec<(&mut OutputFile<'a>, Vec<(&[u8], u64)>)> = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
             if source.refused_count > 0 && !self.options.skip_unrestorable {
@@ -941,13 +1053,22 @@ impl<'a> Stages for Transforming<'a> {
                 (file, of_source().map(|(_, (mapped, _))| (mapped.rejected.as_slice(), mapped.refused.len() as u64)).collect())
             }));
         }
-        pipeline::for_each(&mut appends, |(file, parts)| {
-            for (bytes, documents) in parts.iter() {
-                file.append(bytes)?;
-                file.count(*documents);
-            }
-            file.compress()
-        })
+        let write_archive = || {
+            let Some((archive, parts)) = &mut archive else { return Ok(()) };
+            parts.iter().try_for_each(|(number, bytes, count)| archive.block(*number, bytes, *count))?;
+            archive.compress()
+        };
+        let write_files = || {
+            pipeline::for_each(&mut appends, |(file, parts)| {
+                for (bytes, documents) in parts.iter() {
+                    file.append(bytes)?;
+                    file.count(*documents);
+                }
+                file.compress()
+            })
+        };
+        let (in_archive, in_files) = pipeline::join(write_archive, write_files);
+        in_archive.and(in_files)
     }
     fn check(&self) -> Result<()> {
         self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))

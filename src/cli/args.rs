@@ -172,6 +172,12 @@ pub struct Output {
     /// The level, 1 (fast) to 9 (small); implies --gzip
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub gzip_level: Option<u32>,
+    /// Write one archive, as `mongorestore --archive` takes it, with the other files beside it; - is standard output
+    #[arg(long)]
+    pub archive: bool,
+    /// What the files beside an archive on standard output are named after
+    #[arg(long, value_name = "PREFIX")]
+    pub sidecar: Option<PathBuf>,
     /// Replace an output that is there, once the new one is complete
     #[arg(long)]
     pub force: bool,

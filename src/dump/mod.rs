@@ -6,6 +6,7 @@ pub mod archive;
 mod metadata;
 mod names;
 mod oplog;
+mod shares;
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 pub use metadata::{Metadata, create_index_command};
 pub use names::{collection_file_name, is_database_name};
 pub(crate) use oplog::touching_in;
+pub use shares::{Documents, Shares};
 
 use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Options;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Dump, Stream};
+use crate::dump::{self, Documents, Dump, Shares, Stream, archive};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
 use crate::manifest::{self, Manifest, Role};
@@ -99,13 +99,11 @@ pub fn compare_with_restored(
         if documents == target.documents && manifest::digest_text(digest) == target.digest {
             continue;
         }
-        let Some(file) = manifest.file(Role::Documents, &target.namespace) else { continue };
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
         let mut lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
-        let ours = options.out.join(&file.path);
-        let mut splitter = Splitter::new(Stream::open(&disk, &ours)?, 0, ours.display().to_string());
+        let mut ours = documents_of(&disk, &options.out, manifest, &target.namespace)?;
         let mut batch = Batch::default();
-        while splitter.fill(&mut batch)? {
+        while ours.fill(&mut batch)? {
             for document in batch.documents() {
                 compare_one(&target.namespace, document, &mut lookup, &mut report, each)?;
             }
@@ -115,6 +113,18 @@ pub fn compare_with_restored(
     }
     report.seconds = rounded_seconds(began.elapsed());
     Ok(report)
+}
+
+/// The documents of a collection of an output.
+fn documents_of(disk: &Disk, out: &Path, manifest: &Manifest, namespace: &str) -> Result<Documents> {
+    let none = || Error::Check(format!("'{}': the manifest names no documents of {namespace}", out.display()));
+    if let Some(file) = manifest.archive() {
+        let path = manifest.path_in(out, &file.path);
+        let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
+        return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
+    }
+    let path = manifest.path_in(out, &manifest.file(Role::Documents, namespace).ok_or_else(none)?.path);
+    Ok(Documents::File(Splitter::new(Stream::open(disk, &path)?, 0, path.display().to_string())))
 }
 
 /// Notes the documents of a lookup that nothing has asked for.
