@@ -23,6 +23,8 @@ pub struct Batch {
     pub documents_before: u64,
     /// Bytes of the source before these.
     pub bytes_before: u64,
+    /// Where each begins in the input, where that is not one behind the other.
+    offsets: Vec<u64>,
 }
 
 impl Batch {
@@ -43,7 +45,7 @@ impl Batch {
         Position {
             file: file.to_owned(),
             document: self.documents_before + index as u64 + 1,
-            offset: self.bytes_before + self.start(index) as u64,
+            offset: self.offsets.get(index).copied().unwrap_or(self.bytes_before + self.start(index) as u64),
             id: self.ends.get(index).and_then(|_| raw::display_id(self.document(index))),
         }
     }
@@ -56,6 +58,7 @@ impl Batch {
         self.source = source;
         recycle(&mut self.bytes);
         self.ends.clear();
+        self.offsets.clear();
         self.documents_before = documents_before;
         self.bytes_before = bytes_before;
     }
@@ -63,6 +66,11 @@ impl Batch {
     pub fn push(&mut self, document: &[u8]) {
         self.bytes.extend_from_slice(document);
         self.ends.push(self.bytes.len() as u32);
+    }
+    /// Adds a document that is at this offset in an input where others lie between.
+    pub fn push_from(&mut self, document: &[u8], offset: u64) {
+        self.push(document);
+        self.offsets.push(offset);
     }
 }
 

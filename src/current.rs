@@ -116,7 +116,7 @@ pub fn reverse_current(
         sources.push(OpenSource::open(&disk, options, plan, &manifest, source)?);
     }
     let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
-    let form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode };
+    let form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode, ..Form::default() };
     let mut staging = match options.dry_run {
         true => None,
         false => Some(Staging::begin(&disk, &options.dest, form)?),
@@ -174,6 +174,7 @@ pub fn reverse_current(
     let reversal = reverse::Report {
         dry_run: options.dry_run,
         dest: options.dest.clone(),
+        place: options.dest.clone(),
         manifest: result,
         ttl_indexes,
         seconds: rounded_seconds(began.elapsed()),
@@ -184,7 +185,7 @@ pub fn reverse_current(
 /// What the result's manifest says of a source. Where nothing has changed, it must be the source itself.
 fn source_entry(said: &manifest::Source, namespace: &str, restored: &manifest::File, is_unchanged: bool) -> Result<manifest::Source> {
     if is_unchanged {
-        return reverse::proven(said, namespace, restored);
+        return reverse::proven(said, namespace, reverse::content_of(restored));
     }
     Ok(manifest::Source {
         namespace: namespace.to_owned(),

@@ -87,6 +87,9 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Something failed after an archive's first bytes went to standard output. Exit code as for what failed.
+    #[error("{0}; the archive on standard output ends early, so that mongorestore fails too, but documents may already be in the database")]
+    Streamed(Box<Error>),
     /// Stopped by a signal. Exit code 128 + its number.
     #[error("stopped by signal {0}; nothing was published")]
     Interrupted(i32),
@@ -113,6 +116,7 @@ impl Error {
             Error::Usage(_) => 2,
             Error::Document { .. } | Error::Input { .. } | Error::Read { .. } => 3,
             Error::Output { .. } | Error::Write { .. } => 4,
+            Error::Streamed(error) => error.exit_code(),
             Error::Interrupted(signal) => 128 + *signal as u8,
         }
     }

@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{Dump, Stream};
-use crate::error::{Error, Result};
+use crate::dump::archive::Reader;
+use crate::dump::{self, Dump, Metadata, Stream};
+use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
-use crate::raw::Validator;
+use crate::raw::{self, Validator};
 
 /// What is in a dump.
 #[derive(Debug, Serialize)]
@@ -29,10 +30,28 @@ pub struct Collection {
     pub bytes: u64,
     /// The names of its indexes.
     pub indexes: Vec<String>,
+    /// Whether the archive's checksum of its documents holds, where it was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum_holds: Option<bool>,
+}
+
+impl Report {
+    /// Whether no checksum was found wrong.
+    pub fn is_sound(&self) -> bool {
+        self.collections.iter().all(|collection| collection.checksum_holds != Some(false))
+    }
 }
 
 /// Lists the collections of a dump and reads every document of them.
 pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Report> {
+    inspect_with(disk, dump, true, progress)
+}
+
+/// [`inspect`]. Of an archive, checksums and the insides of documents are checked only for `all`.
+pub fn inspect_with(disk: &Disk, dump: &Dump, all: bool, progress: &dyn Progress) -> Result<Report> {
+    if let Some(reader) = dump.archive(disk)? {
+        return inspect_archive(disk, dump, reader, all, progress);
+    }
     let mut collections = Vec::new();
     let mut validator = Validator::default();
     for collection in &dump.collections {
@@ -58,14 +77,59 @@ pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Repo
             progress.finish();
             counts = splitter.counts();
         }
-        let name = |index: &serde_json::Value| index.get("name").and_then(|name| name.as_str()).unwrap_or("(without a name)").to_owned();
-        collections.push(Collection {
-            namespace: collection.namespace(),
-            kind: metadata.as_ref().and_then(|metadata| metadata.kind.clone()).unwrap_or_else(|| "collection".to_owned()),
-            documents: counts.0,
-            bytes: counts.1,
-            indexes: metadata.map(|metadata| metadata.indexes.iter().map(name).collect()).unwrap_or_default(),
-        });
+        collections.push(listed(collection.namespace(), metadata, None, counts));
     }
+    Ok(Report { collections })
+}
+
+fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (documents, bytes): (u64, u64)) -> Collection {
+    let name = |index: &serde_json::Value| index.get("name").and_then(|name| name.as_str()).unwrap_or("(without a name)").to_owned();
+    let kind = metadata.as_ref().and_then(|metadata| metadata.kind.clone()).or(kind);
+    Collection {
+        namespace,
+        kind: kind.unwrap_or_else(|| "collection".to_owned()),
+        documents,
+        bytes,
+        indexes: metadata.map(|metadata| metadata.indexes.iter().map(name).collect()).unwrap_or_default(),
+        checksum_holds: None,
+    }
+}
+
+fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, all: bool, progress: &dyn Progress) -> Result<Report> {
+    const STEP: u64 = 1024;
+    let mut validator = Validator::default();
+    let mut documents = 0;
+    progress.start("inspect", reader.stream().total());
+    if all {
+        reader.check_all_and_go_on();
+    }
+    while let Some(document) = reader.next()? {
+        documents += 1;
+        let (namespace, offset) = (document.namespace, document.offset);
+        if all && let Err(fault) = validator.check(document.bytes) {
+            let (id, number) = (raw::display_id(document.bytes), reader.seen(namespace).documents);
+            let file = format!("{}, {}", reader.file(), reader.prelude().entries[namespace].namespace());
+            let position = Position { file, document: number, offset: offset + fault.offset as u64, id };
+            return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+        }
+        if documents % STEP == 0 {
+            if let Some(signal) = progress.interrupted() {
+                return Err(Error::Interrupted(signal));
+            }
+            progress.advance(documents, reader.stream().file_bytes_read());
+        }
+    }
+    reader.stream().check_unchanged()?;
+    progress.finish();
+    let mut collections = Vec::new();
+    for (number, entry) in reader.prelude().entries.iter().enumerate() {
+        let seen = reader.seen(number);
+        let of_entry = |other: &&dump::Collection| (&other.database, &other.name) == (&entry.database, &entry.collection);
+        let metadata = dump.collections.iter().find(of_entry).map_or(Ok(None), |collection| dump.metadata(disk, collection))?;
+        let kind = if entry.is_oplog() { Some("oplog".to_owned()) } else { entry.kind.clone() };
+        let listed = listed(entry.namespace(), metadata, kind, (seen.documents, seen.bytes));
+        collections.push(Collection { checksum_holds: seen.checksum_holds, ..listed });
+    }
+    collections.sort_by(|a, b| a.namespace.cmp(&b.namespace));
     Ok(Report { collections })
 }

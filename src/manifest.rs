@@ -1,7 +1,7 @@
 //! `manifest.json`: what an output consists of. `docs/FORMAT.md` describes it key by key.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +223,18 @@ impl Manifest {
     /// The contents of SHA256SUMS.
     pub fn sums(&self) -> String {
         self.files.iter().map(|file| format!("{}  {}\n", file.sha256, file.path)).collect()
+    }
+    /// Where a file of an output lies: in its directory, or beside its archive.
+    pub fn path_in(&self, out: &Path, path: &str) -> PathBuf {
+        if self.options.archive { out.parent().unwrap_or(Path::new("")).join(path) } else { out.join(path) }
+    }
+    /// Where SHA256SUMS lies.
+    pub fn sums_path(&self, out: &Path) -> PathBuf {
+        if self.options.archive { crate::output::beside(out, SUMS_NAME) } else { out.join(SUMS_NAME) }
+    }
+    /// The archive that holds all documents, where the output is one.
+    pub fn archive(&self) -> Option<&File> {
+        self.files_of(Role::Archive).next()
     }
     /// Files of a role, in order.
     pub fn files_of(&self, role: Role) -> impl Iterator<Item = &File> {

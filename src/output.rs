@@ -1,8 +1,10 @@
 //! Outputs: written beside their place under names that nothing takes for a dump, put on disk, and then published
 //! in one step, the manifest last.
 
+pub mod archive;
+
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -27,8 +29,83 @@ pub struct OutputFile<'d> {
     raw: Counted,
     /// Hashes what is stored, where that is something else.
     gzip: Option<Gzip>,
-    /// Where it goes; nowhere in a dry run.
-    file: Option<WriteFile<'d>>,
+    sink: Sink<'d>,
+}
+
+/// Where the bytes of an output go.
+#[derive(Debug)]
+enum Sink<'d> {
+    /// Nowhere: a dry run.
+    Nowhere,
+    File(WriteFile<'d>),
+    /// Standard output.
+    Stream(Held),
+}
+
+impl Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Sink::Nowhere => Ok(()),
+            Sink::File(file) => file.write(bytes),
+            Sink::Stream(stream) => stream.write(bytes),
+        }
+    }
+}
+
+/// What has not been written to standard output yet. Dropped, it never will be.
+#[derive(Debug, Default)]
+pub struct Held {
+    bytes: Vec<u8>,
+    is_held: bool,
+}
+
+impl Held {
+    /// Bytes written at once: what a pipe takes.
+    const PIECE: usize = 64 * 1024;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.is_held || self.bytes.len() < Self::PIECE {
+            return Ok(());
+        }
+        self.flush()
+    }
+    fn flush(&mut self) -> Result<()> {
+        let path = Path::new("standard output");
+        let mut rest = self.bytes.as_slice();
+        while !rest.is_empty() {
+            match rustix::io::write(io::stdout(), rest) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path),
+                Ok(written) => rest = &rest[written..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error).writing("write to", path),
+            }
+        }
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// Something that the documents of a collection are appended to.
+pub trait DocumentSink: Send {
+    /// Appends bytes.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Counts documents that were appended.
+    fn count(&mut self, documents: u64);
+    /// Compresses what can be; to be called now and then.
+    fn compress(&mut self) -> Result<()>;
+}
+
+impl DocumentSink for OutputFile<'_> {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        OutputFile::append(self, bytes)
+    }
+    fn count(&mut self, documents: u64) {
+        OutputFile::count(self, documents);
+    }
+    fn compress(&mut self) -> Result<()> {
+        OutputFile::compress(self)
+    }
 }
 
 #[derive(Debug)]
@@ -52,10 +129,9 @@ impl OutputFile<'_> {
             None => pieces.iter().for_each(|piece| self.raw.update(piece)),
         }
         for piece in pieces {
-            match (&mut self.gzip, &mut self.file) {
-                (Some(gzip), _) => gzip.pending.extend_from_slice(piece),
-                (None, Some(file)) => file.write(piece)?,
-                (None, None) => {}
+            match &mut self.gzip {
+                Some(gzip) => gzip.pending.extend_from_slice(piece),
+                None => self.sink.write(piece)?,
             }
         }
         Ok(())
@@ -82,15 +158,23 @@ impl OutputFile<'_> {
         for (_, member) in &members {
             gzip.stored.update(member);
             gzip.members += 1;
-            if let Some(file) = &mut self.file {
-                file.write(member)?;
-            }
+            self.sink.write(member)?;
         }
         gzip.pending.drain(..end);
         Ok(())
     }
+    /// From here on, nothing more goes to a stream before it is released.
+    fn hold(&mut self) {
+        if let Sink::Stream(stream) = &mut self.sink {
+            stream.is_held = true;
+        }
+    }
     /// Puts the file on disk and says what it is.
-    pub fn finish(mut self) -> Result<manifest::File> {
+    pub fn finish(self) -> Result<manifest::File> {
+        self.finish_held().map(|(entry, _)| entry)
+    }
+    /// [`OutputFile::finish`], with what is held back of a stream.
+    fn finish_held(mut self) -> Result<(manifest::File, Option<Held>)> {
         let rest = self.gzip.as_ref().map_or(0, |gzip| gzip.pending.len());
         self.compress_to(rest)?;
         if self.gzip.as_ref().is_some_and(|gzip| gzip.members == 0) {
@@ -99,13 +183,13 @@ impl OutputFile<'_> {
             if let Some(gzip) = &mut self.gzip {
                 gzip.stored.update(&member);
             }
-            if let Some(file) = &mut self.file {
-                file.write(&member)?;
-            }
+            self.sink.write(&member)?;
         }
-        if let Some(file) = self.file {
-            file.finish()?;
-        }
+        let held = match self.sink {
+            Sink::Nowhere => None,
+            Sink::File(file) => file.finish().map(|()| None)?,
+            Sink::Stream(stream) => Some(stream),
+        };
         let (bytes, sha256) = self.raw.finish();
         match self.gzip {
             None => (self.entry.bytes, self.entry.sha256) = (bytes, sha256),
@@ -114,7 +198,7 @@ impl OutputFile<'_> {
                 (self.entry.raw_bytes, self.entry.raw_sha256) = (Some(bytes), Some(sha256));
             }
         }
-        Ok(self.entry)
+        Ok((self.entry, held))
     }
 }
 
@@ -127,7 +211,22 @@ pub struct Form {
     pub force: bool,
     /// Permission bits of the source: nobody may read the output who may not read it.
     pub source_mode: u32,
+    /// One archive, with the other files beside it.
+    pub archive: bool,
+    /// The archive goes to standard output; only the other files have a place.
+    pub stream: bool,
 }
+
+/// The place of an output that is an archive, and the names of the files beside it.
+pub fn beside(place: &Path, what: &str) -> PathBuf {
+    let mut name = place.as_os_str().to_owned();
+    name.push(".");
+    name.push(what);
+    name.into()
+}
+
+/// What the names of the files beside an archive end in.
+const BESIDE: [&str; 4] = [manifest::FILE_NAME, manifest::SUMS_NAME, "rollback", "rejected"];
 
 /// An output directory that is being made. Dropped before [`Staging::publish`], it leaves nothing.
 #[derive(Debug)]
@@ -139,6 +238,9 @@ pub struct Staging<'d> {
     form: Form,
     directories: BTreeSet<String>,
     files: Vec<String>,
+    /// Files of an archive that have come to their place, and old ones that made room, with where they are now.
+    published: Vec<PathBuf>,
+    set_aside: Vec<(PathBuf, PathBuf)>,
     done: bool,
     warnings: Vec<String>,
 }
@@ -177,14 +279,14 @@ fn parent_of(place: &Path) -> PathBuf {
 impl<'d> Staging<'d> {
     /// Begins an output at `place`, which is absent or empty unless [`Form::force`] is set.
     pub fn begin(disk: &'d Disk, place: &Path, form: Form) -> Result<Self> {
-        check_place(place, form.force)?;
-        let standing = standing(place)?;
+        check_place(place, form)?;
+        let standing = if form.archive { Standing::Nothing } else { standing(place)? };
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(STAGING_SUFFIX);
         let beside = parent_of(place).join(name);
         let within = place.join(STAGING_INSIDE);
         for stale in [&beside, &within] {
-            if stale.symlink_metadata().is_err() {
+            if form.archive && stale == &within || stale.symlink_metadata().is_err() {
                 continue;
             }
             if !form.force {
@@ -203,6 +305,8 @@ impl<'d> Staging<'d> {
             form,
             directories: BTreeSet::new(),
             files: Vec::new(),
+            published: Vec::new(),
+            set_aside: Vec::new(),
             done: true,
             warnings: Vec::new(),
         };
@@ -234,9 +338,10 @@ impl<'d> Staging<'d> {
         namespace: &str,
         gzip_level: Option<u32>,
     ) -> Result<OutputFile<'d>> {
-        let file = match output {
-            None => None,
-            Some(output) => Some(output.create(&path)?),
+        let sink = match output {
+            None => Sink::Nowhere,
+            Some(output) if output.form.stream && role == Role::Archive => Sink::Stream(Held::default()),
+            Some(output) => Sink::File(output.create(&path)?),
         };
         let has_documents = !matches!(role, Role::Metadata);
         Ok(OutputFile {
@@ -252,7 +357,7 @@ impl<'d> Staging<'d> {
             },
             raw: Counted::default(),
             gzip: gzip_level.map(|level| Gzip { level, pending: Vec::new(), stored: Counted::default(), members: 0 }),
-            file,
+            sink,
         })
     }
 
@@ -280,14 +385,26 @@ impl<'d> Staging<'d> {
     /// Writes SHA256SUMS and the manifest, puts everything on disk and brings it to its place.
     ///
     /// Returns warnings about what the file system could not do.
-    pub fn publish(mut self, manifest: &Manifest) -> Result<Vec<String>> {
+    pub fn publish(self, manifest: &Manifest) -> Result<Vec<String>> {
+        self.publish_with(manifest, None)
+    }
+
+    /// [`Staging::publish`]; the end of a stream is written when all other files are on disk, and before they come
+    /// to their place.
+    pub fn publish_with(mut self, manifest: &Manifest, held: Option<Held>) -> Result<Vec<String>> {
         for (name, text) in [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())] {
-            let mut file = self.create(name)?;
+            let name = if self.form.archive { format!("{}.{name}", archive_name(&self.place)?) } else { name.to_owned() };
+            let mut file = self.create(&name)?;
             file.write(text.as_bytes())?;
             file.finish()?;
         }
         self.sync_directories(&self.staging)?;
-        if self.inside {
+        if let Some(mut held) = held {
+            held.flush()?;
+        }
+        if self.form.archive {
+            self.move_beside()?;
+        } else if self.inside {
             self.move_out()?;
         } else {
             self.unveil(&self.staging)?;
@@ -353,6 +470,33 @@ impl<'d> Staging<'d> {
         self.disk.sync_dir(&parent)
     }
 
+    /// Moves an archive and what belongs to it out of the staging directory, the archive last. Old files make room
+    /// first, so that at no moment an old one stands for a new one.
+    fn move_beside(&mut self) -> Result<()> {
+        let parent = parent_of(&self.place);
+        let name = archive_name(&self.place)?;
+        if self.form.force {
+            for (number, old) in standing_beside(&self.place, self.form)?.into_iter().enumerate() {
+                let aside = self.staging.join(format!("{number}.old"));
+                self.disk.rename_new(&old, &aside)?;
+                self.set_aside.push((old, aside));
+            }
+        }
+        let mut files = self.files.clone();
+        files.sort_by_key(|path| *path == name);
+        for path in files {
+            if path == name {
+                self.disk.sync_dir(&parent)?;
+            }
+            let to = parent.join(&path);
+            self.disk.rename_new(&self.staging.join(format!("{path}{PART}")), &to)?;
+            self.published.push(to);
+        }
+        self.disk.sync_dir(&parent)?;
+        self.set_aside.clear();
+        std::fs::remove_dir_all(&self.staging).writing("remove", &self.staging)
+    }
+
     /// Moves the files out of a staging directory inside their place.
     fn move_out(&self) -> Result<()> {
         for directory in &self.directories {
@@ -367,12 +511,46 @@ impl<'d> Staging<'d> {
     }
 }
 
+/// The name of an archive, which its manifest holds.
+pub fn archive_name(place: &Path) -> Result<String> {
+    let name = place.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(['\\', '\n', '\0']));
+    name.map(str::to_owned).ok_or_else(|| Error::output(place, "is no name for an archive and the files beside it"))
+}
+
+/// Files where an archive and what belongs to it are to come.
+fn standing_beside(place: &Path, form: Form) -> Result<Vec<PathBuf>> {
+    let mut places: Vec<PathBuf> = BESIDE.iter().map(|what| beside(place, what)).collect();
+    let old = std::fs::read(beside(place, manifest::FILE_NAME)).ok();
+    if let Some(old) = old.and_then(|bytes| Manifest::parse(&bytes, place).ok()) {
+        let prefix = format!("{}.", archive_name(place)?);
+        let is_beside = |file: &&manifest::File| file.path.starts_with(&prefix) && !file.path.contains('/');
+        places.extend(old.files.iter().filter(is_beside).map(|file| parent_of(place).join(&file.path)));
+    }
+    if !form.stream {
+        places.insert(0, place.to_owned());
+    }
+    places.retain(|place| place.symlink_metadata().is_ok());
+    places.sort();
+    places.dedup();
+    match places.iter().find(|place| !place.symlink_metadata().is_ok_and(|metadata| metadata.is_file())) {
+        Some(other) => Err(Error::output(other, "is no regular file; name another place for the archive")),
+        None => Ok(places),
+    }
+}
+
 /// Fails early where an output cannot come to `place`.
-pub fn check_place(place: &Path, force: bool) -> Result<()> {
+pub fn check_place(place: &Path, form: Form) -> Result<()> {
+    if form.archive {
+        archive_name(place)?;
+        return match standing_beside(place, form)?.first() {
+            Some(old) if !form.force => Err(Error::output(old, "is there already; name another archive, or give --force to replace it")),
+            _ => Ok(()),
+        };
+    }
     if place.file_name().is_none() {
         return Err(Error::output(place, "is no place for an output; name a directory"));
     }
-    if standing(place)? == Standing::Something && !force {
+    if standing(place)? == Standing::Something && !form.force {
         return Err(Error::output(place, "is not empty; name another directory, or give --force to replace it"));
     }
     Ok(())
@@ -392,6 +570,12 @@ impl Drop for Staging<'_> {
     fn drop(&mut self) {
         if self.done {
             return;
+        }
+        for place in self.published.iter().rev() {
+            let _ = std::fs::remove_file(place);
+        }
+        for (old, aside) in self.set_aside.iter().rev() {
+            let _ = std::fs::rename(aside, old);
         }
         if self.inside {
             // What has been moved out already is no output without its manifest.

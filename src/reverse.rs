@@ -1,7 +1,6 @@
 //! `reverse`: the source collection, brought back from an output and its journal.
 
 use std::io::Read;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -10,16 +9,17 @@ use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode, ReadFile};
-use crate::dump::{Metadata, Stream, is_database_name};
+use crate::dump::{self, Metadata, Stream, archive, is_database_name};
 use crate::error::{Error, IoContext, Result};
 use crate::hash::Counted;
 use crate::journal::{Header, JournalBatch, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::{Plan, Restorer};
-use crate::output::{self, Form, OutputFile, Staging};
+use crate::output::archive::ArchiveFile;
+use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
-use crate::transform::{check_apart, documents_path, metadata_path, rounded_seconds};
+use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
 use crate::verify::{file_set, read_manifest};
 
 /// What to reverse, and how.
@@ -33,6 +33,10 @@ pub struct Options {
     pub to_database: Option<String>,
     /// Compress files, at this level.
     pub gzip_level: Option<u32>,
+    /// Make one archive, with the other files beside it; `-` is standard output.
+    pub archive: bool,
+    /// What the files beside an archive on standard output are named after.
+    pub sidecar: Option<PathBuf>,
     /// Replace what stands at the result's place.
     pub force: bool,
     /// Write nothing.
@@ -51,6 +55,8 @@ impl Options {
             dest: dest.into(),
             to_database: None,
             gzip_level: None,
+            archive: false,
+            sidecar: None,
             force: false,
             dry_run: false,
             threads: None,
@@ -66,6 +72,9 @@ pub struct Report {
     pub dry_run: bool,
     /// The result.
     pub dest: PathBuf,
+    /// What its files are named after: the result, but for an archive on standard output.
+    #[serde(skip)]
+    pub place: PathBuf,
     /// The manifest that was written, or would have been.
     pub manifest: Manifest,
     /// Indexes in the restored metadata by which a server deletes documents: namespace, index, seconds.
@@ -81,7 +90,14 @@ pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Resul
 
 /// [`reverse`] by the file operations of `disk`.
 pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let mut is_streaming = false;
+    let result = reverse_to(disk, options, plan, progress, &mut is_streaming);
+    result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+}
+
+fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
+    let place = place_of(&options.dest, options.archive, options.sidecar.as_deref())?;
     let manifest = open_output(options, plan)?;
     let threads = Threads::new(options.threads)?;
     let mut sources = Vec::new();
@@ -91,52 +107,104 @@ pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Pr
     let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
     let mut staging = match options.dry_run {
         true => None,
-        false => Some(Staging::begin(disk, &options.dest, Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode })?),
+        false => Some(Staging::begin(disk, place, Form { source_mode: mode, ..form_of(options) })?),
     };
     let total: u64 = manifest.files.iter().filter(|file| file.role != Role::Metadata).map(|file| file.bytes).sum();
     progress.start("reverse", Some(total));
     let mut result = reverse_manifest(&manifest, options);
     let mut ttl_indexes = Vec::new();
     let mut done = (0, 0);
-    for (source, said) in sources.into_iter().zip(&manifest.sources) {
+    let mut archive = None;
+    if options.archive {
+        let name = output::archive_name(place)?;
+        let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+        *is_streaming = is_standard_output(&options.dest) && !options.dry_run;
+        let version = sources.iter().find_map(|source| source.server_version.as_deref());
+        let collections: Result<Vec<_>> =
+            sources.iter().zip(&manifest.sources).map(|(source, said)| archived(source, said, options, plan)).collect();
+        archive = Some(ArchiveFile::begin(file, version, collections?)?);
+    }
+    for (number, (source, said)) in sources.into_iter().zip(&manifest.sources).enumerate() {
         let database = database_of(&said.namespace, options.to_database.as_deref())?;
         let collection = plan.collection();
         let namespace = format!("{database}.{collection}");
+        let header = source.header.clone();
+        if let Some(archive) = &mut archive {
+            let mut share = archive.share(number);
+            source.run(&threads, plan, &mut share, progress, &mut done)?;
+            let (documents, bytes, sha256) = share.finish();
+            result.sources.push(proven(said, &namespace, (documents, bytes, &sha256))?);
+            note_ttl_indexes(&mut ttl_indexes, &namespace, header.metadata)?;
+            continue;
+        }
         let level = options.gzip_level;
         let path = documents_path(&database, collection, level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
-        let header = source.header.clone();
         source.run(&threads, plan, &mut file, progress, &mut done)?;
         let entry = threads.run(|| file.finish())?;
-        result.sources.push(proven(said, &namespace, &entry)?);
+        result.sources.push(proven(said, &namespace, content_of(&entry))?);
         result.files.push(entry);
         if let Some(bytes) = header.metadata {
             let path = metadata_path(&database, collection, level.is_some());
-            let mut file = Staging::file(staging.as_mut(), path.clone(), Role::Metadata, &namespace, level)?;
+            let mut file = Staging::file(staging.as_mut(), path, Role::Metadata, &namespace, level)?;
             file.append(&bytes)?;
             result.files.push(threads.run(|| file.finish())?);
-            let metadata = Metadata::parse(bytes, path.as_ref())?;
-            let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
-            ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
+            note_ttl_indexes(&mut ttl_indexes, &namespace, Some(bytes))?;
         }
     }
     check_unread_files(&manifest, &options.out)?;
+    let mut held = None;
+    if let Some(archive) = archive {
+        let (entry, end) = threads.run(|| archive.finish())?;
+        result.files.push(entry);
+        held = end;
+    }
     progress.finish();
     if let Some(signal) = progress.interrupted() {
         return Err(Error::Interrupted(signal));
     }
     if let Some(staging) = staging {
-        for warning in staging.publish(&result)? {
+        for warning in staging.publish_with(&result, held)? {
             progress.warn(&warning);
         }
     }
     Ok(Report {
         dry_run: options.dry_run,
         dest: options.dest.clone(),
+        place: place.to_owned(),
         manifest: result,
         ttl_indexes,
         seconds: rounded_seconds(began.elapsed()),
     })
+}
+
+/// The form of a reversal's result; the mode is still to come.
+fn form_of(options: &Options) -> Form {
+    let stream = is_standard_output(&options.dest);
+    Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream }
+}
+
+/// The collection that a source is in a result that is an archive.
+fn archived(source: &OpenSource, said: &manifest::Source, options: &Options, plan: &Plan) -> Result<output::archive::Collection> {
+    let metadata = source.header.metadata.clone().unwrap_or_default();
+    let metadata = String::from_utf8(metadata).map_err(|_| Error::Check(format!("the metadata of {} is not UTF-8", said.namespace)))?;
+    Ok(output::archive::Collection {
+        database: database_of(&said.namespace, options.to_database.as_deref())?,
+        name: plan.collection().to_owned(),
+        metadata,
+    })
+}
+
+fn note_ttl_indexes(noted: &mut Vec<(String, String, String)>, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
+    let metadata = metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
+    let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
+    noted.extend(ttl.into_iter().map(|(name, seconds)| (namespace.to_owned(), name, seconds)));
+    Ok(())
+}
+
+/// Documents, uncompressed bytes and their SHA-256 of a file.
+pub(crate) fn content_of(file: &manifest::File) -> (u64, u64, &String) {
+    (file.documents.unwrap_or_default(), file.raw_bytes.unwrap_or(file.bytes), file.raw_sha256.as_ref().unwrap_or(&file.sha256))
 }
 
 /// The manifest of an output that can be reversed by this plan; its files are there and of the right sizes.
@@ -163,18 +231,16 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
         return Err(not_verified(&options.out, &differences));
     }
     if !options.dry_run {
-        check_apart(&options.out, &options.dest)?;
-        output::check_place(&options.dest, options.force)?;
+        let place = place_of(&options.dest, options.archive, options.sidecar.as_deref())?;
+        check_apart(&options.out, place)?;
+        output::check_place(place, form_of(options))?;
     }
     Ok(manifest)
 }
 
 /// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
 /// transformation describes.
-pub(crate) fn proven(said: &manifest::Source, namespace: &str, restored: &manifest::File) -> Result<manifest::Source> {
-    let documents = restored.documents.unwrap_or_default();
-    let bytes = restored.raw_bytes.unwrap_or(restored.bytes);
-    let sha256 = restored.raw_sha256.as_ref().unwrap_or(&restored.sha256);
+pub(crate) fn proven(said: &manifest::Source, namespace: &str, (documents, bytes, sha256): (u64, u64, &String)) -> Result<manifest::Source> {
     if (documents, bytes, sha256) != (said.documents, said.bytes, &said.sha256) {
         return Err(Error::Check(format!(
             "the reversal of {} has {documents} documents, {bytes} bytes and SHA-256 {sha256}; the source had {}, {} and {}. Nothing was published",
@@ -198,7 +264,7 @@ pub(crate) fn reverse_manifest(manifest: &Manifest, options: &Options) -> Manife
     Manifest {
         kind: Kind::Reverse,
         tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: manifest::Options { gzip_level: options.gzip_level, archive: false, ..manifest.options.clone() },
+        options: manifest::Options { gzip_level: options.gzip_level, archive: options.archive, ..manifest.options.clone() },
         sources: Vec::new(),
         files: Vec::new(),
         ..manifest.clone()
@@ -217,7 +283,7 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
 pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> Result<()> {
     let mut differences = Vec::new();
     for file in manifest.files.iter().filter(|file| matches!(file.role, Role::Metadata | Role::Rejected)) {
-        let path = out.join(&file.path);
+        let path = manifest.path_in(out, &file.path);
         let mut stream = ReadFile::open(&path, IoMode::Buffered)?;
         let mut hash = Counted::default();
         let mut buffer = vec![0; 64 * 1024];
@@ -232,7 +298,7 @@ pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> 
             differences.push(format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256));
         }
     }
-    if std::fs::read(out.join(manifest::SUMS_NAME)).ok().as_deref() != Some(manifest.sums().as_bytes()) {
+    if std::fs::read(manifest.sums_path(out)).ok().as_deref() != Some(manifest.sums().as_bytes()) {
         differences.push(format!("'{}' is not what the manifest says", manifest::SUMS_NAME));
     }
     if differences.is_empty() { Ok(()) } else { Err(not_verified(out, &differences)) }
@@ -249,8 +315,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    fn open(disk: &Disk, out: &std::path::Path, file: &manifest::File) -> Result<(Stream, Watched)> {
-        let path = out.join(&file.path);
+    fn open(disk: &Disk, manifest: &Manifest, out: &std::path::Path, file: &manifest::File) -> Result<(Stream, Watched)> {
+        let path = manifest.path_in(out, &file.path);
         let (stream, hash) = Stream::open_hashed(disk, &path)?;
         let watched = Watched { file: file.clone(), path, hash, mode: stream.mode, read: stream.counter() };
         Ok((stream, watched))
@@ -270,6 +336,8 @@ impl Watched {
 /// One source's files, opened.
 pub(crate) struct OpenSource {
     pub header: Header,
+    /// The server's version in an archive.
+    server_version: Option<String>,
     pub journal: JournalReader<Stream>,
     pub targets: Vec<Documents>,
     pub streams: Vec<Watched>,
@@ -282,7 +350,7 @@ impl OpenSource {
         let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", options.out.display(), source.namespace));
         let mut streams = Vec::new();
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
-        let (stream, watched) = Watched::open(disk, &options.out, file)?;
+        let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
         if header.namespace != source.namespace || header.mapping_sha256 != manifest.mapping.sha256 {
             return Err(Error::Check(format!(
@@ -299,20 +367,33 @@ impl OpenSource {
         if source.targets.len() != plan.target_count() {
             return Err(missing("complete set of collections"));
         }
-        for target in &source.targets {
-            let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
-            let (stream, watched) = Watched::open(disk, &options.out, file)?;
-            targets.push(Documents::new(stream, watched.path.display().to_string()));
+        let mut server_version = None;
+        if let Some(file) = manifest.archive() {
+            let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
+            let name = watched.path.display().to_string();
+            let reader = archive::Reader::open(stream, name.clone())?;
+            server_version = Some(reader.prelude().server_version.clone());
+            let namespaces: Vec<&str> = source.targets.iter().map(|target| target.namespace.as_str()).collect();
+            let shares = dump::Shares::open(reader, &namespaces)?;
+            let named = |(input, namespace): (dump::Documents, &&str)| Documents::new(input, format!("{name}, {namespace}"));
+            targets = shares.into_iter().zip(&namespaces).map(named).collect();
             streams.push(watched);
         }
-        Ok(OpenSource { header, journal, targets, streams, out: options.out.clone() })
+        for target in source.targets.iter().filter(|_| manifest.archive().is_none()) {
+            let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
+            let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
+            let name = watched.path.display().to_string();
+            targets.push(Documents::new(dump::Documents::File(Splitter::new(stream, 0, name.clone())), name));
+            streams.push(watched);
+        }
+        Ok(OpenSource { header, server_version, journal, targets, streams, out: options.out.clone() })
     }
 
     fn run(
         mut self,
         threads: &Threads,
         plan: &Plan,
-        file: &mut OutputFile<'_>,
+        file: &mut dyn DocumentSink,
         progress: &dyn Progress,
         done: &mut (u64, u64),
     ) -> Result<()> {
@@ -323,7 +404,6 @@ impl OpenSource {
             journal: self.streams[0].path.display().to_string(),
             before: *done,
             watched: &self.streams,
-            disk: PhantomData,
         };
         let mut reader = (&mut self.journal, self.targets.as_mut_slice());
         let mut writer = Restored { file, documents: 0 };
@@ -373,23 +453,23 @@ impl Group {
 /// The documents of a collection, taken a few at a time.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    splitter: Splitter<Stream>,
+    input: dump::Documents,
     batch: Batch,
     next: usize,
     file: String,
 }
 
 impl Documents {
-    fn new(stream: Stream, file: String) -> Self {
-        Documents { splitter: Splitter::new(stream, 0, file.clone()), batch: Batch::default(), next: 0, file }
+    fn new(input: dump::Documents, file: String) -> Self {
+        Documents { input, batch: Batch::default(), next: 0, file }
     }
     /// Appends so many documents to the group, or as many as are left.
     fn take(&mut self, count: usize, group: &mut Group) -> Result<usize> {
         for taken in 0..count {
             while self.next == self.batch.ends.len() {
                 self.next = 0;
-                if !self.splitter.fill(&mut self.batch)? {
-                    self.splitter.stream().check_unchanged()?;
+                if !self.input.fill(&mut self.batch)? {
+                    self.input.check_unchanged()?;
                     return Ok(taken);
                 }
             }
@@ -408,18 +488,17 @@ pub(crate) struct Pieces {
     pub targets: Vec<Group>,
 }
 
-struct Restoring<'a, 'd: 'a> {
+struct Restoring<'a> {
     plan: &'a Plan,
     restorers: Mutex<Vec<Restorer<'a>>>,
     progress: &'a dyn Progress,
     journal: String,
     before: (u64, u64),
     watched: &'a [Watched],
-    disk: PhantomData<&'d Disk>,
 }
 
-struct Restored<'a, 'd> {
-    file: &'a mut OutputFile<'d>,
+struct Restored<'a> {
+    file: &'a mut dyn DocumentSink,
     documents: u64,
 }
 
@@ -442,11 +521,11 @@ pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Do
     Ok(true)
 }
 
-impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
+impl<'a> Stages for Restoring<'a> {
     type Input = Pieces;
     type Output = Vec<u8>;
     type Reader = (&'a mut JournalReader<Stream>, &'a mut [Documents]);
-    type Writer = Restored<'a, 'd>;
+    type Writer = Restored<'a>;
 
     fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
         read_pieces(journal, targets, pieces)
@@ -462,7 +541,7 @@ impl<'a, 'd: 'a> Stages for Restoring<'a, 'd> {
         self.restorers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(restorer);
         result.map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
     }
-    fn write(&self, writer: &mut Restored<'a, 'd>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
+    fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
         for (pieces, bytes) in round.iter() {
             writer.documents += pieces.notes.documents as u64;
             writer.file.append(bytes)?;

@@ -9,16 +9,18 @@ use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
-use crate::dump::{self, Collection, Dump, Metadata, Stream, create_index_command, is_database_name};
-use crate::error::{Error, IoContext, Result, counted};
+use crate::dump::{self, Collection, Dump, Metadata, MetadataAt, Stream, archive, create_index_command, is_database_name};
+use crate::error::{Error, IoContext, Position, Result, counted};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
 use crate::journal::JournalWriter;
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{Findings, Mapped, Mapper, Plan, Refusal};
+use crate::output::archive::ArchiveFile;
 use crate::output::{self, Form, OutputFile, Staging};
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
+use crate::raw::Validator;
 
 /// Which indexes the metadata files carry, besides the one on `_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +66,12 @@ pub struct Options {
     pub indexes: Indexes,
     /// Compress files, at this level.
     pub gzip_level: Option<u32>,
+    /// Make one archive, with the other files beside it; `-` is standard output.
+    pub archive: bool,
+    /// What the files beside an archive on standard output are named after.
+    pub sidecar: Option<PathBuf>,
+    /// The server's version in an archive, where it is not to be the dump's.
+    pub server_version: Option<String>,
     /// Replace what stands at the output's place.
     pub force: bool,
     /// Findings fail the run.
@@ -99,6 +107,9 @@ impl Options {
             to_database: None,
             indexes: Indexes::All,
             gzip_level: None,
+            archive: false,
+            sidecar: None,
+            server_version: None,
             force: false,
             strict: false,
             skip_unrestorable: false,
@@ -121,6 +132,9 @@ pub struct Report {
     pub dry_run: bool,
     /// The output.
     pub out: PathBuf,
+    /// What its files are named after: the output, but for an archive on standard output.
+    #[serde(skip)]
+    pub place: PathBuf,
     /// The manifest that was written, or would have been.
     pub manifest: Manifest,
     /// For each source what the manifest does not tell.
@@ -177,7 +191,31 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 
 /// [`transform`] by the file operations of `disk`.
 pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let mut is_streaming = false;
+    let result = transform_to(disk, options, plan, progress, &mut is_streaming);
+    result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+}
+
+/// Whether a path names standard output.
+pub fn is_standard_output(out: &Path) -> bool {
+    out == Path::new("-")
+}
+
+/// Where the files of an output go, but for an archive on standard output.
+pub(crate) fn place_of<'a>(out: &'a Path, archive: bool, sidecar: Option<&'a Path>) -> Result<&'a Path> {
+    let usage = |what: &str| Err(Error::Usage(what.to_owned()));
+    match (is_standard_output(out), archive, sidecar) {
+        (true, false, _) => usage("only an archive can go to standard output: give --archive and --sidecar PREFIX"),
+        (true, true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
+        (false, _, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
+        (true, true, Some(prefix)) => Ok(prefix),
+        (false, _, None) => Ok(out),
+    }
+}
+
+fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
+    let place = place_of(&options.out, options.archive, options.sidecar.as_deref())?;
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
         Error::Input { path, what } if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) => {
@@ -191,9 +229,11 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
             collections.len()
         )));
     }
+    let stream = is_standard_output(&options.out);
+    let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream };
     if !options.dry_run {
-        check_apart(&options.dump, &options.out)?;
-        output::check_place(&options.out, options.force)?;
+        check_apart(&options.dump, place)?;
+        output::check_place(place, form)?;
     }
     let mut remarks = dump.remarks.clone();
     let threads = Threads::new(options.threads)?;
@@ -201,41 +241,61 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
 
     let mut sources = Vec::new();
     let mut reading = Vec::new();
-    let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666 };
     for (number, collection) in collections.iter().enumerate() {
-        let path = collection.documents.as_deref().unwrap_or(&options.dump);
-        dump::refuse_other_content(disk, path)?;
-        let stream = Stream::open(disk, path)?;
-        form.source_mode &= stream.mode;
-        reading.push(Splitter::new(stream, number, path.display().to_string()));
+        if !dump.is_archive() {
+            let path = collection.documents.as_deref().unwrap_or(&options.dump);
+            dump::refuse_other_content(disk, path)?;
+            let stream = Stream::open(disk, path)?;
+            form.source_mode &= stream.mode;
+            reading.push(Splitter::new(stream, number, path.display().to_string()));
+        }
         sources.push(Source::new(collection, options, dump.metadata(disk, collection)?)?);
         let metadata_remark = match (&collection.metadata, &sources[number].metadata) {
             (None, _) => Some("has no metadata file, so its indexes and options are not known"),
-            (Some(_), None) => Some("has an empty metadata file, so its indexes and options are not known"),
+            (Some(MetadataAt::Prelude(_)), None) => Some("has no metadata in the archive, so its indexes and options are not known"),
+            (Some(MetadataAt::File(_)), None) => Some("has an empty metadata file, so its indexes and options are not known"),
             _ => None,
         };
         remarks.extend(metadata_remark.map(|remark| format!("{} {remark}", collection.namespace())));
     }
     remarks.extend(not_carried_over(&dump, &collections));
+    let mut reader = Reading::Files { splitters: reading, current: 0 };
+    if let Some(archive) = dump.archive(disk)? {
+        form.source_mode &= archive.stream().mode;
+        // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
+        // input has one pass, and its order.
+        let is_in_turn = options.archive && collections.len() > 1 && !dump::is_standard_input(&options.dump);
+        let mut passes = vec![Demultiplexing::new(archive, &collections, is_in_turn.then_some(0), options, plan)];
+        for number in (1..collections.len()).take_while(|_| is_in_turn) {
+            let again = dump.archive(disk)?.into_iter();
+            passes.extend(again.map(|archive| Demultiplexing::new(archive, &collections, Some(number), options, plan)));
+        }
+        reader = Reading::Archive { passes, current: 0 };
+    }
     let mut staging = match options.dry_run {
         true => None,
-        false => Some(Staging::begin(disk, &options.out, form)?),
+        false => Some(Staging::begin(disk, place, form)?),
     };
+    let archive_name = options.archive.then(|| output::archive_name(place)).transpose()?;
+    let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
     for source in &mut sources {
-        source.open_files(plan, options, staging.as_mut())?;
+        source.open_files(plan, options, beside, staging.as_mut())?;
+    }
+    let mut archive = None;
+    if let Some(name) = &archive_name {
+        let file = Staging::file(staging.as_mut(), name.clone(), Role::Archive, "", options.gzip_level)?;
+        let version = options.server_version.as_ref().or(dump.server_version.as_ref());
+        *is_streaming = stream && !options.dry_run;
+        archive = Some(ArchiveFile::begin(file, version.map(String::as_str), archived(&sources, plan, options))?);
     }
 
-    let total: u64 = reading.iter().map(|splitter| splitter.stream().file_bytes).sum();
-    progress.start("transform", Some(total));
-    let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&collections, options) };
-    let mut reader = Reading { splitters: reading, current: 0 };
-    let mut writer = Writing { sources, documents: 0, file_bytes: 0 };
+    progress.start("transform", reader.total());
+    let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&dump, &collections) };
+    let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
     pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
     progress.finish();
-    for splitter in &reader.splitters {
-        splitter.stream().check_unchanged()?;
-    }
-    let sources = writer.sources;
+    reader.check_after(options, &collections, &mut remarks)?;
+    let Writing { sources, archive, .. } = writer;
     check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
 
     let mut manifest = Manifest {
@@ -250,7 +310,7 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         options: manifest::Options {
             indexes: options.indexes.name().to_owned(),
             gzip_level: options.gzip_level,
-            archive: false,
+            archive: options.archive,
             skip_unrestorable: options.skip_unrestorable,
         },
         sources: Vec::new(),
@@ -264,17 +324,24 @@ pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn 
         reports.push(report);
     }
     check_conservation(&manifest, plan)?;
+    let mut held = None;
+    if let Some(archive) = archive {
+        let (entry, end) = threads.run(|| archive.finish())?;
+        manifest.files.insert(0, entry);
+        held = end;
+    }
     if let Some(signal) = progress.interrupted() {
         return Err(Error::Interrupted(signal));
     }
     if let Some(staging) = staging {
-        for warning in staging.publish(&manifest)? {
+        for warning in staging.publish_with(&manifest, held)? {
             progress.warn(&warning);
         }
     }
     Ok(Report {
         dry_run: options.dry_run,
         out: options.out.clone(),
+        place: place.to_owned(),
         manifest,
         sources: reports,
         remarks,
@@ -294,13 +361,19 @@ fn single_database(options: &Options) -> Option<&str> {
     }
 }
 
-fn files_of(collections: &[Collection], options: &Options) -> Vec<String> {
-    let name = |collection: &Collection| collection.documents.as_deref().unwrap_or(&options.dump).display().to_string();
+fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
+    let name = |collection: &Collection| match dump.is_archive() {
+        true => format!("{}, {}", dump.path.display(), collection.namespace()),
+        false => collection.documents.as_deref().unwrap_or(&dump.path).display().to_string(),
+    };
     collections.iter().map(name).collect()
 }
 
 /// Fails where an output would lie inside its input, or the other way round.
 pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
+    if dump::is_standard_input(dump) {
+        return Ok(());
+    }
     let dump_place = std::fs::canonicalize(dump).reading("open", dump)?;
     let absolute = std::path::absolute(out).writing("find", out)?;
     // The part of the output's path that exists, with the rest behind it.
@@ -325,7 +398,15 @@ struct Existing {
     unique: HashSet<(usize, u128)>,
 }
 
-/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide.
+impl Existing {
+    fn add(&mut self, plan: &Plan, target: usize, document: &[u8]) {
+        self.ids.extend(plan.id_fingerprint(document));
+        self.unique.extend(plan.unique_fingerprints(target, document));
+    }
+}
+
+/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide. What an archive
+/// tells of it only while it is read, [`Reading::check_after`] refuses.
 fn check_traps(
     disk: &Disk,
     options: &Options,
@@ -335,48 +416,91 @@ fn check_traps(
     remarks: &mut Vec<String>,
 ) -> Result<HashMap<(usize, usize), Existing>> {
     let mut existing: HashMap<(usize, usize), Existing> = HashMap::new();
-    for (number, source) in sources.iter().enumerate() {
+    for source in sources {
         if let Some(refusal) = dump.no_collection(disk, source)? {
             return Err(refusal);
         }
-        let namespace = source.namespace();
-        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
-        if touching > 0 {
-            let what = format!("oplog.bson has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents");
-            if !options.ignore_oplog {
-                return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
-            }
-            remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
-        } else if all > 0 {
-            remarks.push(format!("oplog.bson is not in the output; none of its {all} operations is on {namespace}"));
-        }
-        for (target, name) in plan.target_collections().enumerate() {
-            let database = options.to_database.as_ref().unwrap_or(&source.database);
-            let standing = dump.collections.iter().find(|other| other.database == *database && other.name == name);
-            let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else { continue };
-            let (documents, bytes) = dump::count(disk, path)?;
-            if documents == 0 {
-                continue;
-            }
-            let what = format!("the dump holds {} ({bytes} bytes) in the target collection {database}.{name} already", counted(documents, "document"));
-            if !options.allow_existing_targets {
-                return Err(Error::Check(format!(
-                    "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
-                )));
-            }
-            remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
-            let known = existing.entry((number, target)).or_default();
-            let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
-            let mut batch = Batch::default();
-            while splitter.fill(&mut batch)? {
-                for document in batch.documents() {
-                    known.ids.extend(plan.id_fingerprint(document));
-                    known.unique.extend(plan.unique_fingerprints(target, document));
+    }
+    let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
+    if dump.is_archive() {
+        if options.allow_existing_targets && !standing.is_empty() {
+            // The one case that needs two passes: what stands in the targets must be known before the first output.
+            let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
+            let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
+                let is_entry = |collection: &Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
+                standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
+            };
+            let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
+            while let Some(document) = archive.next()? {
+                for &(number, target) in &places[document.namespace] {
+                    existing.entry((number, target)).or_default().add(plan, target, document.bytes);
                 }
             }
         }
+        return Ok(existing);
+    }
+    for source in sources {
+        let namespace = source.namespace();
+        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
+        check_oplog(options, "oplog.bson", &namespace, (touching, all), remarks)?;
+    }
+    for (number, target, collection) in standing {
+        let Some(path) = collection.documents.as_deref() else { continue };
+        let (documents, bytes) = dump::count(disk, path)?;
+        check_standing(options, &collection.namespace(), documents, bytes, remarks)?;
+        if documents == 0 {
+            continue;
+        }
+        let known = existing.entry((number, target)).or_default();
+        let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
+        let mut batch = Batch::default();
+        while splitter.fill(&mut batch)? {
+            batch.documents().for_each(|document| known.add(plan, target, document));
+        }
     }
     Ok(existing)
+}
+
+/// Collections of the dump that are targets, with the numbers of source and target.
+fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources: &[Collection]) -> Vec<(usize, usize, &'a Collection)> {
+    let mut standing = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        let database = options.to_database.as_ref().unwrap_or(&source.database);
+        for (target, name) in plan.target_collections().enumerate() {
+            let found = dump.collections.iter().find(|other| other.database == *database && other.name == name);
+            standing.extend(found.map(|collection| (number, target, collection)));
+        }
+    }
+    standing
+}
+
+/// Refuses operations on the source that happened during the dump.
+fn check_oplog(options: &Options, oplog: &str, namespace: &str, (touching, all): (u64, u64), remarks: &mut Vec<String>) -> Result<()> {
+    if touching > 0 {
+        let what = format!("{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents");
+        if !options.ignore_oplog {
+            return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
+        }
+        remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
+    } else if all > 0 {
+        remarks.push(format!("{oplog} is not in the output; none of its {all} operations is on {namespace}"));
+    }
+    Ok(())
+}
+
+/// Refuses documents in a target collection.
+fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64, remarks: &mut Vec<String>) -> Result<()> {
+    if documents == 0 {
+        return Ok(());
+    }
+    let what = format!("the dump holds {documents} documents ({bytes} bytes) in the target collection {namespace} already");
+    if !options.allow_existing_targets {
+        return Err(Error::Check(format!(
+            "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+        )));
+    }
+    remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
+    Ok(())
 }
 
 /// What of the dump is not in the output.
@@ -442,15 +566,21 @@ impl<'d> Source<'d> {
         })
     }
 
-    fn open_files(&mut self, plan: &Plan, options: &Options, mut staging: Option<&mut Staging<'d>>) -> Result<()> {
+    fn open_files(&mut self, plan: &Plan, options: &Options, beside: Option<Beside<'_>>, mut staging: Option<&mut Staging<'d>>) -> Result<()> {
         let level = options.gzip_level;
-        for name in plan.target_collections() {
+        let own_name = format!("{}.{}", self.database, plan.collection());
+        let named = |what: &str| match beside {
+            None => format!("{own_name}.{what}"),
+            Some(Beside { name, is_only: true }) => format!("{name}.{what}"),
+            Some(Beside { name, is_only: false }) => format!("{name}.{own_name}.{what}"),
+        };
+        for name in plan.target_collections().filter(|_| beside.is_none()) {
             let namespace = format!("{}.{name}", self.database);
             let path = documents_path(&self.database, name, level.is_some());
             self.targets.push(Staging::file(staging.as_deref_mut(), path, Role::Documents, &namespace, level)?);
         }
         let namespace = self.collection.namespace();
-        let mut journal = Staging::file(staging.as_deref_mut(), format!("{}.{}.rollback", self.database, plan.collection()), Role::Journal, &namespace, level)?;
+        let mut journal = Staging::file(staging.as_deref_mut(), named("rollback"), Role::Journal, &namespace, level)?;
         let mut header = Vec::new();
         let metadata = self.metadata.as_ref().map(|metadata| metadata.bytes.as_slice());
         self.journal_writer.write_header(&namespace, plan, metadata, &mut header);
@@ -458,8 +588,7 @@ impl<'d> Source<'d> {
         journal.count(1);
         self.journal = Some(journal);
         if options.skip_unrestorable {
-            let path = format!("{}.{}.rejected", self.database, plan.collection());
-            self.rejected = Some(Staging::file(staging, path, Role::Rejected, &namespace, None)?);
+            self.rejected = Some(Staging::file(staging, named("rejected"), Role::Rejected, &namespace, None)?);
         }
         self.counts = vec![0; plan.target_count()];
         self.digests = vec![0; plan.target_count()];
@@ -478,18 +607,20 @@ impl<'d> Source<'d> {
         let mut files = Vec::new();
         let mut targets = Vec::new();
         let names: Vec<&str> = plan.target_collections().collect();
-        for (number, file) in self.targets.into_iter().enumerate() {
-            files.push(file.finish()?);
-            let target = format!("{}.{}", self.database, names[number]);
-            let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
-            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, &target, options.gzip_level)?;
-            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
-            files.push(metadata.finish()?);
+        for (number, name) in names.iter().enumerate() {
             targets.push(manifest::Target {
-                namespace: target,
+                namespace: format!("{}.{name}", self.database),
                 documents: self.counts[number],
                 digest: manifest::digest_text(self.digests[number]),
             });
+        }
+        for (number, file) in self.targets.into_iter().enumerate() {
+            files.push(file.finish()?);
+            let target = &targets[number].namespace;
+            let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
+            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, target, options.gzip_level)?;
+            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
+            files.push(metadata.finish()?);
         }
         for file in [self.journal, self.rejected].into_iter().flatten() {
             files.push(file.finish()?);
@@ -531,6 +662,27 @@ impl<'d> Source<'d> {
     }
 }
 
+/// How the files beside an archive are named.
+#[derive(Debug, Clone, Copy)]
+struct Beside<'a> {
+    name: &'a str,
+    /// There is only one source, whose files need not be told from others'.
+    is_only: bool,
+}
+
+/// The collections that an archive holds: every target of every source.
+fn archived(sources: &[Source<'_>], plan: &Plan, options: &Options) -> Vec<output::archive::Collection> {
+    let of_source = |source: &Source<'_>| -> Vec<output::archive::Collection> {
+        let target = |(number, name): (usize, &str)| output::archive::Collection {
+            database: source.database.clone(),
+            name: name.to_owned(),
+            metadata: metadata_text(plan, number, name, options.indexes),
+        };
+        plan.target_collections().enumerate().map(target).collect()
+    };
+    sources.iter().flat_map(of_source).collect()
+}
+
 /// Where the documents of a collection lie in an output.
 pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
     format!("{database}/{}.bson{}", dump::collection_file_name(collection), if gzip { ".gz" } else { "" })
@@ -568,13 +720,207 @@ struct Transforming<'a> {
     files: Vec<String>,
 }
 
-struct Reading {
-    splitters: Vec<Splitter<Stream>>,
-    current: usize,
+/// Where the sources' documents come from.
+enum Reading {
+    /// One file for each source, one after the other.
+    Files { splitters: Vec<Splitter<Stream>>, current: usize },
+    /// One archive in which they interleave; read again for each where they are to come one after the other.
+    Archive { passes: Vec<Demultiplexing>, current: usize },
+}
+
+impl Reading {
+    fn total(&self) -> Option<u64> {
+        match self {
+            Reading::Files { splitters, .. } => Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum()),
+            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().total()).sum(),
+        }
+    }
+    /// Fills a batch of one source. False at the end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+        match self {
+            Reading::Files { splitters, current } => {
+                while let Some(splitter) = splitters.get_mut(*current) {
+                    if splitter.fill(batch)? {
+                        return Ok(true);
+                    }
+                    *current += 1;
+                }
+                Ok(false)
+            }
+            Reading::Archive { passes, current } => {
+                while let Some(archive) = passes.get_mut(*current) {
+                    if archive.fill(batch)? {
+                        return Ok(true);
+                    }
+                    *current += 1;
+                }
+                Ok(false)
+            }
+        }
+    }
+    fn file_bytes_read(&self) -> u64 {
+        match self {
+            Reading::Files { splitters, .. } => splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum(),
+            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().file_bytes_read()).sum(),
+        }
+    }
+    /// Refuses what has shown only when all was read.
+    fn check_after(&self, options: &Options, sources: &[Collection], remarks: &mut Vec<String>) -> Result<()> {
+        match self {
+            Reading::Files { splitters, .. } => splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged()),
+            Reading::Archive { passes, .. } => {
+                passes.iter().try_for_each(|archive| archive.reader.stream().check_unchanged())?;
+                let archive = &passes[0];
+                archive.check_standing(options, remarks)?;
+                let of_source = sources.iter().zip(&archive.touching);
+                of_source.into_iter().try_for_each(|(source, touching)| {
+                    check_oplog(options, "the archive's oplog", &source.namespace(), (*touching, archive.operations), remarks)
+                })
+            }
+        }
+    }
+}
+
+/// What a namespace of an archive is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// The source with this number.
+    Source(usize),
+    /// A target collection; documents in it refuse the run, or have been looked at before.
+    Target,
+    Oplog,
+    Other,
+}
+
+/// An archive, taken apart in one pass: a batch for each source, whose bounds are those of a file's batches.
+struct Demultiplexing {
+    reader: archive::Reader<Stream>,
+    uses: Vec<Use>,
+    pending: Vec<Batch>,
+    /// Documents and bytes of each source so far.
+    before: Vec<(u64, u64)>,
+    namespaces: Vec<String>,
+    allow_existing_targets: bool,
+    /// Operations in the oplog, and those on each source.
+    operations: u64,
+    touching: Vec<u64>,
+    validator: Validator,
+    /// How the archive has ended; what is pending goes first, so that the first fault is the one reported.
+    end: Option<Result<()>>,
+}
+
+impl Demultiplexing {
+    fn new(mut reader: archive::Reader<Stream>, sources: &[Collection], only: Option<usize>, options: &Options, plan: &Plan) -> Self {
+        let targets: Vec<&str> = plan.target_collections().collect();
+        let mut uses = Vec::new();
+        for entry in &reader.prelude().entries {
+            let is_source = |source: &Collection| source.database == entry.database && source.name == entry.collection;
+            let goes_to = |source: &Collection| options.to_database.as_ref().unwrap_or(&source.database) == &entry.database;
+            uses.push(match sources.iter().position(is_source) {
+                // Another pass has all that this one passes over.
+                number if only.is_some() && number != only && (number.is_some() || only != Some(0)) => Use::Other,
+                _ if entry.is_oplog() => Use::Oplog,
+                Some(number) => Use::Source(number),
+                None if targets.contains(&entry.collection.as_str()) && sources.iter().any(goes_to) => Use::Target,
+                None => Use::Other,
+            });
+        }
+        for (number, of) in uses.iter().enumerate() {
+            if *of != Use::Other {
+                reader.check(number);
+            }
+        }
+        let mut pending: Vec<Batch> = sources.iter().map(|_| Batch::default()).collect();
+        pending.iter_mut().enumerate().for_each(|(number, batch)| batch.restart(number, 0, 0));
+        Demultiplexing {
+            uses,
+            pending,
+            before: vec![(0, 0); sources.len()],
+            namespaces: sources.iter().map(Collection::namespace).collect(),
+            allow_existing_targets: options.allow_existing_targets,
+            operations: 0,
+            touching: vec![0; sources.len()],
+            validator: Validator::default(),
+            end: None,
+            reader,
+        }
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+        while self.end.is_none() {
+            let document = match self.reader.next() {
+                Ok(Some(document)) => document,
+                Ok(None) => {
+                    self.end = Some(Ok(()));
+                    break;
+                }
+                Err(error) => {
+                    self.end = Some(Err(error));
+                    break;
+                }
+            };
+            match self.uses[document.namespace] {
+                Use::Other => {}
+                Use::Source(source) => {
+                    let pending = &mut self.pending[source];
+                    let is_full = !pending.has_room(document.bytes.len());
+                    if is_full {
+                        std::mem::swap(pending, batch);
+                        let (documents, bytes) = self.before[source];
+                        pending.restart(source, documents, bytes);
+                    }
+                    pending.push_from(document.bytes, document.offset);
+                    self.before[source].0 += 1;
+                    self.before[source].1 += document.bytes.len() as u64;
+                    if is_full {
+                        return Ok(true);
+                    }
+                }
+                Use::Target if self.allow_existing_targets => {}
+                Use::Target => {
+                    // The run will be refused; what is left to do is to count what stands in its way.
+                    self.end = Some(self.reader.skip_to_end());
+                    self.pending.iter_mut().for_each(|pending| pending.restart(0, 0, 0));
+                }
+                Use::Oplog => {
+                    if let Err(fault) = self.validator.check(document.bytes) {
+                        let offset = document.offset + fault.offset as u64;
+                        let file = format!("{}, the oplog", self.reader.file());
+                        let position = Position { file, document: self.operations + 1, offset, id: None };
+                        return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+                    }
+                    self.operations += 1;
+                    for (namespace, touching) in self.namespaces.iter().zip(&mut self.touching) {
+                        *touching += dump::touching_in(document.bytes, namespace);
+                    }
+                }
+            }
+        }
+        for pending in &mut self.pending {
+            if !pending.ends.is_empty() {
+                std::mem::swap(pending, batch);
+                pending.restart(batch.source, 0, 0);
+                return Ok(true);
+            }
+        }
+        self.end.take().unwrap_or(Ok(())).map(|()| {
+            self.end = Some(Ok(()));
+            false
+        })
+    }
+
+    fn check_standing(&self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
+        for (number, entry) in self.reader.prelude().entries.iter().enumerate().filter(|(number, _)| self.uses[*number] == Use::Target) {
+            let seen = self.reader.seen(number);
+            check_standing(options, &entry.namespace(), seen.documents, seen.bytes, remarks)?;
+        }
+        Ok(())
+    }
 }
 
 struct Writing<'d> {
     sources: Vec<Source<'d>>,
+    archive: Option<ArchiveFile<'d>>,
     documents: u64,
     file_bytes: u64,
 }
@@ -656,15 +1002,9 @@ impl<'a> Stages for Transforming<'a> {
     type Writer = Writing<'a>;
 
     fn read(&self, reader: &mut Reading, input: &mut Read) -> Result<bool> {
-        while reader.current < reader.splitters.len() {
-            let more = reader.splitters[reader.current].fill(&mut input.batch)?;
-            input.file_bytes = reader.splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum();
-            if more {
-                return Ok(true);
-            }
-            reader.current += 1;
-        }
-        Ok(false)
+        let more = reader.fill(&mut input.batch)?;
+        input.file_bytes = reader.file_bytes_read();
+        Ok(more)
     }
     fn size(&self, input: &Read) -> usize {
         input.batch.bytes.len()
@@ -703,6 +1043,16 @@ impl<'a> Stages for Transforming<'a> {
             writer.file_bytes = *file_bytes;
         }
         self.progress.advance(writer.documents, writer.file_bytes);
+        let goes_out = |source: &Source<'_>| source.refused_count == 0 || self.options.skip_unrestorable;
+        let mut archive = writer.archive.as_mut().map(|archive| {
+            // Each batch's documents collection by collection: its bounds do not depend on the rounds.
+            let with_batch = round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source]));
+            let parts = with_batch.flat_map(|(input, (mapped, _))| {
+                let first = input.batch.source * mapped.outputs.len();
+                mapped.outputs.iter().zip(&mapped.counts).enumerate().map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
+            });
+            (archive, parts.collect::<Vec<_>>())
+        });
         let mut appends = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
             if source.refused_count > 0 && !self.options.skip_unrestorable {
@@ -732,7 +1082,13 @@ impl<'a> Stages for Transforming<'a> {
         }
         // The longest piece of work first, so that the threads end together.
         appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
-        pipeline::for_each(&mut appends, Append::run)
+        let write_archive = || {
+            let Some((archive, parts)) = &mut archive else { return Ok(()) };
+            parts.iter().try_for_each(|(number, bytes, count)| archive.block(*number, bytes, *count))?;
+            archive.compress()
+        };
+        let (in_archive, in_files) = pipeline::join(write_archive, || pipeline::for_each(&mut appends, Append::run));
+        in_archive.and(in_files)
     }
     fn check(&self) -> Result<()> {
         self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))

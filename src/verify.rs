@@ -4,6 +4,7 @@ mod restored;
 mod source;
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,11 +12,12 @@ use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
-use crate::dump::{Metadata, Stream, read_small};
+use crate::dump::{Metadata, Stream, archive, read_small};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::hash::{self, Counted};
 use crate::journal;
 use crate::manifest::{self, Kind, Manifest, Role};
+use crate::output;
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw;
@@ -61,22 +63,38 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Reads the manifest of an output.
+/// Reads the manifest of an output: in its directory, or beside its archive.
 pub fn read_manifest(out: &Path) -> Result<Manifest> {
-    let path = out.join(manifest::FILE_NAME);
-    let metadata = std::fs::metadata(out).reading("open", out)?;
-    if !metadata.is_dir() {
-        return Err(Error::input(out, "is no output of mongosplit: it is no directory"));
+    let is_directory = match std::fs::metadata(out) {
+        Ok(metadata) => metadata.is_dir(),
+        // The archive may be missing: it went to standard output.
+        Err(_) if output::beside(out, manifest::FILE_NAME).is_file() => false,
+        Err(error) => return Err(error).reading("open", out),
+    };
+    let path = if is_directory { out.join(manifest::FILE_NAME) } else { output::beside(out, manifest::FILE_NAME) };
+    let manifest = match std::fs::read(&path) {
+        Ok(bytes) => Manifest::parse(&bytes, &path)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_directory => {
+            return Err(Error::Check(format!(
+                "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
+                out.display(),
+                manifest::FILE_NAME
+            )));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
+            return Err(Error::input(out, what));
+        }
+        Err(source) => return Err(Error::Read { action: "read", path, source }),
+    };
+    if manifest.options.archive == is_directory {
+        return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
     }
-    match std::fs::read(&path) {
-        Ok(bytes) => Manifest::parse(&bytes, &path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::Check(format!(
-            "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
-            out.display(),
-            manifest::FILE_NAME
-        ))),
-        Err(source) => Err(Error::Read { action: "read", path, source }),
+    if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
+        let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
+        return Err(Error::Check(format!("'{}' is the manifest of '{named}'; give the archive and the files beside it that name again", path.display())));
     }
+    Ok(manifest)
 }
 
 /// Checks an output against its manifest: which files there are, their sizes, SHA-256, framing and counts.
@@ -91,7 +109,11 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     progress.start("verify", Some(total));
     let mut checked = Checked { documents: 0, bytes: 0 };
     for file in &manifest.files {
-        match check_file(&disk, &threads, &options.out, file, &mut checked, progress) {
+        let checking = match file.role {
+            Role::Archive => check_archive(&disk, &options.out, &manifest, file, &mut checked, progress),
+            _ => check_file(&disk, &threads, &manifest.path_in(&options.out, &file.path), file, &mut checked, progress),
+        };
+        match checking {
             Ok(found) => differences.extend(found),
             Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(error @ Error::Interrupted(_)) => return Err(error),
@@ -99,7 +121,7 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
         }
     }
     progress.finish();
-    let sums = options.out.join(manifest::SUMS_NAME);
+    let sums = manifest.sums_path(&options.out);
     if let Ok(content) = std::fs::read(&sums)
         && content != manifest.sums().as_bytes()
     {
@@ -122,6 +144,9 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
 
 /// Files that are missing, too many, of another size, or no files.
 pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
+    if manifest.options.archive {
+        return Ok(files_beside(out, manifest));
+    }
     let mut differences = Vec::new();
     let mut present = BTreeSet::new();
     let mut open = vec![(out.to_owned(), String::new())];
@@ -165,6 +190,32 @@ pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     Ok(differences)
 }
 
+/// [`file_set`] of an archive: beside it, other files may be anything, but not the archive's own by their names.
+fn files_beside(out: &Path, manifest: &Manifest) -> Vec<String> {
+    let mut differences = Vec::new();
+    let sums = manifest.sums_path(out);
+    let listed = manifest.files.iter().map(|file| (manifest.path_in(out, &file.path), Some(file.bytes)));
+    for (path, said) in listed.chain([(sums, None)]) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match (path.symlink_metadata(), said) {
+            (Err(_), _) => differences.push(format!("'{name}' is missing")),
+            (Ok(metadata), _) if !metadata.is_file() => differences.push(format!("'{name}' is no regular file")),
+            (Ok(metadata), Some(said)) if metadata.len() != said => {
+                differences.push(format!("'{name}' has {} bytes, the manifest says {said}", metadata.len()));
+            }
+            _ => {}
+        }
+    }
+    for path in ["rollback", "rejected"].map(|what| output::beside(out, what)) {
+        let is_listed = manifest.files.iter().any(|file| manifest.path_in(out, &file.path) == path);
+        if !is_listed && path.symlink_metadata().is_ok() {
+            differences.push(format!("'{}' is there, but not in the manifest", path.file_name().unwrap_or_default().to_string_lossy().escape_debug()));
+        }
+    }
+    differences.sort();
+    differences
+}
+
 /// Where the manifest's own numbers do not agree.
 fn contradictions(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
@@ -203,12 +254,11 @@ struct Checked {
 fn check_file(
     disk: &Disk,
     threads: &Threads,
-    out: &Path,
+    path: &Path,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
-    let path = out.join(&file.path);
     let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, said: &str| {
         if found != said {
@@ -216,21 +266,21 @@ fn check_file(
         }
     };
     if file.role == Role::Metadata {
-        let stored = std::fs::read(&path).reading("read", &path)?;
+        let stored = std::fs::read(path).reading("read", path)?;
         checked.bytes += stored.len() as u64;
         differ("SHA-256 ", hash::sha256(&stored), &file.sha256);
-        let content = read_small(disk, &path)?;
+        let content = read_small(disk, path)?;
         if let Some(raw_sha256) = &file.raw_sha256 {
             differ("SHA-256 of its content ", hash::sha256(&content), raw_sha256);
         }
-        Metadata::parse(content, &path)?;
+        Metadata::parse(content, path)?;
         return Ok(differences);
     }
     let (stream, hashed) = if file.raw_sha256.is_some() {
-        let (stream, hashed) = Stream::open_hashed(disk, &path)?;
+        let (stream, hashed) = Stream::open_hashed(disk, path)?;
         (stream, Some(hashed))
     } else {
-        (Stream::open(disk, &path)?, None)
+        (Stream::open(disk, path)?, None)
     };
     let limit = if file.role == Role::Journal { journal::MAX_DOCUMENT_BYTES } else { raw::MAX_DOCUMENT_BYTES };
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
@@ -260,6 +310,89 @@ fn check_file(
         differ("", counted(documents, "document"), &counted(said, "document"));
     }
     Ok(differences)
+}
+
+/// Checks an archive: what is stored and what is unpacked, framing, checksums, and each namespace's documents.
+fn check_archive(
+    disk: &Disk,
+    out: &Path,
+    manifest: &Manifest,
+    file: &manifest::File,
+    checked: &mut Checked,
+    progress: &dyn Progress,
+) -> Result<Vec<String>> {
+    const STEP: u64 = 256;
+    let path = manifest.path_in(out, &file.path);
+    let mut differences = Vec::new();
+    let mut differ = |what: &str, found: String, said: String| {
+        if found != said {
+            differences.push(format!("'{}' has {what} {found}, the manifest says {said}", file.path));
+        }
+    };
+    let (stream, stored) = Stream::open_hashed(disk, &path)?;
+    let before = (checked.documents, checked.bytes);
+    let read = stream.counter();
+    let unpacked = Hashing { stream, hash: Counted::default(), is_needed: file.raw_sha256.is_some() };
+    let mut reader = archive::Reader::open(unpacked, path.display().to_string())?;
+    reader.check_all_and_go_on();
+    while reader.next()?.is_some() {
+        checked.documents += 1;
+        if checked.documents % STEP == 0 {
+            if let Some(signal) = progress.interrupted() {
+                return Err(Error::Interrupted(signal));
+            }
+            progress.advance(checked.documents, before.1 + read.load(std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+    reader.stream().stream.check_unchanged()?;
+    checked.bytes += read.load(std::sync::atomic::Ordering::Relaxed);
+    let (bytes, sha256) = stored.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+    differ("bytes", bytes.to_string(), file.bytes.to_string());
+    differ("SHA-256", sha256, file.sha256.clone());
+    if let Some(raw_sha256) = &file.raw_sha256 {
+        let (bytes, sha256) = reader.stream().hash.clone().finish();
+        differ("bytes uncompressed", bytes.to_string(), file.raw_bytes.unwrap_or_default().to_string());
+        differ("SHA-256 uncompressed", sha256, raw_sha256.clone());
+    }
+    differ("documents", (checked.documents - before.0).to_string(), file.documents.unwrap_or_default().to_string());
+    let expected: Vec<(&str, u64)> = match manifest.kind {
+        Kind::Transform => manifest.sources.iter().flat_map(|source| &source.targets).map(|target| (target.namespace.as_str(), target.documents)).collect(),
+        Kind::Reverse => manifest.sources.iter().map(|source| (source.namespace.as_str(), source.documents)).collect(),
+    };
+    let entries = &reader.prelude().entries;
+    for (number, entry) in entries.iter().enumerate() {
+        let (namespace, seen) = (entry.namespace(), reader.seen(number));
+        let said = expected.iter().find(|(name, _)| *name == namespace).map_or("none".to_owned(), |(_, documents)| documents.to_string());
+        differ(&format!("documents of {namespace}:"), seen.documents.to_string(), said);
+        if seen.checksum_holds == Some(false) {
+            differ(&format!("a CRC of {namespace} that"), "does not hold".to_owned(), "it holds".to_owned());
+        }
+        Metadata::parse(entry.metadata.clone(), &path)?;
+    }
+    for (namespace, _) in expected.iter().filter(|(namespace, _)| !entries.iter().any(|entry| entry.namespace() == *namespace)) {
+        differ("no collection", String::new(), (*namespace).to_owned());
+    }
+    if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
+        differ("open at once", reader.most_open().to_string(), reader.prelude().concurrent_collections.to_string());
+    }
+    Ok(differences)
+}
+
+/// A stream that is hashed as it is unpacked, where that is needed.
+struct Hashing {
+    stream: Stream,
+    hash: Counted,
+    is_needed: bool,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        if self.is_needed {
+            self.hash.update(&buffer[..read]);
+        }
+        Ok(read)
+    }
 }
 
 /// Frames documents while they are hashed on another thread.

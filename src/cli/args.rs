@@ -41,7 +41,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Transform {
-    /// What mongodump made: a directory, one database's directory in it, or a .bson file
+    /// What mongodump made: a directory, one database's directory in it, a .bson file, or an archive (- for standard input)
     pub dump: PathBuf,
     /// The output; must not exist or be empty
     pub out: PathBuf,
@@ -135,8 +135,11 @@ pub struct Reverse {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// What mongodump made
+    /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
+    /// Of an archive, check the checksum and every document of every collection too
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -169,6 +172,12 @@ pub struct Output {
     /// The level, 1 (fast) to 9 (small); implies --gzip
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub gzip_level: Option<u32>,
+    /// Write one archive, as `mongorestore --archive` takes it, with the other files beside it; - is standard output
+    #[arg(long)]
+    pub archive: bool,
+    /// What the files beside an archive on standard output are named after
+    #[arg(long, value_name = "PREFIX")]
+    pub sidecar: Option<PathBuf>,
     /// Replace an output that is there, once the new one is complete
     #[arg(long)]
     pub force: bool,

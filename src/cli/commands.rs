@@ -77,6 +77,8 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
             args::Indexes::None => Indexes::None,
         },
         gzip_level: gzip_level(&arguments.output),
+        archive: arguments.output.archive,
+        sidecar: arguments.output.sidecar.clone(),
         force: arguments.output.force,
         strict: arguments.strict,
         skip_unrestorable: arguments.skip_unrestorable,
@@ -91,7 +93,8 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         ..transform::Options::new(&arguments.dump, &arguments.out)
     };
     let report = logged(&display, transform::transform(&options, &plan, &display))?;
-    finish(common, &display, &report, &summary::transform(&report, &plan))?;
+    let to_stdout = transform::is_standard_output(&arguments.out) && !arguments.dry_run;
+    finish_beside(common, &display, &report, &summary::transform(&report, &plan), to_stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -127,6 +130,12 @@ fn logged<T>(display: &Display, result: Result<T>) -> Result<T> {
 
 /// Prints a report the ways that were asked for.
 fn finish(common: &Common, display: &Display, report: &impl serde::Serialize, summary: &str) -> anyhow::Result<()> {
+    finish_beside(common, display, report, summary, false)
+}
+
+/// [`finish`]; on stderr where stdout carries the data.
+fn finish_beside(common: &Common, display: &Display, report: &impl serde::Serialize, summary: &str, stdout_is_taken: bool) -> anyhow::Result<()> {
+    let print = |text: &str| if stdout_is_taken { print_beside(text) } else { print(text) };
     for line in summary.lines() {
         display.log(line);
     }
@@ -139,6 +148,12 @@ fn finish(common: &Common, display: &Display, report: &impl serde::Serialize, su
     } else if !common.quiet {
         print(summary)?;
     }
+    Ok(())
+}
+
+/// Prints to stderr. The data is out by then, whether or not anybody reads this.
+fn print_beside(text: &str) -> Result<()> {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
     Ok(())
 }
 
@@ -214,6 +229,8 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let options = reverse::Options {
         to_database: arguments.to_db.clone(),
         gzip_level: gzip_level(&arguments.output),
+        archive: arguments.output.archive,
+        sidecar: arguments.output.sidecar.clone(),
         force: arguments.output.force,
         dry_run: arguments.dry_run,
         threads: common.threads.map(usize::from),
@@ -225,9 +242,13 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             return Err(Error::Usage("--strict is for --current: without it the result is the source itself, or nothing".to_owned()).into());
         }
         let report = logged(&display, reverse::reverse(&options, &plan, &display))?;
-        finish(common, &display, &report, &summary::reverse(&report, &plan))?;
+        let to_stdout = transform::is_standard_output(&arguments.dest) && !arguments.dry_run;
+        finish_beside(common, &display, &report, &summary::reverse(&report, &plan), to_stdout)?;
         return Ok(ExitCode::SUCCESS);
     };
+    if options.archive {
+        return Err(Error::Usage("--archive does not go with --current: its result is a directory".to_owned()).into());
+    }
     // The events go to the report's file as they happen, one JSON object a line.
     let mut lines = common.report.as_deref().map(LineFile::create).transpose()?;
     let mut each = |event: &current::Event| lines.as_mut().map_or(Ok(()), |lines| lines.put(event));
@@ -243,7 +264,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let display = Display::new(common, Signals::watch()?, None)?;
     let disk = Disk::new(io_mode(common));
     let dump = Dump::open(&disk, &arguments.dump, None)?;
-    let report = logged(&display, inspect::inspect(&disk, &dump, &display))?;
+    let report = logged(&display, inspect::inspect_with(&disk, &dump, arguments.all, &display))?;
     finish(common, &display, &report, &summary::inspect(&dump, &report))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(report.is_sound()))
 }

@@ -1,11 +1,13 @@
 //! Reports as people read them.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use mongosplit::dump::Dump;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
-use mongosplit::{current, reverse, transform, verify};
+use mongosplit::transform::is_standard_output;
+use mongosplit::{current, output, reverse, transform, verify};
 
 use super::text::{count, duration, shell_path, shell_word, size, thousands};
 
@@ -55,7 +57,7 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
             let _ = writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
         }
     } else {
-        let _ = writeln!(text, "  Manifest: {}", report.out.join(manifest::FILE_NAME).display());
+        let _ = writeln!(text, "  Manifest: {}", manifest_path(&report.place, manifest).display());
     }
     let mut lines: Vec<String> = report.remarks.clone();
     for source in &report.sources {
@@ -89,7 +91,7 @@ fn findings(text: &mut String, source: &manifest::Source) {
 
 fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
     let raw = |file: &manifest::File| file.raw_bytes.unwrap_or(file.bytes);
-    let collections: u64 = manifest.files_of(Role::Documents).map(raw).sum();
+    let collections: u64 = manifest.files_of(Role::Documents).chain(manifest.archive()).map(raw).sum();
     let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
     let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
@@ -109,14 +111,34 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let documents: u64 = targets.iter().map(|target| target.documents).sum();
     let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
     let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
-    let out = shell_path(&report.out);
-    let _ = writeln!(text, "\nNext:");
-    let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {out}", includes.concat());
+    let out = shell_path(&report.place);
+    if is_standard_output(&report.out) {
+        let _ = writeln!(text, "\nThe archive went to standard output, for:\n  mongorestore --stopOnError{gzip}{} --archive", includes.concat());
+    } else {
+        let _ = writeln!(text, "\nNext:");
+        let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.place, manifest));
+    }
     let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
-    let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    if is_standard_output(&report.out) {
+        let _ = writeln!(text, "  mongodump --out REDUMP, against a copy of the archive kept as {out}: mongosplit verify {out} --restored REDUMP");
+    } else {
+        let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    }
     let _ = writeln!(text, "Only after a failed first restore, and only then, run the same with --drop.");
     let _ = writeln!(text, "Not in the output: {} itself, other collections, users and roles, the oplog.", plan.collection());
+}
+
+fn manifest_path(place: &Path, manifest: &Manifest) -> PathBuf {
+    if manifest.options.archive { output::beside(place, manifest::FILE_NAME) } else { place.join(manifest::FILE_NAME) }
+}
+
+/// What mongorestore restores an output from.
+fn restored_from(place: &Path, manifest: &Manifest) -> String {
+    match manifest.options.archive {
+        true => format!("--archive={}", shell_path(place)),
+        false => shell_path(place),
+    }
 }
 
 /// The summary of `reverse`.
@@ -198,9 +220,12 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
         let _ = writeln!(text, "Dry run: nothing was written.");
         return;
     }
-    let _ = writeln!(text, "  Manifest: {}", report.dest.join(manifest::FILE_NAME).display());
+    let _ = writeln!(text, "  Manifest: {}", manifest_path(&report.place, &report.manifest).display());
     let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let dest = shell_path(&report.dest);
+    let dest = match is_standard_output(&report.dest) {
+        true => "--archive".to_owned(),
+        false => restored_from(&report.place, &report.manifest),
+    };
     for source in &report.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
         let namespace = shell_word(&source.namespace);
@@ -315,12 +340,17 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     for collection in &report.collections {
         let _ = writeln!(
             text,
-            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}",
+            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}{}",
             collection.namespace.escape_debug().to_string(),
             collection.kind,
             count(collection.documents, "document"),
             count(collection.bytes, "byte"),
-            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") }
+            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") },
+            match collection.checksum_holds {
+                None => "",
+                Some(true) => "  checksum holds",
+                Some(false) => "  ✗ CHECKSUM DOES NOT HOLD: the archive was damaged",
+            }
         );
     }
     dump.remarks.iter().for_each(|remark| {

@@ -1,10 +1,12 @@
 //! Dumps: what `mongodump` has made, told apart by content.
 //!
-//! Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
+//! A directory's files, a single file and an archive are one [`Dump`]. Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
 
+pub mod archive;
 mod metadata;
 mod names;
 mod oplog;
+mod shares;
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use std::sync::{Arc, Mutex};
 
 pub use metadata::{Metadata, create_index_command};
 pub use names::{collection_file_name, is_database_name};
+pub(crate) use oplog::touching_in;
+pub use shares::{Documents, Shares};
 
 use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result, counted};
@@ -33,6 +37,10 @@ pub struct Dump {
     /// What a user should know of it.
     pub remarks: Vec<String>,
     kind: Kind,
+    /// An archive, its prelude read.
+    reader: Mutex<Option<archive::Reader<Stream>>>,
+    /// Collections that were unpacked from an archive, removed with the dump.
+    _unpacked: Option<tempfile::TempDir>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,37 @@ enum Kind {
     Directory,
     /// One file of documents, which is the source whatever its name.
     SingleFile,
+    /// One file, or standard input, with many collections.
+    Archive,
+}
+
+/// Where a collection's metadata is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataAt {
+    /// A file.
+    File(PathBuf),
+    /// The prelude of an archive.
+    Prelude(Arc<archive::Entry>),
+}
+
+impl std::fmt::Display for MetadataAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            MetadataAt::File(path) => write!(f, "'{}'", path.display()),
+            MetadataAt::Prelude(_) => write!(f, "in the archive's prelude"),
+        }
+    }
+}
+
+/// How standard input is named as a dump.
+pub const STANDARD_INPUT: &str = "-";
+
+/// How standard input is named in messages.
+pub const STANDARD_INPUT_NAME: &str = "standard input";
+
+/// Whether a path names standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new(STANDARD_INPUT)
 }
 
 /// A collection in a dump.
@@ -50,10 +89,10 @@ pub struct Collection {
     pub database: String,
     /// Its name.
     pub name: String,
-    /// The file with its documents.
+    /// The file with its documents; of an archive, which [`Dump::archive`] reads, the archive.
     pub documents: Option<PathBuf>,
-    /// The file with its metadata.
-    pub metadata: Option<PathBuf>,
+    /// Its metadata.
+    pub metadata: Option<MetadataAt>,
 }
 
 impl Collection {
@@ -71,12 +110,13 @@ pub struct Stream {
     pub file_bytes: u64,
     /// Permission bits of the file.
     pub mode: u32,
-    checked: Arc<ReadFile>,
+    /// The file again, to tell whether it changes; none of standard input.
+    checked: Option<Arc<ReadFile>>,
 }
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("file", &self.checked.path()).finish_non_exhaustive()
+        f.debug_struct("Stream").field("file", &self.checked.as_ref().map(|file| file.path())).finish_non_exhaustive()
     }
 }
 
@@ -95,7 +135,7 @@ impl Stream {
     fn open_with(disk: &Disk, path: &Path, mut pass: impl FnMut(&[u8]) + Send + 'static) -> Result<Stream> {
         let magic = head(disk, path, 2)?;
         let mut file = disk.open(path)?;
-        let checked = Arc::new(disk.open(path)?);
+        let checked = Some(Arc::new(disk.open(path)?));
         let (file_bytes, mode) = (file.size(), file.mode());
         let is_gzip = magic == gzip::MAGIC;
         if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
@@ -112,6 +152,26 @@ impl Stream {
         let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
         Ok(Stream { inner, progress, file_bytes, mode, checked })
     }
+    /// Standard input; gzip is recognised by its first bytes.
+    pub fn standard_input() -> Result<Stream> {
+        let path = Path::new(STANDARD_INPUT_NAME);
+        let mut input = std::io::stdin();
+        let status = rustix::fs::fstat(&input).reading("read", path)?;
+        let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
+        let (file_bytes, mode) = if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
+        let progress = Arc::new(AtomicU64::new(0));
+        let mut counted = Counting { inner: move |buffer: &mut [u8]| input.read(buffer), counter: Arc::clone(&progress) };
+        let mut first = Vec::new();
+        counted.by_ref().take(2).read_to_end(&mut first).reading("read", path)?;
+        let is_gzip = first == gzip::MAGIC;
+        let whole = std::io::Cursor::new(first).chain(counted);
+        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
+        Ok(Stream { inner, progress, file_bytes, mode: mode as u32, checked: None })
+    }
+    /// Size of the file where it is known.
+    pub fn total(&self) -> Option<u64> {
+        Some(self.file_bytes).filter(|bytes| *bytes != u64::MAX)
+    }
     /// The counter behind [`Stream::file_bytes_read`].
     pub fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.progress)
@@ -122,7 +182,7 @@ impl Stream {
     }
     /// Fails where the file has been changed since it was opened.
     pub fn check_unchanged(&self) -> Result<()> {
-        self.checked.check_unchanged()
+        self.checked.as_ref().map_or(Ok(()), |file| file.check_unchanged())
     }
 }
 
@@ -143,6 +203,18 @@ impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
         self.counter.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
+}
+
+/// Whether a file begins as an archive does, unpacked if it is packed.
+fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
+    let first = head(disk, path, 4)?;
+    if !first.starts_with(&gzip::MAGIC) {
+        return Ok(first == archive::MAGIC);
+    }
+    let mut content = Vec::new();
+    // A damaged file is named as such by what reads it.
+    let _ = gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
+    Ok(content == archive::MAGIC)
 }
 
 /// The first bytes of a file, as many of them as there are.
@@ -166,7 +238,6 @@ pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
 impl Dump {
     /// Looks at what is at `path`. `database` names the database of a single file, else its directory does.
     pub fn open(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
-        let metadata = std::fs::metadata(path).reading("open", path)?;
         let mut dump = Dump {
             path: path.to_owned(),
             collections: Vec::new(),
@@ -174,14 +245,100 @@ impl Dump {
             oplog: None,
             remarks: Vec::new(),
             kind: Kind::Directory,
+            reader: Mutex::new(None),
+            _unpacked: None,
         };
-        if metadata.is_dir() {
+        if is_standard_input(path) {
+            dump.path = STANDARD_INPUT_NAME.into();
+            dump.whole_archive(Stream::standard_input()?)?;
+        } else if std::fs::metadata(path).reading("open", path)?.is_dir() {
             dump.directory(disk)?;
+        } else if is_archive(disk, path)? {
+            dump.whole_archive(Stream::open(disk, path)?)?;
         } else {
             dump.single_file(disk, database)?;
         }
         dump.collections.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
         Ok(dump)
+    }
+
+    /// Opens a dump whose collections are then read by path: those that `wanted` chooses are unpacked from an
+    /// archive, in one pass, into files below `scratch`, which go with the dump.
+    pub fn open_unpacked(
+        disk: &Disk,
+        path: &Path,
+        database: Option<&str>,
+        scratch: &Path,
+        wanted: impl Fn(&Collection) -> bool,
+    ) -> Result<Dump> {
+        let mut dump = Dump::open(disk, path, database)?;
+        let Some(mut reader) = dump.archive(disk)? else { return Ok(dump) };
+        let folder = tempfile::TempDir::new_in(scratch).writing("create a directory in", scratch)?;
+        let mut files: Vec<Option<(std::io::BufWriter<std::fs::File>, PathBuf)>> = Vec::new();
+        for number in 0..reader.prelude().entries.len() {
+            let entry = &reader.prelude().entries[number];
+            let of_entry = |collection: &&mut Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
+            let Some(collection) = dump.collections.iter_mut().find(of_entry).filter(|collection| wanted(collection)) else {
+                files.push(None);
+                continue;
+            };
+            let place = folder.path().join(format!("{number}.bson"));
+            let file = std::fs::File::create_new(&place).writing("create", &place)?;
+            collection.documents = Some(place.clone());
+            files.push(Some((std::io::BufWriter::with_capacity(256 * 1024, file), place)));
+            reader.check(number);
+        }
+        while let Some(document) = reader.next()? {
+            if let Some((file, place)) = &mut files[document.namespace] {
+                std::io::Write::write_all(file, document.bytes).writing("unpack into", place)?;
+            }
+        }
+        reader.stream().check_unchanged()?;
+        for (mut file, place) in files.into_iter().flatten() {
+            std::io::Write::flush(&mut file).writing("unpack into", &place)?;
+        }
+        dump.kind = Kind::Directory;
+        dump._unpacked = Some(folder);
+        Ok(dump)
+    }
+
+    /// Whether the dump is an archive, whose documents [`Dump::archive`] reads.
+    pub fn is_archive(&self) -> bool {
+        self.kind == Kind::Archive
+    }
+
+    /// The archive that the dump is, its prelude read. Each call begins anew, which standard input cannot.
+    pub fn archive(&self, disk: &Disk) -> Result<Option<archive::Reader<Stream>>> {
+        if self.kind != Kind::Archive {
+            return Ok(None);
+        }
+        let opened = self.reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        match opened {
+            Some(reader) => Ok(Some(reader)),
+            None if self.path == Path::new(STANDARD_INPUT_NAME) => {
+                Err(Error::Usage("standard input can be read only once, and this needs the dump twice; name a file".to_owned()))
+            }
+            None => Ok(Some(archive::Reader::open(Stream::open(disk, &self.path)?, self.path.display().to_string())?)),
+        }
+    }
+
+    fn whole_archive(&mut self, stream: Stream) -> Result<()> {
+        let reader = archive::Reader::open(stream, self.path.display().to_string())?;
+        let prelude = reader.prelude();
+        self.kind = Kind::Archive;
+        self.server_version = Some(prelude.server_version.clone()).filter(|version| !version.is_empty());
+        for entry in prelude.entries.iter().filter(|entry| !entry.is_oplog()) {
+            // What is no JSON would be noticed by mongorestore only after it has inserted.
+            Metadata::parse(entry.metadata.clone(), &self.path.join(entry.namespace()))?;
+            self.collections.push(Collection {
+                database: entry.database.clone(),
+                name: entry.collection.clone(),
+                documents: (entry.kind.as_deref() != Some("view")).then(|| self.path.clone()),
+                metadata: Some(MetadataAt::Prelude(Arc::new(entry.clone()))),
+            });
+        }
+        self.reader = Mutex::new(Some(reader));
+        Ok(())
     }
 
     fn directory(&mut self, disk: &Disk) -> Result<()> {
@@ -254,14 +411,14 @@ impl Dump {
                     &mut self.collections[last]
                 }
             };
-            let place = match role {
-                names::FileRole::Documents => &mut collection.documents,
-                names::FileRole::Metadata => &mut collection.metadata,
+            let other = match role {
+                names::FileRole::Documents => collection.documents.replace(file.clone()).map(MetadataAt::File),
+                names::FileRole::Metadata => collection.metadata.replace(MetadataAt::File(file.clone())),
             };
-            if let Some(other) = place.replace(file.clone()) {
+            if let Some(other) = other {
                 return Err(Error::input(
                     file,
-                    format!("is there and '{}' too, for one collection; remove the one that does not belong to this dump", other.display()),
+                    format!("is there and {other} too, for one collection; remove the one that does not belong to this dump"),
                 ));
             }
         }
@@ -281,7 +438,7 @@ impl Dump {
             Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
             _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let beside = names::metadata_beside(&path);
+        let beside = names::metadata_beside(&path).map(MetadataAt::File);
         self.kind = Kind::SingleFile;
         self.collections.push(Collection { database, name, documents: Some(path), metadata: beside });
         Ok(())
@@ -312,11 +469,11 @@ impl Dump {
                 let metadata_only = self.collections.iter().find(|other| other.name == collection && other.documents.is_none());
                 let what = match metadata_only {
                     Some(other) => {
-                        let metadata = other.metadata.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+                        let metadata = other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
                         if let Some(refusal) = self.no_collection(disk, other)? {
                             return Err(refusal);
                         }
-                        format!("has no documents of {}, only its metadata '{metadata}'", other.namespace())
+                        format!("has no documents of {}, only its metadata {metadata}", other.namespace())
                     }
                     None => format!("has no collection '{collection}'; it holds {}", self.list_namespaces()),
                 };
@@ -326,8 +483,7 @@ impl Dump {
             _ if all || !databases.is_empty() => Ok(chosen),
             _ => {
                 let mut lines = Vec::new();
-                for candidate in &chosen {
-                    let (documents, bytes) = candidate.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path))?;
+                for (candidate, (documents, bytes)) in chosen.iter().zip(self.counts(disk, &chosen)?) {
                     lines.push(format!("  {}: {}, {bytes} bytes", candidate.namespace(), counted(documents, "document")));
                 }
                 Err(Error::Usage(format!(
@@ -349,17 +505,35 @@ impl Dump {
         }
     }
 
+    /// Documents and bytes of each of these collections.
+    fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<(u64, u64)>> {
+        let Some(mut reader) = self.archive(disk)? else {
+            return collections.iter().map(|collection| collection.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path))).collect();
+        };
+        reader.skip_to_end()?;
+        let of = |collection: &Collection| {
+            let number = reader.prelude().entries.iter().position(|entry| entry.namespace() == collection.namespace());
+            number.map(|number| reader.seen(number)).map_or((0, 0), |seen| (seen.documents, seen.bytes))
+        };
+        Ok(collections.iter().map(of).collect())
+    }
+
     /// The metadata of a collection, where there is any.
     pub fn metadata(&self, disk: &Disk, collection: &Collection) -> Result<Option<Metadata>> {
         match &collection.metadata {
             None => Ok(None),
-            Some(path) => Metadata::parse(read_small(disk, path)?, path),
+            Some(MetadataAt::File(path)) => Metadata::parse(read_small(disk, path)?, path),
+            Some(MetadataAt::Prelude(entry)) => Metadata::parse(entry.metadata.clone(), &self.path),
         }
     }
 
     /// Why a source is none that documents can be taken from: a view, or a time series.
     pub fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
-        let kind = self.metadata(disk, source)?.and_then(|metadata| metadata.kind);
+        let in_prelude = match &source.metadata {
+            Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
+            _ => None,
+        };
+        let kind = self.metadata(disk, source)?.and_then(|metadata| metadata.kind).or(in_prelude);
         let namespace = source.namespace();
         let buckets = format!("system.buckets.{}", source.name);
         let has_buckets = self.collections.iter().any(|other| other.database == source.database && other.name == buckets);
@@ -453,7 +627,7 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
         None
     } else if content.get(257..262) == Some(b"ustar") {
         Some(format!("is a {packed}tar archive, no dump; unpack it and name the dump in it"))
-    } else if content.starts_with(&[0x6d, 0xe2, 0x99, 0x81]) {
+    } else if content.starts_with(&archive::MAGIC) {
         Some(format!("is a {packed}mongodump archive"))
     } else if matches!(trimmed.first(), Some(b'{' | b'[')) && printable(&content) {
         let metadata = path.to_string_lossy().contains(".metadata.json");

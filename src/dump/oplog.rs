@@ -31,7 +31,7 @@ pub(super) fn operations(stream: impl Read, path: &Path, namespace: &str) -> Res
 }
 
 /// Operations on the namespace in one entry; a work list instead of recursion, as `applyOps` nest.
-fn touching_in(entry: &[u8], namespace: &str) -> u64 {
+pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
     let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
     let mut touching = 0;
     let mut open = vec![entry];

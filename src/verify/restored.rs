@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Options;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{Dump, Stream};
+use crate::dump::{self, Documents, Dump, Shares, Stream, archive};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
 use crate::manifest::{self, Manifest, Role};
@@ -85,9 +85,11 @@ pub fn compare_with_restored(
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let dump = Dump::open(&disk, redump, None)?;
+    let targets = || manifest.sources.iter().flat_map(|source| &source.targets);
+    let is_target = |collection: &dump::Collection| targets().any(|target| target.namespace == collection.namespace());
+    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_target)?;
     let mut report = RestoredReport { redump: redump.to_owned(), ..RestoredReport::default() };
-    for target in manifest.sources.iter().flat_map(|source| &source.targets) {
+    for target in targets() {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(redump, format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace)));
@@ -97,13 +99,11 @@ pub fn compare_with_restored(
         if documents == target.documents && manifest::digest_text(digest) == target.digest {
             continue;
         }
-        let Some(file) = manifest.file(Role::Documents, &target.namespace) else { continue };
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
         let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
-        let ours = options.out.join(&file.path);
-        let mut splitter = Splitter::new(Stream::open(&disk, &ours)?, 0, ours.display().to_string());
+        let mut ours = documents_of(&disk, &options.out, manifest, &target.namespace)?;
         let mut batch = Batch::default();
-        while splitter.fill(&mut batch)? {
+        while ours.fill(&mut batch)? {
             for document in batch.documents() {
                 compare_one(&target.namespace, document, &lookup, &mut report, each)?;
             }
@@ -113,6 +113,18 @@ pub fn compare_with_restored(
     }
     report.seconds = rounded_seconds(began.elapsed());
     Ok(report)
+}
+
+/// The documents of a collection of an output.
+fn documents_of(disk: &Disk, out: &Path, manifest: &Manifest, namespace: &str) -> Result<Documents> {
+    let none = || Error::Check(format!("'{}': the manifest names no documents of {namespace}", out.display()));
+    if let Some(file) = manifest.archive() {
+        let path = manifest.path_in(out, &file.path);
+        let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
+        return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
+    }
+    let path = manifest.path_in(out, &manifest.file(Role::Documents, namespace).ok_or_else(none)?.path);
+    Ok(Documents::File(Splitter::new(Stream::open(disk, &path)?, 0, path.display().to_string())))
 }
 
 /// Notes the documents of a lookup that nothing has asked for.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report};
 use crate::disk::Disk;
-use crate::dump::Dump;
+use crate::dump::{Collection, Dump, Stream, archive};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
 use crate::manifest::{Manifest, Source};
@@ -73,6 +73,14 @@ pub fn compare_with_source(
     Ok(SourceReport { derived, differences, documents, seconds: rounded_seconds(began.elapsed()) })
 }
 
+/// The server's version that an archive carries: another shape of the same dump need not tell it.
+fn archived_version(options: &Options, manifest: &Manifest) -> Result<Option<String>> {
+    let Some(file) = manifest.archive() else { return Ok(None) };
+    let path = manifest.path_in(&options.out, &file.path);
+    let reader = archive::Reader::open(Stream::open(&Disk::new(options.io), &path)?, path.display().to_string())?;
+    Ok(Some(reader.prelude().server_version.clone()))
+}
+
 /// The options by which a transformation makes an output's bytes again.
 fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<transform::Options> {
     let database = |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
@@ -88,6 +96,8 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<tra
         to_database: manifest.sources.first().and_then(renamed),
         indexes,
         gzip_level: manifest.options.gzip_level,
+        archive: manifest.options.archive,
+        server_version: archived_version(options, manifest)?,
         skip_unrestorable: manifest.options.skip_unrestorable,
         allow_empty: true,
         allow_existing_targets: true,
@@ -95,7 +105,7 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<tra
         dry_run: true,
         threads: options.threads,
         io: options.io,
-        ..transform::Options::new(dump, "")
+        ..transform::Options::new(dump, &options.out)
     })
 }
 
@@ -113,7 +123,8 @@ fn compare_documents(
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
     for source in &manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
-        let later = Dump::open(&disk, dump, Some(database))?;
+        let is_source = |collection: &Collection| collection.database == database && collection.name == plan.collection();
+        let later = Dump::open_unpacked(&disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
         let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
         let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);

@@ -1,0 +1,668 @@
+//! Archives in and out: each rule of the format, damage at every byte, and every shape in and out. `CORPUS`, a
+//! directory, adds archives that others have written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use flate2::read::MultiGzDecoder;
+use mongosplit::disk::{Disk, IoMode};
+use mongosplit::dump::Dump;
+use mongosplit::dump::archive::Reader;
+use mongosplit::mapping::Plan;
+use mongosplit::progress::Silent;
+use mongosplit::{Error, inspect, reverse, transform, verify};
+
+/// What was read of an archive: documents by namespace.
+type Content = BTreeMap<String, Vec<Vec<u8>>>;
+
+// --- a writer that shares nothing with the one under test ---
+
+enum V<'a> {
+    S(&'a [u8]),
+    I(i32),
+    L(u64),
+    B(u8),
+}
+
+fn document(fields: &[(&str, V<'_>)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let (kind, bytes) = match value {
+            V::S(text) => (2, [&(text.len() as u32 + 1).to_le_bytes()[..], text, &[0]].concat()),
+            V::I(number) => (16, number.to_le_bytes().to_vec()),
+            V::L(number) => (18, number.to_le_bytes().to_vec()),
+            V::B(byte) => (8, vec![*byte]),
+        };
+        body.push(kind);
+        body.extend([name.as_bytes(), &[0], &bytes].concat());
+    }
+    [&(body.len() as u32 + 5).to_le_bytes()[..], &body, &[0]].concat()
+}
+
+fn crc64(bytes: &[u8]) -> u64 {
+    let mut crc = u64::MAX;
+    for byte in bytes {
+        crc ^= u64::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xc96c_5795_d787_0f42 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+const END: [u8; 4] = [0xff; 4];
+
+fn header() -> Vec<u8> {
+    let fields = [("concurrent_collections", V::I(4)), ("version", V::S(b"0.1")), ("server_version", V::S(b"5.0.0")), ("tool_version", V::S(b"t"))];
+    [b"\x6d\xe2\x99\x81".to_vec(), document(&fields)].concat()
+}
+
+fn entry_of(database: &[u8], collection: &[u8], kind: &str) -> Vec<u8> {
+    let metadata = format!(r#"{{"options":{{}},"indexes":[],"collectionName":"{}","type":"{kind}"}}"#, String::from_utf8_lossy(collection).escape_default());
+    let fields = [("db", V::S(database)), ("collection", V::S(collection)), ("metadata", V::S(metadata.as_bytes())), ("size", V::I(0)), ("type", V::S(kind.as_bytes()))];
+    document(&fields)
+}
+
+fn entry(database: &str, collection: &str) -> Vec<u8> {
+    entry_of(database.as_bytes(), collection.as_bytes(), "collection")
+}
+
+fn head(database: &str, collection: &str, end: u8, crc: u64) -> Vec<u8> {
+    document(&[("db", V::S(database.as_bytes())), ("collection", V::S(collection.as_bytes())), ("EOF", V::B(end)), ("CRC", V::L(crc))])
+}
+
+fn block(database: &str, collection: &str, documents: &[Vec<u8>]) -> Vec<u8> {
+    [head(database, collection, 0, 0), documents.concat(), END.to_vec()].concat()
+}
+
+fn close(database: &str, collection: &str, documents: &[Vec<u8>]) -> Vec<u8> {
+    [head(database, collection, 1, crc64(&documents.concat())), END.to_vec()].concat()
+}
+
+fn source(number: i32) -> Vec<u8> {
+    let name = format!("file {number}");
+    document(&[("_id", V::I(number)), ("user_id", V::S(b"u")), ("filename", V::S(name.as_bytes()))])
+}
+
+/// Two collections, two documents each, interleaved.
+fn small() -> Vec<u8> {
+    let (a, b) = ([source(1), source(2)], [document(&[("_id", V::I(7))]), document(&[("_id", V::I(8))])]);
+    [
+        header(),
+        entry("d", "user_data"),
+        entry("d", "other"),
+        END.to_vec(),
+        block("d", "user_data", &a[..1]),
+        block("d", "other", &b[..1]),
+        block("d", "user_data", &a[1..]),
+        close("d", "user_data", &a),
+        block("d", "other", &b[1..]),
+        close("d", "other", &b),
+    ]
+    .concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+// --- helpers ---
+
+fn read(bytes: &[u8]) -> mongosplit::Result<Content> {
+    let mut reader = Reader::open(bytes, "a".to_owned())?;
+    let names: Vec<String> = reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
+    (0..names.len()).for_each(|number| reader.check(number));
+    let mut content: Content = names.iter().map(|name| (name.clone(), Vec::new())).collect();
+    while let Some(document) = reader.next()? {
+        content.get_mut(&names[document.namespace]).unwrap().push(document.bytes.to_vec());
+    }
+    Ok(content)
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn plan() -> Plan {
+    Plan::built_in().unwrap()
+}
+
+fn options(dump: &Path, out: &Path) -> transform::Options {
+    transform::Options { threads: Some(1), io: IoMode::Buffered, ..transform::Options::new(dump, out) }
+}
+
+fn run(options: &transform::Options) -> mongosplit::Result<transform::Report> {
+    transform::transform(options, &plan(), &Silent)
+}
+
+fn verified(out: &Path) -> mongosplit::Result<verify::Report> {
+    verify::verify(&verify::Options::new(out), &Silent)
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Every file below a directory, by its path.
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes.to_vec();
+    }
+    let mut content = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut content).unwrap();
+    content
+}
+
+/// The documents of an output of any shape, one collection's behind the other.
+fn documents(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    if let Some(archive) = files.get("out") {
+        return read(&unpacked(archive)).unwrap().into_iter().map(|(name, documents)| (name, documents.concat())).collect();
+    }
+    let of_file = |(path, bytes): (&String, &Vec<u8>)| {
+        let path = path.strip_prefix("out/")?.trim_end_matches(".gz").strip_suffix(".bson")?;
+        Some((path.replace('/', "."), unpacked(bytes)))
+    };
+    files.iter().filter_map(of_file).collect()
+}
+
+fn mongosplit(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
+    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let feeding = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    feeding.join().unwrap();
+    output
+}
+
+// --- reading ---
+
+#[test]
+fn what_was_written_is_read() {
+    assert_eq!(crc64(b"123456789"), 0x995d_c9bb_df19_39fa);
+    let content = read(&small()).unwrap();
+    assert_eq!(content["d.user_data"], [source(1), source(2)]);
+    assert_eq!(content["d.other"].len(), 2);
+}
+
+#[test]
+fn old_archives_and_empty_blocks_are_read() {
+    let old = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("metadata", V::S(b"{}")), ("size", V::I(0))]);
+    let archive = [header(), old, END.to_vec(), block("d", "c", &[]), close("d", "c", &[])].concat();
+    assert_eq!(read(&archive).unwrap()["d.c"].len(), 0);
+    let series = [header(), entry_of(b"d", b"c", "timeseries"), END.to_vec(), block("d", "system.buckets.c", &[source(1)]), close("d", "system.buckets.c", &[source(1)])];
+    assert_eq!(read(&series.concat()).unwrap()["d.c"].len(), 1);
+}
+
+#[test]
+fn every_rule_has_its_error() {
+    let prelude = [header(), entry("d", "c"), END.to_vec()].concat();
+    let at = prelude.len();
+    let with = |rest: &[Vec<u8>]| [prelude.clone(), rest.concat()].concat();
+    let c = [source(1)];
+    let in_prelude = |entry: Vec<u8>| [header(), entry, END.to_vec()].concat();
+    let start = header().len();
+    let (b, e) = (block("d", "c", &c), close("d", "c", &c));
+    let body = at + head("d", "c", 0, 0).len();
+    let text = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n".to_vec();
+    let mixed = "a log looks mixed into the stream (keep stderr out of the pipe, no `2>&1`)";
+    let mut no_nul = source(1);
+    *no_nul.last_mut().unwrap() = 1;
+    let unknown = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0)), ("CRC", V::L(0)), ("more", V::I(1))]);
+    let lacking = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0))]);
+    let twice = document(&[("db", V::S(b"d")), ("db", V::S(b"d"))]);
+    let no_boolean = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::I(0)), ("CRC", V::L(0))]);
+    let no_int64 = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0)), ("CRC", V::I(0))]);
+    let version = document(&[("concurrent_collections", V::I(4)), ("version", V::S(b"0.2")), ("server_version", V::S(b"")), ("tool_version", V::S(b""))]);
+    let long = "x".repeat(254);
+    let cases: Vec<(Vec<u8>, String)> = vec![
+        (Vec::new(), "has no bytes, so it is no archive; did mongodump fail?".into()),
+        (b"\x05\0\0\0\0".to_vec(), "byte offset 0: it begins with 05000000, an archive with 6de29981; give what `mongodump --archive` writes".into()),
+        (text.clone(), format!("byte offset 0: text where an archive's magic number belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
+        (header()[..4].to_vec(), "byte offset 4: the archive ends where the archive's header belongs: it was cut off".into()),
+        ([&header()[..4], &END].concat(), "byte offset 4: a terminator where the archive's header belongs".into()),
+        ([&header()[..4], &version].concat(), "byte offset 4: the archive's header has format version '0.2', where 0.1 is known".into()),
+        ([header(), entry("d", "c"), b.clone()].concat(), format!("byte offset {}: a block's header in the prelude: the terminator behind the prelude is missing", at - 4)),
+        (in_prelude([entry("d", "c"), entry("d", "c")].concat()), format!("byte offset {}: the prelude lists d.c twice", at - 4)),
+        (in_prelude(entry("..", "c")), format!("byte offset {start}: a collection in the prelude names the database '..', which cannot be one")),
+        (in_prelude(entry("a/b", "c")), format!("byte offset {start}: a collection in the prelude names the database 'a/b', which cannot be one")),
+        (in_prelude(entry("a\0", "c")), format!("byte offset {start}: a collection in the prelude names the database 'a\\0', which cannot be one")),
+        (in_prelude(entry("d", "..")), format!("byte offset {start}: a collection in the prelude names the collection '..', which cannot be one")),
+        (in_prelude(entry("d", "")), format!("byte offset {start}: a collection in the prelude names the collection '', which cannot be one")),
+        (in_prelude(entry("d", "a\0b")), format!("byte offset {start}: a collection in the prelude names the collection 'a\\0b', which cannot be one")),
+        (in_prelude(entry("d", &long)), format!("byte offset {start}: a collection in the prelude names the collection '{long}', which cannot be one")),
+        (in_prelude(entry_of(b"d", b"\xff", "collection")), format!("byte offset {start}: a collection in the prelude has a field 'collection' that is not UTF-8")),
+        (in_prelude(lacking.clone()), format!("byte offset {start}: a collection in the prelude has a field 'EOF' that the format does not know")),
+        (with(&[b.clone(), e.clone(), END.to_vec()]), format!("byte offset {}: a terminator where a block's header belongs: a doubled terminator, or a block without a header", at + b.len() + e.len())),
+        (with(&[unknown]), format!("byte offset {at}: a block's header has a field 'more' that the format does not know")),
+        (with(&[lacking]), format!("byte offset {at}: a block's header lacks the field 'CRC'")),
+        (with(&[twice]), format!("byte offset {at}: a block's header has the field 'db' twice")),
+        (with(&[no_boolean]), format!("byte offset {at}: a block's header has a field 'EOF' that is no boolean")),
+        (with(&[no_int64]), format!("byte offset {at}: a block's header has a field 'CRC' that is no int64")),
+        (with(&[source(1)]), format!("byte offset {at}: a block's header has a field '_id' that the format does not know")),
+        (with(&[head("d", "z", 0, 0)]), format!("byte offset {at}: a block of d.z, which the prelude does not list")),
+        (with(&[head("d", "c", 0, 0), source(1), e.clone()]), format!("byte offset {}, d.c: a block's header among the documents: the terminator of the block before it is missing", body + source(1).len())),
+        (with(&[head("d", "c", 1, 0), source(1)]), format!("byte offset {body}, d.c: data behind the header that ends the namespace")),
+        (with(&[b.clone(), e.clone(), e.clone()]), format!("byte offset {}: d.c is opened again after its end", at + b.len() + e.len())),
+        (with(&[b.clone(), head("d", "c", 1, 5)]), format!("byte offset {}: the documents of d.c have the CRC {:016x}, the archive says 0000000000000005: it was damaged", at + b.len(), crc64(&c[0]))),
+        (with(&[b.clone()]), format!("byte offset {}: the archive ends, but 1 of its namespaces are unfinished (d.c): it was cut off, or mongodump was stopped", at + b.len())),
+        (with(&[]), format!("byte offset {at}: the archive ends, but 1 of its namespaces have not been seen (d.c): it was cut off, or mongodump was stopped")),
+        (with(&[head("d", "c", 0, 0), text.clone()]), format!("byte offset {body}, d.c: text where a document or a terminator belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
+        (with(&[text]), format!("byte offset {at}: text where a block's header belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
+        (with(&[head("d", "c", 0, 0), 4i32.to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: 4 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
+        (with(&[head("d", "c", 0, 0), 16_777_217i32.to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: 16777217 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
+        (with(&[head("d", "c", 0, 0), (-2i32).to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: -2 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
+        (with(&[head("d", "c", 0, 0), source(1)[..9].to_vec()]), format!("byte offset {body}, d.c: the archive ends after 9 of the {} bytes of a document or a terminator: it was cut off", source(1).len())),
+        (with(&[head("d", "c", 0, 0), no_nul]), format!("byte offset {body}, d.c: byte 0x01 where the final NUL of a document or a terminator belongs")),
+        (with(&[b, e, b"\0".to_vec()]), format!("byte offset {}: the archive ends where a block's header belongs: it was cut off", at + block("d", "c", &c).len() + close("d", "c", &c).len())),
+    ];
+    for (archive, message) in cases {
+        let error = read(&archive).expect_err(&message);
+        assert_eq!(error.to_string(), format!("'a': {message}"));
+        assert_eq!(error.exit_code(), 3);
+    }
+}
+
+#[test]
+fn cut_anywhere_it_fails() {
+    let (folder, archive) = (folder(), small());
+    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+    for length in 0..archive.len() {
+        assert!(read(&archive[..length]).is_err(), "cut to {length} bytes");
+        fs::write(&dump, &archive[..length]).unwrap();
+        assert!(run(&options(&dump, &out)).is_err(), "cut to {length} bytes");
+        assert_eq!(files(folder.path()).len(), 1, "cut to {length} bytes");
+    }
+    let packed = gzip(&archive);
+    for length in 0..packed.len() {
+        fs::write(&dump, &packed[..length]).unwrap();
+        assert!(run(&options(&dump, &out)).is_err(), "gzip cut to {length} bytes");
+    }
+    fs::write(&dump, [packed, b"garbage".to_vec()].concat()).unwrap();
+    assert!(run(&options(&dump, &out)).is_err());
+}
+
+/// What a flipped bit may change without being noticed is outside the documents, which have checksums: versions,
+/// metadata that stays JSON, `size`, the number of collections, the kind, and the CRC of headers that end nothing.
+#[test]
+fn a_bit_flipped_anywhere_fails_or_leaves_every_document_as_it_was() {
+    let archive = small();
+    let content = read(&archive).unwrap();
+    let mut unnoticed = 0;
+    for at in 0..archive.len() {
+        for bit in 0..8 {
+            let mut flipped = archive.clone();
+            flipped[at] ^= 1 << bit;
+            if let Ok(found) = read(&flipped) {
+                assert_eq!(found, content, "bit {bit} of byte {at}");
+                unnoticed += 1;
+            }
+        }
+    }
+    assert!(unnoticed < archive.len() * 8 / 3, "{unnoticed}");
+}
+
+// --- every shape in, every shape out ---
+
+#[test]
+fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
+    let original = fs::read(fixture("dump/narrative_modeling/user_data.bson")).unwrap();
+    let inputs = ["dump", "dump-gzip", "all.archive", "all.archive.gz"];
+    let mut collections = None;
+    for (archive, level) in [(false, None), (false, Some(2)), (true, None), (true, Some(2))] {
+        let mut first = None;
+        for input in inputs {
+            let folder = folder();
+            let out = folder.path().join("out");
+            run(&transform::Options { archive, gzip_level: level, ..options(&fixture(input), &out) }).unwrap();
+            let written = files(folder.path());
+            let first = first.get_or_insert_with(|| written.clone());
+            assert!(*first == written, "{input} to archive: {archive}, gzip: {level:?}");
+            let content = documents(&written);
+            assert!(*collections.get_or_insert_with(|| content.clone()) == content, "{input} to {archive} {level:?}");
+            assert_eq!(content.len(), 3);
+            assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+            let report = verified(&out).unwrap();
+            let checked = verify::compare_with_source(&verify::Options::new(&out), &report, &fixture(input), &plan(), &Silent, &mut |_| Ok(()));
+            assert_eq!(checked.unwrap().differences, Vec::<String>::new());
+            for (to_archive, to_level) in [(false, None), (true, Some(1))] {
+                let back = folder.path().join(format!("back-{to_archive}"));
+                let options = reverse::Options { archive: to_archive, gzip_level: to_level, ..reverse::Options::new(&out, &back) };
+                reverse::reverse(&options, &plan(), &Silent).unwrap();
+                let restored = match to_archive {
+                    true => read(&unpacked(&fs::read(&back).unwrap())).unwrap()["narrative_modeling.user_data"].concat(),
+                    false => fs::read(back.join("narrative_modeling/user_data.bson")).unwrap(),
+                };
+                assert!(restored == original);
+                assert_eq!(verified(&back).unwrap().differences, Vec::<String>::new());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_output_is_compared_with_a_dump_that_is_an_archive() {
+    let folder = folder();
+    for archive in [false, true] {
+        let out = folder.path().join(format!("out-{archive}"));
+        run(&transform::Options { archive, ..options(&fixture("all.archive"), &out) }).unwrap();
+        let (redump, report) = (folder.path().join(format!("redump-{archive}")), verified(&out).unwrap());
+        run(&transform::Options { archive: true, gzip_level: Some(1), ..options(&fixture("all.archive"), &redump) }).unwrap();
+        let compare = |redump: &Path| verify::compare_with_restored(&verify::Options::new(&out), &report.manifest, redump, &Silent, &mut |_| Ok(())).unwrap();
+        assert!(compare(&redump).is_same());
+        // The same without one document.
+        let content = read(&unpacked(&fs::read(&redump).unwrap())).unwrap();
+        let mut parts = vec![header()];
+        let name = |name: &String| name.split_once('.').map(|(database, collection)| (database.to_owned(), collection.to_owned())).unwrap();
+        parts.extend(content.keys().map(name).map(|(database, collection)| entry(&database, &collection)));
+        parts.push(END.to_vec());
+        for (namespace, documents) in &content {
+            let (database, collection) = name(namespace);
+            let documents = if collection == "model_configs" { &documents[1..] } else { &documents[..] };
+            parts.extend([block(&database, &collection, documents), close(&database, &collection, documents)]);
+        }
+        fs::write(&redump, parts.concat()).unwrap();
+        let compared = compare(&redump);
+        assert_eq!((compared.missing, compared.extra, compared.changed), (1, 0, 0));
+    }
+}
+
+#[test]
+fn several_sources_that_interleave_give_what_a_directory_gives() {
+    let folder = folder();
+    let of = |from: i32| (from..from + 5000).map(source).collect::<Vec<_>>();
+    let (a, b) = (of(0), of(100_000));
+    let mut archive = [header(), entry("b", "user_data"), entry("a", "user_data"), END.to_vec()].concat();
+    for (a, b) in a.chunks(700).zip(b.chunks(700)) {
+        archive.extend([block("b", "user_data", b), block("a", "user_data", a)].concat());
+    }
+    archive.extend([close("a", "user_data", &a), close("b", "user_data", &b)].concat());
+    let (dump, directory) = (folder.path().join("dump"), folder.path().join("directory"));
+    fs::write(&dump, &archive).unwrap();
+    let error = run(&options(&dump, &folder.path().join("o"))).unwrap_err();
+    let size = a.concat().len();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "'{}' has 2 databases with a collection 'user_data':\n  a.user_data: 5000 documents, {size} bytes\n  b.user_data: 5000 documents, {} bytes\nchoose with --db NAME, or take them all with --all-dbs",
+            dump.display(),
+            b.concat().len()
+        )
+    );
+    let metadata = |bytes: &[u8]| unpacked(bytes);
+    for (database, documents) in [("a", &a), ("b", &b)] {
+        fs::create_dir_all(directory.join(database)).unwrap();
+        fs::write(directory.join(database).join("user_data.bson"), documents.concat()).unwrap();
+        let text = br#"{"options":{},"indexes":[],"collectionName":"user_data","type":"collection"}"#;
+        fs::write(directory.join(database).join("user_data.metadata.json"), metadata(text)).unwrap();
+    }
+    fs::write(directory.join("prelude.json"), r#"{"ServerVersion":"5.0.0","ToolVersion":"t"}"#).unwrap();
+    for archive in [false, true] {
+        let written = [&dump, &directory].map(|input| {
+            let folder = self::folder();
+            let out = folder.path().join("out");
+            run(&transform::Options { archive, all_databases: true, ..options(input, &out) }).unwrap();
+            assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+            let back = folder.path().join("back");
+            reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
+            assert!(fs::read(back.join("b/user_data.bson")).unwrap() == b.concat());
+            files(folder.path())
+        });
+        assert!(written[0] == written[1], "archive: {archive}");
+    }
+    let out = folder.path().join("only");
+    let report = run(&transform::Options { databases: vec!["b".to_owned()], ..options(&dump, &out) }).unwrap();
+    assert_eq!(report.manifest.sources[0].namespace, "b.user_data");
+}
+
+// --- traps ---
+
+/// Runs an archive of these entries and blocks.
+fn run_archive(parts: &[Vec<u8>], change: impl FnOnce(&mut transform::Options)) -> mongosplit::Result<transform::Report> {
+    let folder = folder();
+    let dump = folder.path().join("dump");
+    fs::write(&dump, [header(), parts.concat()].concat()).unwrap();
+    let mut options = options(&dump, &folder.path().join("out"));
+    change(&mut options);
+    run(&options)
+}
+
+#[test]
+fn documents_in_a_target_are_refused_with_their_number() {
+    let (sources, targets) = ([source(1)], [document(&[("_id", V::I(50))]), document(&[("_id", V::I(51))])]);
+    let parts = |targets: &[Vec<u8>]| {
+        let (s, t) = (("d", "user_data"), ("d", "dataset_metadata"));
+        vec![
+            entry(s.0, s.1),
+            entry(t.0, t.1),
+            END.to_vec(),
+            block(s.0, s.1, &sources),
+            block(t.0, t.1, targets),
+            close(s.0, s.1, &sources),
+            close(t.0, t.1, targets),
+        ]
+    };
+    let error = run_archive(&parts(&targets), |_| {}).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the dump holds 2 documents (28 bytes) in the target collection d.dataset_metadata already; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+    );
+    run_archive(&parts(&targets), |options| options.allow_existing_targets = true).unwrap();
+    run_archive(&parts(&[]), |_| {}).unwrap();
+    let collides = run_archive(&parts(&[document(&[("_id", V::I(1))])]), |options| options.allow_existing_targets = true).unwrap_err();
+    assert!(matches!(collides, Error::Check(_)), "{collides}");
+}
+
+#[test]
+fn the_oplog_of_an_archive_is_looked_at() {
+    let sources = [source(1)];
+    let operation = |namespace: &str| document(&[("op", V::S(b"i")), ("ns", V::S(namespace.as_bytes()))]);
+    let parts = |operations: &[Vec<u8>]| {
+        let log = ("", "oplog");
+        vec![
+            entry("d", "user_data"),
+            entry(log.0, log.1),
+            END.to_vec(),
+            block("d", "user_data", &sources),
+            close("d", "user_data", &sources),
+            block(log.0, log.1, operations),
+            close(log.0, log.1, operations),
+        ]
+    };
+    let error = run_archive(&parts(&[operation("d.user_data"), operation("d.x")]), |_| {}).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the archive's oplog has 1 of 2 operations on d.user_data, which happened during the dump and are not in its documents; dump again while nothing writes, or give --ignore-oplog to leave them out"
+    );
+    let ignored = run_archive(&parts(&[operation("d.user_data")]), |options| options.ignore_oplog = true).unwrap();
+    assert!(ignored.remarks.iter().any(|remark| remark.contains("(--ignore-oplog)")), "{:?}", ignored.remarks);
+    run_archive(&parts(&[operation("d.x")]), |_| {}).unwrap();
+}
+
+#[test]
+fn views_and_time_series_are_refused() {
+    for (kind, data, what) in [("view", "user_data", "d.user_data is a view"), ("timeseries", "system.buckets.user_data", "d.user_data is a time series")] {
+        let parts = [entry_of(b"d", b"user_data", kind), END.to_vec(), close("d", data, &[])];
+        let error = run_archive(&parts, |_| {}).unwrap_err();
+        assert!(error.to_string().starts_with(what), "{error}");
+        assert_eq!(error.exit_code(), 1);
+    }
+}
+
+#[test]
+fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
+    let (folder, other) = (folder(), [document(&[("_id", V::I(7))])]);
+    let parts = [header(), entry("d", "user_data"), entry("d", "z"), END.to_vec(), block("d", "user_data", &[source(1)]), block("d", "z", &other)];
+    let ends = [close("d", "user_data", &[source(1)]), head("d", "z", 1, 1), END.to_vec()];
+    let dump = folder.path().join("dump");
+    fs::write(&dump, [parts.concat(), ends.concat()].concat()).unwrap();
+    run(&options(&dump, &folder.path().join("out"))).unwrap();
+    let disk = Disk::new(IoMode::Buffered);
+    let report = inspect::inspect(&disk, &Dump::open(&disk, &dump, None).unwrap(), &Silent).unwrap();
+    let holds: Vec<_> = report.collections.iter().map(|collection| (collection.namespace.as_str(), collection.documents, collection.checksum_holds)).collect();
+    assert_eq!(holds, [("d.user_data", 1, Some(true)), ("d.z", 1, Some(false))]);
+    assert!(!report.is_sound());
+}
+
+// --- the output ---
+
+#[test]
+fn an_archive_and_what_belongs_to_it_come_whole_or_not_at_all() {
+    let folder = folder();
+    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+    fs::write(&dump, small()).unwrap();
+    let options = transform::Options { archive: true, ..options(&dump, &out) };
+    for force in [false, true] {
+        let options = transform::Options { force, ..options.clone() };
+        let before = files(folder.path());
+        let mut step = 1;
+        loop {
+            let disk = Disk::failing_at(step);
+            match transform::transform_on(&disk, &options, &plan(), &Silent) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.exit_code(), 4, "{error}"),
+            }
+            assert!(files(folder.path()) == before, "step {step}, force: {force}");
+            step += 1;
+        }
+        assert!(step > 10);
+        let names: Vec<String> = files(folder.path()).into_keys().collect();
+        assert_eq!(names, ["dump", "out", "out.SHA256SUMS", "out.manifest.json", "out.rollback"]);
+        assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+    }
+    let refused = run(&options).unwrap_err();
+    assert_eq!(refused.to_string(), format!("'{}': is there already; name another archive, or give --force to replace it", out.display()));
+}
+
+#[test]
+fn verify_finds_every_flipped_byte_and_every_missing_file() {
+    let folder = folder();
+    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+    fs::write(&dump, small()).unwrap();
+    for level in [None, Some(1)] {
+        run(&transform::Options { archive: true, gzip_level: level, force: true, ..options(&dump, &out) }).unwrap();
+        for name in ["out", "out.rollback", "out.SHA256SUMS", "out.manifest.json"] {
+            let path = folder.path().join(name);
+            let sound = fs::read(&path).unwrap();
+            let holds = || verified(&out).is_ok_and(|report| report.differences.is_empty());
+            for at in (0..sound.len()).step_by(if name == "out" { 3 } else { 17 }) {
+                let mut flipped = sound.clone();
+                flipped[at] ^= 0x10;
+                fs::write(&path, flipped).unwrap();
+                assert!(!holds(), "byte {at} of {name}");
+            }
+            fs::remove_file(&path).unwrap();
+            assert!(!holds(), "{name} missing");
+            fs::write(&path, &sound).unwrap();
+            assert!(holds());
+        }
+        let stray = folder.path().join("out.rejected");
+        fs::write(&stray, b"").unwrap();
+        assert_eq!(verified(&out).unwrap().differences, ["'out.rejected' is there, but not in the manifest"]);
+        fs::remove_file(stray).unwrap();
+    }
+}
+
+// --- pipes ---
+
+#[test]
+fn from_standard_input_to_standard_output() {
+    let folder = folder();
+    let file = folder.path().join("x");
+    run(&transform::Options { archive: true, ..options(&fixture("all.archive"), &file) }).unwrap();
+    for input in ["all.archive", "all.archive.gz"] {
+        let prefix = folder.path().join(input);
+        let done = mongosplit(&["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()], &fs::read(fixture(input)).unwrap());
+        let report = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(0), "{report}");
+        assert!(report.contains("mongorestore --stopOnError"), "{report}");
+        assert!(done.stdout == fs::read(&file).unwrap());
+        fs::write(&prefix, &done.stdout).unwrap();
+        assert_eq!(verified(&prefix).unwrap().differences, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
+    let folder = folder();
+    let prefix = folder.path().join("x");
+    let arguments = ["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()];
+    let mut bad = source(2);
+    *bad.last_mut().unwrap() = 1;
+    let sources = [source(1), bad];
+    let archive = [header(), entry("d", "user_data"), END.to_vec(), block("d", "user_data", &sources), close("d", "user_data", &sources)].concat();
+    let done = mongosplit(&arguments, &archive);
+    assert_eq!(done.status.code(), Some(3));
+    let message = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(message.contains("documents may already be in the database"), "{message}");
+    assert!(read(&done.stdout).is_err());
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn usage_of_standard_streams() {
+    let done = mongosplit(&["transform", "-", "-", "--archive"], b"");
+    assert_eq!(done.status.code(), Some(2));
+    let done = mongosplit(&["transform", "-", "-"], b"");
+    assert_eq!(done.status.code(), Some(2));
+    let folder = folder();
+    let out = folder.path().join("x");
+    let done = mongosplit(&["transform", "-", out.to_str().unwrap()], b"");
+    assert_eq!(done.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "mongosplit: 'standard input': has no bytes, so it is no archive; did mongodump fail?\n");
+}
+
+#[test]
+fn a_closed_pipe_ends_the_run() {
+    let folder = folder();
+    let prefix = folder.path().join("x");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
+    command.args(["transform".as_ref(), fixture("dump").as_os_str(), "-".as_ref(), "--archive".as_ref(), "--sidecar".as_ref(), prefix.as_os_str()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert!(files(folder.path()).is_empty());
+}
+
+// --- what others have written ---
+
+#[test]
+fn the_corpus_is_read_or_refused() {
+    let Some(corpus) = std::env::var_os("CORPUS").map(PathBuf::from) else { return };
+    let disk = Disk::new(IoMode::Buffered);
+    let inspected = |name: &str| Dump::open(&disk, &corpus.join(name), None).and_then(|dump| inspect::inspect(&disk, &dump, &Silent));
+    for (name, documents) in [("mongo-tools/test.bar.archive", 2), ("mongodump/all.archive", 106), ("mongodump/all.archive.gz", 106)] {
+        let report = inspected(name).unwrap();
+        assert!(report.is_sound());
+        assert_eq!(report.collections.iter().map(|collection| collection.documents).sum::<u64>(), documents, "{name}");
+    }
+    assert!(inspected("mongo-tools/bad-format.archive").is_err());
+    let folder = folder();
+    let (out, back) = (folder.path().join("out"), folder.path().join("back"));
+    run(&transform::Options { archive: true, ..options(&corpus.join("mongodump/interleaved.archive.gz"), &out) }).unwrap();
+    assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+    let report = reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
+    assert_eq!(report.manifest.sources[0].documents, 640);
+}
