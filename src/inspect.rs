@@ -98,12 +98,12 @@ fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (
 fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, all: bool, progress: &dyn Progress) -> Result<Report> {
     const STEP: u64 = 1024;
     let mut validator = Validator::default();
-    let mut documents = 0;
+    let mut documents: u64 = 0;
     progress.start("inspect", reader.stream().total());
     if all {
         reader.check_all_and_go_on();
     }
-    while let Some(document) = reader.next()? {
+    while let Some(document) = reader.next_document()? {
         documents += 1;
         let (namespace, offset) = (document.namespace, document.offset);
         if all && let Err(fault) = validator.check(document.bytes) {
@@ -112,7 +112,7 @@ fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, all: bo
             let position = Position { file, document: number, offset: offset + fault.offset as u64, id };
             return Err(Error::Document { position: Box::new(position), fault: fault.kind });
         }
-        if documents % STEP == 0 {
+        if documents.is_multiple_of(STEP) {
             if let Some(signal) = progress.interrupted() {
                 return Err(Error::Interrupted(signal));
             }

@@ -431,7 +431,7 @@ fn check_traps(
                 standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
             };
             let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
-            while let Some(document) = archive.next()? {
+            while let Some(document) = archive.next_document()? {
                 for &(number, target) in &places[document.namespace] {
                     existing.entry((number, target)).or_default().add(plan, target, document.bytes);
                 }
@@ -848,7 +848,7 @@ impl Demultiplexing {
 
     fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
         while self.end.is_none() {
-            let document = match self.reader.next() {
+            let document = match self.reader.next_document() {
                 Ok(Some(document)) => document,
                 Ok(None) => {
                     self.end = Some(Ok(()));

@@ -335,9 +335,9 @@ fn check_archive(
     let unpacked = Hashing { stream, hash: Counted::default(), is_needed: file.raw_sha256.is_some() };
     let mut reader = archive::Reader::open(unpacked, path.display().to_string())?;
     reader.check_all_and_go_on();
-    while reader.next()?.is_some() {
+    while reader.next_document()?.is_some() {
         checked.documents += 1;
-        if checked.documents % STEP == 0 {
+        if checked.documents.is_multiple_of(STEP) {
             if let Some(signal) = progress.interrupted() {
                 return Err(Error::Interrupted(signal));
             }

@@ -118,7 +118,7 @@ fn read(bytes: &[u8]) -> mongosplit::Result<Content> {
     let names: Vec<String> = reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
     (0..names.len()).for_each(|number| reader.check(number));
     let mut content: Content = names.iter().map(|name| (name.clone(), Vec::new())).collect();
-    while let Some(document) = reader.next()? {
+    while let Some(document) = reader.next_document()? {
         content.get_mut(&names[document.namespace]).unwrap().push(document.bytes.to_vec());
     }
     Ok(content)

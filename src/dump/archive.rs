@@ -246,7 +246,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next document. Nothing at the end of the archive, once all is as it must be.
-    pub fn next(&mut self) -> Result<Option<Document<'_>>> {
+    pub fn next_document(&mut self) -> Result<Option<Document<'_>>> {
         loop {
             let Some(namespace) = self.current else {
                 if self.fill(1)? == 0 {
@@ -284,7 +284,7 @@ impl<R: Read> Reader<R> {
 
     /// Reads to the end, for what is to be seen of the namespaces.
     pub fn skip_to_end(&mut self) -> Result<()> {
-        while self.next()?.is_some() {}
+        while self.next_document()?.is_some() {}
         Ok(())
     }
 

@@ -166,7 +166,10 @@ impl Stream {
         let is_gzip = first == gzip::MAGIC;
         let whole = std::io::Cursor::new(first).chain(counted);
         let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
-        Ok(Stream { inner, progress, file_bytes, mode: mode as u32, checked: None })
+        // The type differs from system to system.
+        #[allow(clippy::unnecessary_cast)]
+        let mode = mode as u32;
+        Ok(Stream { inner, progress, file_bytes, mode, checked: None })
     }
     /// Size of the file where it is known.
     pub fn total(&self) -> Option<u64> {
@@ -288,7 +291,7 @@ impl Dump {
             files.push(Some((std::io::BufWriter::with_capacity(256 * 1024, file), place)));
             reader.check(number);
         }
-        while let Some(document) = reader.next()? {
+        while let Some(document) = reader.next_document()? {
             if let Some((file, place)) = &mut files[document.namespace] {
                 std::io::Write::write_all(file, document.bytes).writing("unpack into", place)?;
             }

@@ -70,7 +70,7 @@ impl Shares {
         }
         batch.restart(number, 0, 0);
         while !self.is_at_end {
-            let Some(document) = self.reader.next()? else {
+            let Some(document) = self.reader.next_document()? else {
                 self.is_at_end = true;
                 break;
             };
