@@ -237,6 +237,9 @@ struct Telling<'a> {
 impl Telling<'_> {
     fn tell(&mut self, event: Event) -> Result<()> {
         self.counts.note(&event);
+        self.pass_on(event)
+    }
+    fn pass_on(&mut self, event: Event) -> Result<()> {
         (self.each)(&event)?;
         if self.first.len() < FIRST {
             self.first.push(event);
@@ -285,7 +288,7 @@ fn merge_source(
     drained?;
     // Documents created since come last, in the order of their `_id`s' bytes.
     let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
-    added.sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| id.bytes));
+    added.sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
     let mut merger = Merger::new(plan);
     for document in added {
         let mut event = Event::new(said, document, "added");
@@ -302,7 +305,7 @@ fn merge_source(
             let mut event = Event::new(said, document, "orphan");
             event.not_carried_back.push(format!("{} without a document in {}", said.targets[number].namespace, said.targets[plan.driver()].namespace));
             telling.counts.not_carried_back += 1;
-            (telling.each)(&event)?;
+            telling.pass_on(event)?;
         }
     }
     Ok(())

@@ -10,12 +10,20 @@ use crate::error::{Error, IoContext, Result};
 use crate::mmap::Mapped;
 use crate::raw::{self, Validator};
 
+/// As three words it takes 24 bytes; a u128 would be aligned to make it 32.
+type Entry = (Fingerprint, u64);
+type Fingerprint = [u64; 2];
+
+fn halves(fingerprint: u128) -> Fingerprint {
+    [(fingerprint >> 64) as u64, fingerprint as u64]
+}
+
 /// A file of documents with an index by the fingerprint of one value.
 #[derive(Debug)]
 pub struct Lookup {
     map: Mapped,
-    /// Fingerprint and offset, sorted.
-    entries: Vec<(u128, u64)>,
+    /// The halves of a fingerprint and an offset, sorted.
+    entries: Vec<Entry>,
     /// A bit for each entry that was asked for.
     taken: Vec<AtomicU64>,
     /// The unpacked copy of a compressed file, removed when it is dropped.
@@ -28,7 +36,7 @@ impl Lookup {
     pub fn open(disk: &Disk, path: &Path, scratch: &Path, value: impl Fn(&[u8]) -> Option<u128>) -> Result<Lookup> {
         let (unpacked, place) = unpack(disk, path, scratch)?;
         let map = Mapped::open(disk, &place)?;
-        let mut entries = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         let mut splitter = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
         let mut batch = Batch::default();
         let mut validator = Validator::default();
@@ -39,7 +47,7 @@ impl Lookup {
                 validator.check(document).map_err(|fault| Error::Document { position: position(), fault: fault.kind })?;
                 let fingerprint = value(document)
                     .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", position())))?;
-                entries.push((fingerprint, offset));
+                entries.push((halves(fingerprint), offset));
                 offset += document.len() as u64;
             }
         }
@@ -57,6 +65,7 @@ impl Lookup {
     }
     /// The documents with a fingerprint, in the file's order; they count as taken.
     pub fn take(&self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
+        let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
         let count = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
         for entry in from..from + count {

@@ -183,6 +183,9 @@ proptest! {
             if get(current, path).as_ref() == Some(&new) {
                 new = value(tape.below(100) as i64 + 101);
             }
+            if let Some(Bson::Boolean(old)) = get(current, path) {
+                new = (!old).into();
+            }
             if path == "applied_at" && get(current, "is_applied") != Some(Bson::Boolean(true)) {
                 continue;
             }
@@ -304,4 +307,316 @@ fn every_row_is_fed() {
         let mut again = World::transform_again(&outcome.documents);
         assert_eq!(get(of(&mut again, TARGETS[*target], &id(1)), path), Some(new), "{path}");
     }
+}
+
+fn one(document: Document) -> (World, Collections) {
+    let world = World::of(&[document]);
+    let restored = world.restored();
+    (world, restored)
+}
+
+#[test]
+fn copies_that_agree_win_and_those_that_do_not_are_told() {
+    let (world, restored) = one(with_model(application(oid(1), 1)));
+    let mut redump = restored.clone();
+    set(of(&mut redump, TARGETS[1], &id(1)), "user_id", text(1));
+    set(of(&mut redump, TARGETS[2], &id(1)), "user_id", text(1));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("user_id"), Some(&text(1)));
+    assert_eq!((outcome.changed(), outcome.event().conflicts.len()), (vec!["user_id"], 0));
+
+    set(of(&mut redump, TARGETS[2], &id(1)), "user_id", text(2));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("user_id"), Some(&text(1)));
+    let conflict = &outcome.event().conflicts[0];
+    assert_eq!((conflict.winner.as_str(), conflict.losers.as_slice()), ("transformation_configs.user_id", &["model_configs.user_id".to_owned()][..]));
+    assert!(outcome.event().not_carried_back.is_empty());
+
+    let mut redump = restored.clone();
+    set(of(&mut redump, TARGETS[0], &id(1)), "updated_at", later(1));
+    set(of(&mut redump, TARGETS[1], &id(1)), "updated_at", later(3));
+    set(of(&mut redump, TARGETS[2], &id(1)), "updated_at", later(2));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("updated_at"), Some(&later(3)));
+    assert_eq!(outcome.event().conflicts[0].losers, ["dataset_metadata.updated_at", "model_configs.updated_at"]);
+
+    let mut redump = restored;
+    set(of(&mut redump, TARGETS[0], &id(1)), "file_path", text(1));
+    set(of(&mut redump, TARGETS[1], &id(1)), "current_file_path", text(2));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("file_path"), Some(&text(1)));
+    assert_eq!(outcome.event().conflicts[0].losers, ["transformation_configs.current_file_path"]);
+    let error = world.reverse_from(&world.write(&redump), true).err().unwrap();
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(error.to_string(), "the collections have changed since the migration, and --strict was given: 1 drifted, 0 added, 0 deleted, 1 with conflicts, 0 with changes that are not carried back, 0 missing in one collection only; nothing was published");
+}
+
+#[test]
+fn aliases_that_are_present_win() {
+    let (world, mut redump) = one(application(oid(1), 1));
+    let current = of(&mut redump, TARGETS[0], &id(1));
+    set(current, "schema", doc! { "new": 1 }.into());
+    set(current, "aiSummary", doc! { "overview": "new", "rawMarkdown": "# new" }.into());
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("schema"), Some(&doc! { "new": 1 }.into()));
+    assert_eq!(outcome.document(0).get("aiSummary"), Some(&doc! { "overview": "new", "rawMarkdown": "# new" }.into()));
+    assert_eq!(outcome.changed(), ["schema", "aiSummary"]);
+    assert!(outcome.event().not_carried_back.is_empty(), "{:?}", outcome.event());
+
+    // What has changed beside its alias, and to something else, is told of.
+    set(of(&mut redump, TARGETS[0], &id(1)), "inferred_schema", doc! { "other": 1 }.into());
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("schema"), Some(&doc! { "new": 1 }.into()));
+    assert!(outcome.event().not_carried_back.iter().any(|path| path.starts_with("dataset_metadata.inferred_schema")), "{:?}", outcome.event());
+}
+
+#[test]
+fn aliases_inside_win_where_they_are_new() {
+    let mut source = application(oid(1), 0);
+    source.insert("aiSummary", doc! { "overview": "o", "raw_markdown": "old" });
+    let (world, mut redump) = one(source);
+    set(of(&mut redump, TARGETS[0], &id(1)), "ai_summary.rawMarkdown", text(1));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.document(0).get("aiSummary"), Some(&doc! { "overview": "o", "rawMarkdown": text(1) }.into()));
+    assert!(outcome.event().not_carried_back.is_empty());
+
+    // Both were there all the time, so that neither stands for the other.
+    let mut source = application(oid(1), 0);
+    let both = doc! { "overview": "o", "raw_markdown": "one", "rawMarkdown": "two" };
+    source.insert("aiSummary", both.clone());
+    let (world, mut redump) = one(source);
+    set(of(&mut redump, TARGETS[0], &id(1)), "ai_summary.overview", text(1));
+    let mut expected = both;
+    expected.insert("overview", text(1));
+    assert_eq!(world.reverse(&redump).document(0).get("aiSummary"), Some(&expected.into()));
+}
+
+#[test]
+fn unchanged_steps_keep_their_bytes() {
+    for make in [app_step, export_step] {
+        let mut source = application(oid(1), 0);
+        let old: Vec<Document> = (0..5).map(make).collect();
+        source.insert("transformation_history", old.clone());
+        let (world, restored) = one(source);
+        let base: Vec<Bson> = get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+        let new = Bson::Document(new_step(5));
+        let back = doc! { "type": "formula", "column": "c", "columns": Bson::Null, "parameters": { "k": 5_i64 }, "applied_at": "2025-10-09T08:53:20.005+00:00", "rows_affected": 5, "data_loss_percentage": 0.5 };
+        let (b, o) = (|at: usize| base[at].clone(), |at: usize| old[at].clone());
+        // Its fields in another order, those inside it too.
+        let turned = |value: &Bson| {
+            let step = value.as_document().unwrap();
+            let turn = |document: &Document| document.clone().into_iter().rev().collect::<Document>();
+            let mut step = turn(step);
+            let inner = turn(step.get_document("parameters").unwrap());
+            step.insert("parameters", inner);
+            Bson::Document(step)
+        };
+        let cases = [
+            (vec![b(0), b(1), b(2), b(3), b(4), new.clone()], vec![o(0), o(1), o(2), o(3), o(4), back.clone()]),
+            (vec![b(0), b(2), b(4)], vec![o(0), o(2), o(4)]),
+            (vec![b(0), b(1), new.clone(), b(2), b(3), b(4)], vec![o(0), o(1), back.clone(), o(2), o(3), o(4)]),
+            (vec![new.clone(), turned(&b(0)), b(1), turned(&b(3)), b(4)], vec![back.clone(), o(0), o(1), o(3), o(4)]),
+            (vec![], vec![]),
+        ];
+        for (now, expected) in cases {
+            let mut redump = restored.clone();
+            set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", now.clone().into());
+            let outcome = world.reverse(&redump);
+            let expected = expected.into_iter().map(Bson::Document).collect::<Vec<_>>();
+            assert_eq!(outcome.document(0).get("transformation_history"), Some(&expected.into()));
+            assert_eq!(outcome.changed(), ["transformation_history"]);
+            assert!(outcome.event().not_carried_back.is_empty(), "{:?}", outcome.event());
+        }
+        // Two that have changed places: what is not in the common order goes back by the inverse.
+        let mut redump = restored.clone();
+        set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", vec![b(1), b(0), b(2), b(3), b(4)].into());
+        let history = world.reverse(&redump).document(0).get_array("transformation_history").unwrap().clone();
+        assert_eq!(history[2..], [o(2), o(3), o(4)].map(Bson::Document));
+        assert_eq!(history[..2].iter().filter(|item| [o(0), o(1)].map(Bson::Document).contains(item)).count(), 1);
+    }
+}
+
+#[test]
+fn a_history_that_is_emptied_takes_no_date_with_it() {
+    let (world, mut redump) = one(application(oid(1), 2));
+    let current = of(&mut redump, TARGETS[1], &id(1));
+    set(current, "transformation_steps", Bson::Array(vec![]));
+    set(current, "is_applied", false.into());
+    set(current, "applied_at", Bson::Null);
+    set(current, "total_transformations", 0.into());
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.changed(), ["transformation_history"]);
+    assert_eq!(outcome.document(0).get("updated_at"), Some(&date(2)));
+    assert!(outcome.event().not_carried_back.is_empty() && outcome.event().conflicts.is_empty());
+}
+
+#[test]
+fn long_histories_stay_fast() {
+    let (world, restored) = one(application(oid(1), 10_000));
+    let steps = get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    let began = std::time::Instant::now();
+    let mut redump = restored.clone();
+    let all_new: Vec<Bson> = steps.iter().map(|step| {
+        let mut step = step.as_document().unwrap().clone();
+        step.insert("rows_affected", -1);
+        step.into()
+    }).collect();
+    set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", all_new.into());
+    set(of(&mut redump, TARGETS[1], &id(1)), "last_preview", doc! { "rows": [] }.into());
+    set(of(&mut redump, TARGETS[1], &id(1)), "validation_result", doc! { "ok": true }.into());
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.last_preview", "transformation_configs.validation_result"]);
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    // One that is gone from the front shifts all others; a change inside a document is still told of.
+    set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps[1..].to_vec().into());
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.last_preview", "transformation_configs.validation_result"]);
+    assert_eq!(outcome.document(0).get_array("transformation_history").unwrap().len(), 9_999);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[test]
+fn documents_come_and_go() {
+    let sources = [application(oid(1), 1), application(oid(2), 1), application(oid(3), 1), with_model(application(oid(4), 1))];
+    let world = World::of(&sources);
+    let mut redump = world.restored();
+    let is = |dataset: &'static str, number: u32| move |document: &Vec<u8>| { let _ = dataset; get(document, "dataset_id") != Some(id(number).into()) };
+    // 1: deleted, its config left behind; 2: lacks its config; 4: lacks its model.
+    redump.get_mut(TARGETS[0]).unwrap().retain(is("", 1));
+    redump.get_mut(TARGETS[1]).unwrap().retain(is("", 2));
+    redump.get_mut(TARGETS[2]).unwrap().clear();
+    // A second config for 3.
+    let mut second = of(&mut redump, TARGETS[1], &id(3)).clone();
+    set(&mut second, "_id", oid(77).into());
+    redump.get_mut(TARGETS[1]).unwrap().insert(0, second);
+    // Created since, with all and with nothing beside it.
+    let mut new = World::of(&[with_model(application(oid(9), 1)), application(oid(8), 0)]).restored();
+    new.get_mut(TARGETS[1]).unwrap().retain(is("", 8));
+    for target in TARGETS {
+        redump.get_mut(target).unwrap().extend(new.remove(target).unwrap());
+    }
+    let outcome = world.reverse(&redump);
+    let ids: Vec<Option<Bson>> = outcome.documents.iter().map(|document| get(document, "_id")).collect();
+    assert_eq!(ids, [2, 3, 4, 8, 9].map(|number| Some(oid(number).into())));
+    for (position, source) in sources[1..].iter().enumerate() {
+        assert_eq!(outcome.documents[position], source.to_vec().unwrap());
+    }
+    let counts = &outcome.report.counts;
+    assert_eq!((counts.unchanged, counts.drifted, counts.added, counts.deleted), (3, 0, 2, 1));
+    assert_eq!((counts.missing_siblings, counts.not_carried_back, counts.conflicts), (2, 2, 0));
+    let added = outcome.document(4);
+    assert_eq!(added.get("algorithm"), Some(&"rf".into()));
+    assert_eq!(added.get("model_name"), Some(&"m".into()));
+    let again = World::transform_again(&outcome.documents[3..]);
+    assert_eq!(get(&again[TARGETS[0]][1], "num_rows"), Some(100.into()));
+    let options = mongosplit::verify::Options::new(&outcome.dest);
+    let verified = mongosplit::verify::verify(&options, &mongosplit::progress::Silent).unwrap();
+    assert!(verified.differences.is_empty(), "{:?}", verified.differences);
+}
+
+#[test]
+fn a_model_created_since_takes_nothing_from_its_dataset() {
+    let mut source = application(oid(1), 0);
+    source.extend(doc! { "description": "of the dataset", "tags": ["mine"], "algorithm": Bson::Null });
+    let (world, mut redump) = one(source.clone());
+    let model = doc! {
+        "_id": oid(50), "user_id": "user_1", "dataset_id": id(1), "model_id": "m1", "name": "new", "description": Bson::Null, "algorithm": "rf",
+        "hyperparameters": { "k": 1 }, "status": "trained", "version": "1.0.0", "is_active": true, "created_at": later(1), "updated_at": later(2),
+    };
+    redump.get_mut(TARGETS[2]).unwrap().push(model.to_vec().unwrap());
+    let outcome = world.reverse(&redump);
+    let now = outcome.document(0);
+    source.insert("algorithm", "rf");
+    source.insert("updated_at", later(2));
+    let old: Document = now.clone().into_iter().filter(|(name, _)| source.contains_key(name)).collect();
+    assert_eq!(old, source);
+    assert_eq!((now.get("model_name"), now.get("hyperparameters")), (Some(&"new".into()), Some(&doc! { "k": 1 }.into())));
+    assert!(outcome.event().not_carried_back.contains(&"model_configs.created_at".to_owned()), "{:?}", outcome.event());
+}
+
+#[test]
+fn a_field_that_another_target_feeds_is_not_overwritten() {
+    let (world, mut redump) = one(with_model(application(oid(1), 0)));
+    set(of(&mut redump, TARGETS[0], &id(1)), "tags", text(1));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.bytes, world.source);
+    assert_eq!(outcome.event().not_carried_back, ["dataset_metadata.tags"]);
+}
+
+#[test]
+fn documents_set_aside_come_back() {
+    let mut refused = application(oid(2), 0);
+    refused.insert("_id", vec![Bson::Int32(1)]);
+    let world = World::new(&raw(&[application(oid(1), 1), refused, application(oid(3), 0)]), |options| options.skip_unrestorable = true);
+    let mut redump = world.restored();
+    assert_eq!(world.reverse(&redump).bytes, world.source);
+    set(of(&mut redump, TARGETS[0], &id(3)), "s3_url", text(1));
+    let outcome = world.reverse(&redump);
+    assert_eq!(outcome.documents[..2], split(&world.source)[..2]);
+    assert_eq!(outcome.document(2).get("s3_url"), Some(&text(1)));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let restored = world.restored();
+    let fails = |redump: &std::path::Path, code: u8, message: &str| {
+        let error = world.reverse_from(redump, false).err().expect(message);
+        assert_eq!(error.to_string().replace(&world.directory.path().display().to_string(), "T"), message.replace("REDUMP", &format!("T/{}", redump.file_name().unwrap().to_string_lossy())));
+        assert_eq!(error.exit_code(), code, "{message}");
+    };
+    for name in TARGETS {
+        let mut lacking = restored.clone();
+        lacking.remove(name);
+        fails(&world.write(&lacking), 3, &format!("'REDUMP': has no narrative_modeling.{name}, which the output has; dump all of the database that it was restored into"));
+    }
+    let other = world.path("redump-other");
+    let joined: Vec<(&str, Vec<u8>)> = restored.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
+    write_dump(&other, "another", &joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect::<Vec<_>>());
+    fails(&other, 3, "'REDUMP': has no narrative_modeling.dataset_metadata, which the output has; dump all of the database that it was restored into");
+    let mut twice = restored.clone();
+    let mut second = twice[TARGETS[0]][0].clone();
+    set(&mut second, "_id", oid(9).into());
+    twice.get_mut(TARGETS[0]).unwrap().push(second);
+    fails(&world.write(&twice), 1, &format!("'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, '{}' (the second has _id ObjectId('{}')); which of them goes back cannot be told", id(1), id(9)));
+    let cut = world.write(&restored);
+    let file = cut.join(DATABASE).join("dataset_metadata.bson");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 3]).unwrap();
+    let error = world.reverse_from(&cut, false).err().unwrap();
+    assert!(error.exit_code() == 3 && error.to_string().contains("the input ends after"), "{error}");
+
+    // DEST inside REDUMP.
+    let redump = world.write(&restored);
+    let (code, said) = run(&["reverse".as_ref(), &world.path("out"), &redump.join("dest"), "--current".as_ref(), &redump]);
+    assert!(code != 0 && said.contains("lies inside the dump"), "{code} {said}");
+    assert!(!redump.join("dest").exists());
+    // Compressed, all is well.
+    for name in TARGETS {
+        let file = redump.join(DATABASE).join(format!("{name}.bson"));
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &std::fs::read(&file).unwrap()).unwrap();
+        std::fs::write(file.with_extension("bson.gz"), packed.finish().unwrap()).unwrap();
+        std::fs::remove_file(file).unwrap();
+    }
+    assert_eq!(world.reverse_from(&redump, true).unwrap().bytes, world.source);
+    // OUT altered, file by file, and exchanged with another run's.
+    let redump = world.write(&restored);
+    let another = World::of(&[application(oid(1), 1), application(oid(3), 1)]);
+    for file in ["narrative_modeling.user_data.rollback", "narrative_modeling/dataset_metadata.bson", "narrative_modeling/transformation_configs.metadata.json", "manifest.json", "SHA256SUMS"] {
+        let path = world.path("out").join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let mut altered = bytes.clone();
+        altered[bytes.len() / 2] ^= 1;
+        std::fs::write(&path, altered).unwrap();
+        let error = world.reverse_from(&redump, false).err().expect(file);
+        assert!(matches!(error.exit_code(), 1 | 3), "{file}: {error}");
+        std::fs::copy(another.path("out").join(file), &path).unwrap();
+        if std::fs::read(&path).unwrap() != bytes {
+            let error = world.reverse_from(&redump, false).err().expect(file);
+            assert!(matches!(error.exit_code(), 1 | 3), "{file}: {error}");
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(world.reverse_from(&redump, true).unwrap().bytes, world.source);
 }

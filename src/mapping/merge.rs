@@ -1,6 +1,8 @@
 //! Three ways together: a source document, what it became, and what has become of that since, to the source
 //! document of today. What has not changed comes from the original; what has goes through the mapping's inverse.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::backward::{Guess, kept_original, unconverted};
@@ -8,7 +10,7 @@ use super::forward::{Fate, Forward, Role, descend, is_of_type, keep_row};
 use super::mapper::document_digest;
 use super::plan::{Chain, Convert, Expression, Inverse, Item, Plan, Row, RowValue};
 use super::shape::{Record, Shapes, Span};
-use crate::raw::{Elements, ItemKey, Value, Writer, differing_paths, kind};
+use crate::raw::{Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind};
 
 /// A source document of today, and how it came about.
 #[derive(Debug, Default)]
@@ -92,7 +94,7 @@ impl<'p> Merger<'p> {
         let mut superseded = Vec::new();
         for (target, document) in current.iter().enumerate() {
             let Some(document) = document else { continue };
-            for cell in cells(plan, target, document, &mut superseded) {
+            for cell in cells(plan, target, document, base[target], &mut superseded) {
                 let before = base[target].and_then(|base| field_value(plan, &cell, base));
                 if base[target].is_some() && same(before, cell.value) {
                     continue;
@@ -102,10 +104,18 @@ impl<'p> Merger<'p> {
                     continue;
                 }
                 if let Some((source, below, inverse)) = feeding(plan, &cell, original) {
+                    if base[target].is_none() && original.is_some_and(|original| !speaks_for(plan, source, cell.value, original)) {
+                        continue;
+                    }
                     candidates.push(Candidate { source, below, inverse, base: before, cell });
                 }
             }
         }
+        let present = |target: &usize| base[*target].or(current[*target]).is_some();
+        let written = (0..current.len()).filter(present).fold(0u32, |mask, target| mask | 1 << target);
+        let rest = plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current, written))).unwrap_or_default();
+        // A field that has been passed through, and has changed there, is not a new document's to set.
+        candidates.retain(|candidate| base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source)));
         let mut order: Vec<usize> = Vec::new();
         for candidate in &candidates {
             if !order.contains(&candidate.source) {
@@ -113,32 +123,32 @@ impl<'p> Merger<'p> {
             }
         }
         let mut parts = Vec::new();
-        if candidates.iter().any(|candidate| !candidate.below.is_empty()) {
-            // A part of a source field is set only where the field as a whole does not bring it back anyway.
-            let whole: Vec<Candidate<'_>> = candidates.extract_if(.., |candidate| candidate.below.is_empty()).collect();
+        if candidates.iter().any(|candidate| candidate.is_dependent(plan)) {
+            // A part of a source field, and a row that hangs on a condition, says something only where the other
+            // changes do not bring it about anyway.
+            let whole: Vec<Candidate<'_>> = candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
             parts = std::mem::replace(&mut candidates, whole);
             let mut tried = Merged::default();
-            let document = self.build(&order, &candidates, original, base, current, &mut tried, &mut Vec::new());
+            let document = self.build(&order, &candidates, original, &rest, &mut tried, &mut Vec::new());
             let mut outputs = vec![Vec::new(); plan.targets.len()];
             self.forward.map(plan, &document, &mut outputs);
             parts.retain(|part| !same(field_value(plan, &part.cell, &outputs[part.cell.target]), part.cell.value));
         }
         candidates.append(&mut parts);
-        let document = self.build(&order, &candidates, original, base, current, &mut merged, &mut superseded);
+        candidates.sort_by_key(|candidate| (candidate.cell.target, candidate.cell.row, candidate.cell.inner));
+        let document = self.build(&order, &candidates, original, &rest, &mut merged, &mut superseded);
         merged.document = document;
         self.note_not_carried_back(base, current, &superseded, &mut merged);
         merged
     }
 
     /// The source document with the changes of the candidates, source field by source field in this order.
-    #[allow(clippy::too_many_arguments)]
     fn build(
         &mut self,
         order: &[usize],
         candidates: &[Candidate<'_>],
         original: Option<&[u8]>,
-        base: &[Option<&[u8]>],
-        current: &[Option<&[u8]>],
+        rest: &RestEdits,
         merged: &mut Merged,
         superseded: &mut Vec<String>,
     ) -> Vec<u8> {
@@ -150,8 +160,7 @@ impl<'p> Merger<'p> {
                 edits.push((source, self.edit(source, &of_source, original, merged, superseded)));
             }
         }
-        let rest = plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current)));
-        assemble(plan, original, edits, rest.unwrap_or_default(), &mut merged.changed)
+        assemble(plan, original, edits, rest, &mut merged.changed)
     }
 
     /// The new value of one source field from the changed targets' fields.
@@ -204,7 +213,7 @@ impl<'p> Merger<'p> {
     fn inverse(&mut self, winner: &Candidate<'_>, was: Option<Value<'_>>) -> Edit {
         let Some(value) = winner.cell.value else { return Edit::Remove };
         match &winner.inverse {
-            Inverse::Same if value.kind == kind::DOCUMENT => Edit::Set(value.kind, without_aliased(value, winner.cell.aliases)),
+            Inverse::Same if value.kind == kind::DOCUMENT => Edit::Set(value.kind, without_aliased(value, winner.base, winner.cell.aliases)),
             Inverse::Same => Edit::Set(value.kind, value.bytes.to_vec()),
             Inverse::Convert(convert) => edit_of(&unconverted(convert, value, None)),
             Inverse::Each(item) if value.kind == kind::ARRAY => {
@@ -228,10 +237,8 @@ impl<'p> Merger<'p> {
         let now: Vec<u128> = current.elements().map(|element| unordered_digest(element.value())).collect();
         let mut kept: Vec<Option<usize>> = vec![None; now.len()];
         if let Some((_, before)) = &aligned {
-            for operation in similar::capture_diff_slices(similar::Algorithm::Myers, before, &now) {
-                if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
-                    (0..len).for_each(|at| kept[new_index + at] = Some(old_index + at));
-                }
+            for (old, new) in aligned_items(before, &now) {
+                kept[new] = Some(old);
             }
         }
         let was = was.map(|was| was.elements().map(|element| element.value()).collect::<Vec<_>>()).unwrap_or_default();
@@ -283,8 +290,8 @@ impl<'p> Merger<'p> {
                 }
                 continue;
             }
-            let since: Option<Vec<String>> = base[target].map(|base| differing_paths(base, current));
-            for path in differing_paths(&outputs[target], current) {
+            let since: Option<Vec<String>> = base[target].map(|base| all_differing_paths(base, current));
+            for path in all_differing_paths(&outputs[target], current) {
                 let related = |other: &String| is_within(&path, other) || is_within(other, &path);
                 let changed = since.as_ref().is_none_or(|since| since.iter().any(related));
                 let label = format!("{collection}.{path}");
@@ -297,6 +304,11 @@ impl<'p> Merger<'p> {
 }
 
 impl Candidate<'_> {
+    /// Whether the row holds a part of its source field, or holds it on a condition only.
+    fn is_dependent(&self, plan: &Plan) -> bool {
+        let has_condition = matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
+        !self.below.is_empty() || has_condition
+    }
     fn date(&self) -> Option<i64> {
         self.cell.value.and_then(|value| value.date_millis())
     }
@@ -334,7 +346,7 @@ fn field_value<'a>(plan: &Plan, cell: &Cell<'_>, document: &'a [u8]) -> Option<V
 }
 
 /// The rows' fields of a target's current document. A field's alias that is present stands for it.
-fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], superseded: &mut Vec<String>) -> Vec<Cell<'a>> {
+fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], base: Option<&[u8]>, superseded: &mut Vec<String>) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
     for (number, row) in plan.targets[target].rows.iter().enumerate() {
         let inner: Vec<Option<usize>> = match &row.value {
@@ -344,16 +356,22 @@ fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], superseded: &mut
         for inner in inner {
             let mut cell = Cell { target, row: number, inner, value: None, aliases: &row.aliases };
             cell.value = field_value(plan, &cell, document);
+            let before = base.and_then(|base| field_value(plan, &cell, base));
             if let Some(alias) = &row.alias
                 && let Some(value) = Elements::new(document).find(alias)
             {
-                superseded.push(cell.label(plan));
                 superseded.push(format!("{}.{}", plan.targets[target].collection, String::from_utf8_lossy(alias)));
+                if is_stale(cell.value, before, Some(value)) {
+                    superseded.push(cell.label(plan));
+                }
                 cell.value = Some(value);
             }
-            let value = cell.value.filter(|value| value.kind == kind::DOCUMENT);
-            if value.is_some_and(|value| cell.aliases.iter().any(|(name, alias)| has_both(value, name, alias))) {
-                superseded.push(cell.label(plan));
+            for (name, alias) in cell.aliases {
+                let inner = |key: &[u8]| cell.value.filter(|value| value.kind == kind::DOCUMENT)?.elements().find(key);
+                let (named, known) = (inner(name), document_field(before, name));
+                if inner(alias).is_some() && document_field(before, alias).is_none() && is_stale(named, known, inner(alias)) {
+                    superseded.push(format!("{}.{}", cell.label(plan), String::from_utf8_lossy(name)));
+                }
             }
             cells.push(cell);
         }
@@ -361,8 +379,26 @@ fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], superseded: &mut
     cells
 }
 
-fn has_both(document: Value<'_>, name: &[u8], alias: &[u8]) -> bool {
-    document.elements().find(name).is_some() && document.elements().find(alias).is_some()
+/// Whether a field beside its alias has nothing to tell that the alias does not.
+fn is_stale(named: Option<Value<'_>>, before: Option<Value<'_>>, alias: Option<Value<'_>>) -> bool {
+    named.is_none_or(|named| named.is_null()) || same(named, before) || same(named, alias)
+}
+
+fn document_field<'a>(value: Option<Value<'a>>, key: &[u8]) -> Option<Value<'a>> {
+    value.filter(|value| value.kind == kind::DOCUMENT)?.elements().find(key)
+}
+
+/// Whether a field of a document that was created since, beside one that was migrated, sets a source field.
+///
+/// Its creation is no change of what the source has already: of that the migrated documents tell. It says
+/// something where the source has nothing, and where it is the newest.
+fn speaks_for(plan: &Plan, source: usize, value: Option<Value<'_>>, original: &[u8]) -> bool {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return false };
+    let was = Elements::new(original).find(plan.names.name(source)).filter(|was| !was.is_null());
+    match was {
+        None => true,
+        Some(was) => plan.sources[source].newest && was.date_millis().is_some() && value.date_millis() > was.date_millis(),
+    }
 }
 
 /// The source field that a row's change goes to.
@@ -401,15 +437,17 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
 fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
-            one == other || one.kind == kind::DOCUMENT && other.kind == kind::DOCUMENT && differing_paths(one.bytes, other.bytes).is_empty()
+            let nests = one.kind == other.kind && matches!(one.kind, kind::DOCUMENT | kind::ARRAY);
+            one == other || nests && differing_paths(one.bytes, other.bytes).is_empty()
         }
         (one, other) => one.is_none() && other.is_none(),
     }
 }
 
-/// A document without the fields whose aliases are present.
-fn without_aliased(document: Value<'_>, aliases: &[(Box<[u8]>, Box<[u8]>)]) -> Vec<u8> {
-    let is_aliased = |key: &[u8]| aliases.iter().any(|(name, alias)| **name == *key && document.elements().find(alias).is_some());
+/// A document without the fields whose aliases have been added since.
+fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[(Box<[u8]>, Box<[u8]>)]) -> Vec<u8> {
+    let is_new = |alias: &[u8]| document.elements().find(alias).is_some() && document_field(base, alias).is_none();
+    let is_aliased = |key: &[u8]| aliases.iter().any(|(name, alias)| **name == *key && is_new(alias));
     let mut out = Vec::new();
     let open = out.open();
     document.elements().filter(|element| !is_aliased(element.key())).for_each(|element| out.put(element.bytes));
@@ -417,17 +455,62 @@ fn without_aliased(document: Value<'_>, aliases: &[(Box<[u8]>, Box<[u8]>)]) -> V
     out
 }
 
+/// The items of a longest common subsequence, as positions in both.
+///
+/// What only one side has is in none, and left out first: comparing all of a long history that was rewritten would
+/// cost the square of its length.
+fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
+    let common = |of: &[u128], other: &[u128]| -> (Vec<usize>, Vec<u128>) {
+        let known: std::collections::HashSet<u128> = other.iter().copied().collect();
+        of.iter().enumerate().filter(|(_, digest)| known.contains(digest)).unzip()
+    };
+    let (old_places, old) = common(before, now);
+    let (new_places, new) = common(now, before);
+    let mut pairs = Vec::new();
+    for operation in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
+        if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
+            pairs.extend((0..len).map(|at| (old_places[old_index + at], new_places[new_index + at])));
+        }
+    }
+    pairs
+}
+
 /// Whether a path is another one or lies below it.
 fn is_within(path: &str, of: &str) -> bool {
     path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A digest of a value that is the same whatever the order of its fields.
+/// A digest of a value that is the same whatever the order of its fields, and of those of the documents in it.
 fn unordered_digest(value: Value<'_>) -> u128 {
+    // An open document or array: what is left of it, the sum so far, and the name and type to be mixed in at its end.
+    let mut open: Vec<(Elements<'_>, u128, Vec<u8>)> = Vec::new();
+    let mut top = vec![value.kind];
     match value.kind {
-        kind::DOCUMENT => value.elements().fold(1, |sum: u128, element| sum.wrapping_add(document_digest(element.bytes))),
-        kind => document_digest(value.bytes).wrapping_add(u128::from(kind) << 64),
+        kind::DOCUMENT | kind::ARRAY => open.push((value.elements(), 1, top)),
+        _ => {
+            top.extend_from_slice(value.bytes);
+            return document_digest(&top);
+        }
     }
+    while let Some((elements, sum, _)) = open.last_mut() {
+        match elements.next() {
+            Some(element) if matches!(element.kind(), kind::DOCUMENT | kind::ARRAY) => {
+                let head = element.bytes[..1 + element.key_nul().len()].to_vec();
+                open.push((element.value().elements(), 1, head));
+            }
+            Some(element) => *sum = sum.wrapping_add(document_digest(element.bytes)),
+            None => {
+                let Some((_, sum, mut head)) = open.pop() else { break };
+                head.extend_from_slice(&sum.to_le_bytes());
+                let digest = document_digest(&head);
+                match open.last_mut() {
+                    Some((_, outer, _)) => *outer = outer.wrapping_add(digest),
+                    None => return digest,
+                }
+            }
+        }
+    }
+    0
 }
 
 /// A document with one field set; nothing where the value is no document.
@@ -489,55 +572,73 @@ struct RestEdits {
     edits: Vec<(Vec<u8>, usize, Option<Vec<u8>>)>,
 }
 
-fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8]) -> RestEdits {
+impl RestEdits {
+    fn has(&self, key: &[u8]) -> bool {
+        self.edits.iter().any(|(name, _, _)| name == key)
+    }
+}
+
+/// Counts the occurrences of names.
+#[derive(Default)]
+struct Occurrences<'a>(HashMap<&'a [u8], usize>);
+
+impl<'a> Occurrences<'a> {
+    /// How many times the name has been asked for before.
+    fn of(&mut self, key: &'a [u8]) -> usize {
+        let count = self.0.entry(key).or_default();
+        *count += 1;
+        *count - 1
+    }
+}
+
+/// `written`: the targets that have a document, by bits.
+fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) -> RestEdits {
     let Some(rest) = plan.rest else { return RestEdits::default() };
     let target = &plan.targets[rest];
     let is_alias = |key: &[u8]| target.rows.iter().any(|row| row.alias.as_deref() == Some(key));
-    let others = |document| {
-        let mut found: Vec<(Vec<u8>, usize, Vec<u8>)> = Vec::new();
-        for element in Elements::new(document) {
-            if target.names.number(element.key()).is_none() && !is_alias(element.key()) {
-                let occurrence = found.iter().filter(|(key, _, _)| key == element.key()).count();
-                found.push((element.key().to_vec(), occurrence, element.bytes.to_vec()));
-            }
-        }
-        found
-    };
-    let before = base.map(others).unwrap_or_default();
-    let now = others(current);
+    fn others<'a>(document: &'a [u8], is_other: impl Fn(&[u8]) -> bool) -> Vec<(&'a [u8], usize, Element<'a>)> {
+        let mut occurrences = Occurrences::default();
+        let found = Elements::new(document).filter(|element| is_other(element.key()));
+        found.map(|element| (element.key(), occurrences.of(element.key()), element)).collect()
+    }
+    let is_other = |key: &[u8]| target.names.number(key).is_none() && !is_alias(key);
+    let before = base.map(|base| others(base, is_other)).unwrap_or_default();
+    let now = others(current, is_other);
+    let by_name: HashMap<(&[u8], usize), Element<'_>> = now.iter().map(|(key, occurrence, element)| ((*key, *occurrence), *element)).collect();
     let mut edits = Vec::new();
-    for (key, occurrence, bytes) in &before {
-        match now.iter().find(|(name, number, _)| name == key && number == occurrence) {
-            Some((_, _, same)) if same == bytes => {}
-            Some((_, _, other)) => edits.push((key.clone(), *occurrence, Some(other.clone()))),
-            None => edits.push((key.clone(), *occurrence, None)),
+    let mut known = std::collections::HashSet::new();
+    for (key, occurrence, element) in before {
+        known.insert((key, occurrence));
+        match by_name.get(&(key, occurrence)) {
+            Some(other) if same(Some(element.value()), Some(other.value())) => {}
+            other => edits.push((key.to_vec(), occurrence, other.map(|other| other.bytes.to_vec()))),
         }
     }
-    for (key, occurrence, bytes) in now {
-        let is_new = !before.iter().any(|(name, number, _)| *name == key && *number == occurrence);
+    for (key, occurrence, element) in now {
         // A name that a rule reads cannot pass; forward, it would not come from here.
-        if is_new && plan.names.number(&key).is_none_or(|name| plan.sources[name].read_by & 1 << rest == 0 && !plan.sources[name].reserved) {
-            edits.push((key, occurrence, Some(bytes)));
+        let passes = || plan.names.number(key).is_none_or(|name| plan.sources[name].read_by & written == 0 && !plan.sources[name].reserved);
+        if !known.contains(&(key, occurrence)) && passes() {
+            edits.push((key.to_vec(), occurrence, Some(element.bytes.to_vec())));
         }
     }
     RestEdits { edits }
 }
 
 /// The original with its edits, each in its place; new fields behind it.
-fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, rest: RestEdits, changed: &mut Vec<Change>) -> Vec<u8> {
+fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, rest: &RestEdits, changed: &mut Vec<Change>) -> Vec<u8> {
     let mut edits: Vec<(usize, Option<Edit>)> = edits.into_iter().map(|(source, edit)| (source, Some(edit))).collect();
-    let mut rest = rest.edits;
     let collection = plan.rest.map(|rest| plan.targets[rest].collection.as_str()).unwrap_or_default();
-    for (key, _, _) in &rest {
+    let mut open_edits: HashMap<(&[u8], usize), &Option<Vec<u8>>> = HashMap::new();
+    for (key, occurrence, element) in &rest.edits {
+        open_edits.insert((key, *occurrence), element);
         let key = String::from_utf8_lossy(key);
         changed.push(Change { field: key.to_string(), from: format!("{collection}.{key}") });
     }
     let mut out = Vec::new();
     let open = out.open();
-    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut occurrences = Occurrences::default();
     for element in original.into_iter().flat_map(Elements::new) {
-        let occurrence = seen.iter().filter(|key| **key == element.key()).count();
-        seen.push(element.key());
+        let occurrence = occurrences.of(element.key());
         let name = plan.names.number(element.key());
         let role = match name {
             None => Role::Other,
@@ -553,10 +654,9 @@ fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, res
             continue;
         }
         let passes = matches!(role.fate(plan, u32::MAX), Fate::Passed) || name.is_some_and(|name| !plan.sources[name].reserved);
-        let edited = rest.iter().position(|(key, number, _)| passes && key == element.key() && *number == occurrence);
-        match edited.map(|at| rest.remove(at)) {
-            Some((_, _, Some(bytes))) => out.put(&bytes),
-            Some((_, _, None)) => {}
+        match open_edits.remove(&(element.key(), occurrence)).filter(|_| passes) {
+            Some(Some(bytes)) => out.put(bytes),
+            Some(None) => {}
             None => out.put(element.bytes),
         }
     }
@@ -566,7 +666,11 @@ fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, res
             out.put(bytes);
         }
     }
-    rest.iter().filter_map(|(_, _, bytes)| bytes.as_ref()).for_each(|bytes| out.put(bytes));
+    for (key, occurrence, element) in &rest.edits {
+        if let (Some(bytes), true) = (element, open_edits.contains_key(&(key.as_slice(), *occurrence))) {
+            out.put(bytes);
+        }
+    }
     out.close(open);
     out
 }

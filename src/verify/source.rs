@@ -127,7 +127,8 @@ fn compare_documents(
         let later = Dump::open_unpacked(&disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
         let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
-        let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        // A source may hold documents without an `_id`: they are set aside, and compared with each other.
+        let id = |document: &[u8]| Some(Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default());
         let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), id)?;
         report.documents += source.documents;
         reverse::each_source_document(&disk, reversing, plan, manifest, source, progress, &mut |document| {
