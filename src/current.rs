@@ -303,7 +303,11 @@ fn merge_source(
         for document in lookup.left() {
             // Neither it nor its sibling has been there, or the sibling has been deleted.
             let mut event = Event::new(said, document, "orphan");
-            event.not_carried_back.push(format!("{} without a document in {}", said.targets[number].namespace, said.targets[plan.driver()].namespace));
+            event.not_carried_back.push(format!(
+                "{} without a document in {}",
+                said.targets[number].namespace,
+                said.targets[plan.driver()].namespace
+            ));
             telling.counts.not_carried_back += 1;
             telling.pass_on(event)?;
         }
@@ -374,7 +378,11 @@ fn current_documents<'a>(
         for (at, other) in candidates.iter().enumerate() {
             if at != chosen {
                 let id = raw::display_id(other).unwrap_or_default();
-                event.not_carried_back.push(format!("{} document with _id {id}, another one of the same {}", names[number], plan.key_name()));
+                event.not_carried_back.push(format!(
+                    "{} document with _id {id}, another one of the same {}",
+                    names[number],
+                    plan.key_name()
+                ));
             }
         }
         if candidates.is_empty() && base[number].is_some() {
@@ -507,4 +515,3 @@ impl<'a> Stages for Merging<'a> {
         self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }
-

@@ -222,12 +222,7 @@ struct State {
 
 impl State {
     fn of(metadata: &std::fs::Metadata) -> Self {
-        State {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
+        State { device: metadata.dev(), inode: metadata.ino(), bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
     }
 }
 
@@ -272,7 +267,10 @@ impl ReadFile {
         let there = std::fs::metadata(&self.path).map(|metadata| State::of(&metadata)).unwrap_or(now);
         if now != self.state || there != self.state {
             let (was, is) = (self.state.bytes, now.bytes);
-            return Err(Error::input(&self.path, format!("changed while it was read ({was} bytes before, {is} bytes now); run again when nothing writes to it")));
+            return Err(Error::input(
+                &self.path,
+                format!("changed while it was read ({was} bytes before, {is} bytes now); run again when nothing writes to it"),
+            ));
         }
         Ok(())
     }

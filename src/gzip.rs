@@ -55,7 +55,8 @@ impl<R: BufRead> Read for Strict<R> {
                 None => {}
                 Some(first) if first == MAGIC[0] => self.member = Some(GzDecoder::new(stream)),
                 Some(first) => {
-                    let what = format!("something else follows behind the gzip stream, from byte 0x{first:02x} on; mongorestore would stop there");
+                    let what =
+                        format!("something else follows behind the gzip stream, from byte 0x{first:02x} on; mongorestore would stop there");
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
             }

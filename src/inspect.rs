@@ -67,10 +67,9 @@ pub fn inspect_with(disk: &Disk, dump: &Dump, all: bool, progress: &dyn Progress
                     return Err(Error::Interrupted(signal));
                 }
                 for (index, document) in batch.documents().enumerate() {
-                    validator.check(document).map_err(|fault| Error::Document {
-                        position: Box::new(batch.position(index, &file)),
-                        fault: fault.kind,
-                    })?;
+                    validator
+                        .check(document)
+                        .map_err(|fault| Error::Document { position: Box::new(batch.position(index, &file)), fault: fault.kind })?;
                 }
                 progress.advance(splitter.counts().0, splitter.stream().file_bytes_read());
             }

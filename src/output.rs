@@ -149,8 +149,7 @@ impl OutputFile<'_> {
     fn compress_to(&mut self, end: usize) -> Result<()> {
         let Some(gzip) = &mut self.gzip else { return Ok(()) };
         let level = gzip.level;
-        let mut members: Vec<(&[u8], Vec<u8>)> =
-            gzip.pending[..end].chunks(gzip::MEMBER_BYTES).map(|chunk| (chunk, Vec::new())).collect();
+        let mut members: Vec<(&[u8], Vec<u8>)> = gzip.pending[..end].chunks(gzip::MEMBER_BYTES).map(|chunk| (chunk, Vec::new())).collect();
         pipeline::for_each(&mut members, |(chunk, member)| {
             *member = gzip::compress(chunk, level);
             Ok(())
@@ -318,7 +317,9 @@ impl<'d> Staging<'d> {
             false => disk.create_dir(&output.staging, 0o700),
         };
         if let Err(error) = made {
-            if standing != Standing::EmptyDirectory || matches!(&error, Error::Write { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists) {
+            if standing != Standing::EmptyDirectory
+                || matches!(&error, Error::Write { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists)
+            {
                 return Err(error);
             }
             output.staging = within;

@@ -450,10 +450,7 @@ impl Validator {
                 return fault(value_at, self.size_fault(kind, body));
             };
             if size > body.len() {
-                return fault(
-                    value_at,
-                    FaultKind::PastEnd { what: kind_name(kind), need: size as i64, have: body.len() },
-                );
+                return fault(value_at, FaultKind::PastEnd { what: kind_name(kind), need: size as i64, have: body.len() });
             }
             at = value_at + size;
             match kind {
@@ -530,9 +527,7 @@ impl Validator {
         }
         match (kind, read_length(body)) {
             (kind::REGEX, _) => FaultKind::UnterminatedName,
-            (_, Some(length)) => {
-                FaultKind::PastEnd { what: kind_name(kind), need: i64::from(length), have: body.len() }
-            }
+            (_, Some(length)) => FaultKind::PastEnd { what: kind_name(kind), need: i64::from(length), have: body.len() },
             (_, None) => FaultKind::PastEnd { what: kind_name(kind), need: 4, have: body.len() },
         }
     }

@@ -211,7 +211,10 @@ pub(crate) fn content_of(file: &manifest::File) -> (u64, u64, &String) {
 pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
     let manifest = read_manifest(&options.out)?;
     if manifest.kind != Kind::Transform {
-        return Err(Error::Check(format!("'{}' is the result of `reverse`; only an output of `transform` can be reversed", options.out.display())));
+        return Err(Error::Check(format!(
+            "'{}' is the result of `reverse`; only an output of `transform` can be reversed",
+            options.out.display()
+        )));
     }
     if manifest.mapping.sha256 != plan.sha256() {
         return Err(Error::Check(format!(
@@ -240,7 +243,11 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
 
 /// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
 /// transformation describes.
-pub(crate) fn proven(said: &manifest::Source, namespace: &str, (documents, bytes, sha256): (u64, u64, &String)) -> Result<manifest::Source> {
+pub(crate) fn proven(
+    said: &manifest::Source,
+    namespace: &str,
+    (documents, bytes, sha256): (u64, u64, &String),
+) -> Result<manifest::Source> {
     if (documents, bytes, sha256) != (said.documents, said.bytes, &said.sha256) {
         return Err(Error::Check(format!(
             "the reversal of {} has {documents} documents, {bytes} bytes and SHA-256 {sha256}; the source had {}, {} and {}. Nothing was published",
@@ -248,7 +255,14 @@ pub(crate) fn proven(said: &manifest::Source, namespace: &str, (documents, bytes
         )));
     }
     let round_trip = manifest::RoundTrip { proven: documents, whole: said.round_trip.whole };
-    Ok(manifest::Source { namespace: namespace.to_owned(), targets: Vec::new(), findings: Vec::new(), rejected: 0, round_trip, ..said.clone() })
+    Ok(manifest::Source {
+        namespace: namespace.to_owned(),
+        targets: Vec::new(),
+        findings: Vec::new(),
+        rejected: 0,
+        round_trip,
+        ..said.clone()
+    })
 }
 
 pub(crate) fn not_verified(out: &std::path::Path, differences: &[String]) -> Error {
@@ -347,7 +361,8 @@ pub(crate) struct OpenSource {
 impl OpenSource {
     /// Opens the journal and the collections of a source.
     pub fn open(disk: &Disk, options: &Options, plan: &Plan, manifest: &Manifest, source: &manifest::Source) -> Result<OpenSource> {
-        let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", options.out.display(), source.namespace));
+        let missing =
+            |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", options.out.display(), source.namespace));
         let mut streams = Vec::new();
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
@@ -508,7 +523,11 @@ pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Do
         return Ok(false);
     }
     if pieces.notes.targets.len() != targets.len() {
-        return Err(Error::Check(format!("the journal is of {} collections, the output has {}", pieces.notes.targets.len(), targets.len())));
+        return Err(Error::Check(format!(
+            "the journal is of {} collections, the output has {}",
+            pieces.notes.targets.len(),
+            targets.len()
+        )));
     }
     pieces.targets.resize_with(targets.len(), Group::default);
     for ((documents, group), count) in targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets) {
@@ -589,7 +608,12 @@ pub(crate) fn each_source_document(
 
 impl Restorer<'_> {
     /// Appends the source documents of a batch to `out`.
-    pub(crate) fn restore_batch(&mut self, notes: &JournalBatch, targets: &[Group], out: &mut Vec<u8>) -> std::result::Result<(), crate::mapping::Misfit> {
+    pub(crate) fn restore_batch(
+        &mut self,
+        notes: &JournalBatch,
+        targets: &[Group],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), crate::mapping::Misfit> {
         let mut reader = notes.reader();
         let mut next = vec![0usize; targets.len()];
         for _ in 0..notes.documents {

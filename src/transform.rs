@@ -206,7 +206,9 @@ pub(crate) fn place_of<'a>(out: &'a Path, archive: bool, sidecar: Option<&'a Pat
     let usage = |what: &str| Err(Error::Usage(what.to_owned()));
     match (is_standard_output(out), archive, sidecar) {
         (true, false, _) => usage("only an archive can go to standard output: give --archive and --sidecar PREFIX"),
-        (true, true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
+        (true, true, None) => {
+            usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place")
+        }
         (false, _, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
         (true, true, Some(prefix)) => Ok(prefix),
         (false, _, None) => Ok(out),
@@ -218,7 +220,9 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     let place = place_of(&options.out, options.archive, options.sidecar.as_deref())?;
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
-        Error::Input { path, what } if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) => {
+        Error::Input { path, what }
+            if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) =>
+        {
             Error::Input { path, what: format!("{what}, which looks like an output of transform; name the dump that it was made from") }
         }
         other => other,
@@ -302,11 +306,7 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         format: manifest::FORMAT,
         tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
         kind: manifest::Kind::Transform,
-        mapping: manifest::Mapping {
-            name: plan.name().to_owned(),
-            version: plan.version().to_owned(),
-            sha256: plan.sha256().to_owned(),
-        },
+        mapping: manifest::Mapping { name: plan.name().to_owned(), version: plan.version().to_owned(), sha256: plan.sha256().to_owned() },
         options: manifest::Options {
             indexes: options.indexes.name().to_owned(),
             gzip_level: options.gzip_level,
@@ -477,7 +477,9 @@ fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources:
 /// Refuses operations on the source that happened during the dump.
 fn check_oplog(options: &Options, oplog: &str, namespace: &str, (touching, all): (u64, u64), remarks: &mut Vec<String>) -> Result<()> {
     if touching > 0 {
-        let what = format!("{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents");
+        let what = format!(
+            "{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents"
+        );
         if !options.ignore_oplog {
             return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
         }
@@ -566,7 +568,13 @@ impl<'d> Source<'d> {
         })
     }
 
-    fn open_files(&mut self, plan: &Plan, options: &Options, beside: Option<Beside<'_>>, mut staging: Option<&mut Staging<'d>>) -> Result<()> {
+    fn open_files(
+        &mut self,
+        plan: &Plan,
+        options: &Options,
+        beside: Option<Beside<'_>>,
+        mut staging: Option<&mut Staging<'d>>,
+    ) -> Result<()> {
         let level = options.gzip_level;
         let own_name = format!("{}.{}", self.database, plan.collection());
         let named = |what: &str| match beside {
@@ -701,7 +709,8 @@ fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes)
         if indexes == Indexes::None || indexes == Indexes::NonUnique && index.unique {
             continue;
         }
-        let key: serde_json::Map<String, serde_json::Value> = index.key.iter().map(|(name, direction)| (name.clone(), int(*direction))).collect();
+        let key: serde_json::Map<String, serde_json::Value> =
+            index.key.iter().map(|(name, direction)| (name.clone(), int(*direction))).collect();
         let mut entry = serde_json::json!({ "v": int(2), "key": key, "name": index.name });
         if index.unique {
             entry["unique"] = true.into();
@@ -975,7 +984,8 @@ impl Transforming<'_> {
                     let file = &self.files[batch.source];
                     let positions = (0..batch.ends.len()).map(|index| batch.position(index, file));
                     // The target's document need not have its source's _id.
-                    let place = positions.into_iter().find(|position| id.is_some() && position.id == id).map(|position| position.to_string());
+                    let place =
+                        positions.into_iter().find(|position| id.is_some() && position.id == id).map(|position| position.to_string());
                     let place = place.unwrap_or_else(|| format!("'{file}': a document with _id {}", id.unwrap_or_default()));
                     Err(Error::Check(format!(
                         "{place}: {name} in the dump holds a document with the same {what} already, so a server would refuse one of them; remove the one that does not belong there and dump again"
@@ -1049,7 +1059,12 @@ impl<'a> Stages for Transforming<'a> {
             let with_batch = round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source]));
             let parts = with_batch.flat_map(|(input, (mapped, _))| {
                 let first = input.batch.source * mapped.outputs.len();
-                mapped.outputs.iter().zip(&mapped.counts).enumerate().map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
+                mapped
+                    .outputs
+                    .iter()
+                    .zip(&mapped.counts)
+                    .enumerate()
+                    .map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
             });
             (archive, parts.collect::<Vec<_>>())
         });
@@ -1140,9 +1155,18 @@ fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], pl
         if options.strict && !source.findings.is_empty() {
             let lines = source.findings.sorted().into_iter().map(|(rule, documents, ids)| {
                 let rule = &plan.rules()[rule];
-                format!("  {}: {} ({}, first _id {})", rule.name, rule.text, counted(documents, "document"), ids.first().map_or("none", String::as_str))
+                format!(
+                    "  {}: {} ({}, first _id {})",
+                    rule.name,
+                    rule.text,
+                    counted(documents, "document"),
+                    ids.first().map_or("none", String::as_str)
+                )
             });
-            return Err(Error::Check(format!("'{file}': {namespace} has findings, and --strict was given:\n{}", lines.collect::<Vec<_>>().join("\n"))));
+            return Err(Error::Check(format!(
+                "'{file}': {namespace} has findings, and --strict was given:\n{}",
+                lines.collect::<Vec<_>>().join("\n")
+            )));
         }
     }
     let documents: u64 = sources.iter().map(|source| source.documents).sum();

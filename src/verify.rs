@@ -92,7 +92,10 @@ pub fn read_manifest(out: &Path) -> Result<Manifest> {
     }
     if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
         let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
-        return Err(Error::Check(format!("'{}' is the manifest of '{named}'; give the archive and the files beside it that name again", path.display())));
+        return Err(Error::Check(format!(
+            "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
+            path.display()
+        )));
     }
     Ok(manifest)
 }
@@ -209,7 +212,10 @@ fn files_beside(out: &Path, manifest: &Manifest) -> Vec<String> {
     for path in ["rollback", "rejected"].map(|what| output::beside(out, what)) {
         let is_listed = manifest.files.iter().any(|file| manifest.path_in(out, &file.path) == path);
         if !is_listed && path.symlink_metadata().is_ok() {
-            differences.push(format!("'{}' is there, but not in the manifest", path.file_name().unwrap_or_default().to_string_lossy().escape_debug()));
+            differences.push(format!(
+                "'{}' is there, but not in the manifest",
+                path.file_name().unwrap_or_default().to_string_lossy().escape_debug()
+            ));
         }
     }
     differences.sort();
@@ -228,7 +234,10 @@ fn contradictions(manifest: &Manifest) -> Vec<String> {
             let documents = manifest.file(Role::Documents, &target.namespace).and_then(|file| file.documents);
             if !manifest.options.archive && documents != Some(target.documents) {
                 let of_file = documents.map_or("none".to_owned(), |documents| documents.to_string());
-                found.push(format!("the manifest gives {} documents for {}, and {of_file} for its file", target.documents, target.namespace));
+                found.push(format!(
+                    "the manifest gives {} documents for {}, and {of_file} for its file",
+                    target.documents, target.namespace
+                ));
             }
         }
         if manifest.kind == Kind::Transform && source.round_trip.proven != source.documents {
@@ -356,7 +365,9 @@ fn check_archive(
     }
     differ("documents", (checked.documents - before.0).to_string(), file.documents.unwrap_or_default().to_string());
     let expected: Vec<(&str, u64)> = match manifest.kind {
-        Kind::Transform => manifest.sources.iter().flat_map(|source| &source.targets).map(|target| (target.namespace.as_str(), target.documents)).collect(),
+        Kind::Transform => {
+            manifest.sources.iter().flat_map(|source| &source.targets).map(|target| (target.namespace.as_str(), target.documents)).collect()
+        }
         Kind::Reverse => manifest.sources.iter().map(|source| (source.namespace.as_str(), source.documents)).collect(),
     };
     let entries = &reader.prelude().entries;

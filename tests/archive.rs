@@ -56,13 +56,23 @@ fn crc64(bytes: &[u8]) -> u64 {
 const END: [u8; 4] = [0xff; 4];
 
 fn header() -> Vec<u8> {
-    let fields = [("concurrent_collections", V::I(4)), ("version", V::S(b"0.1")), ("server_version", V::S(b"5.0.0")), ("tool_version", V::S(b"t"))];
+    let fields =
+        [("concurrent_collections", V::I(4)), ("version", V::S(b"0.1")), ("server_version", V::S(b"5.0.0")), ("tool_version", V::S(b"t"))];
     [b"\x6d\xe2\x99\x81".to_vec(), document(&fields)].concat()
 }
 
 fn entry_of(database: &[u8], collection: &[u8], kind: &str) -> Vec<u8> {
-    let metadata = format!(r#"{{"options":{{}},"indexes":[],"collectionName":"{}","type":"{kind}"}}"#, String::from_utf8_lossy(collection).escape_default());
-    let fields = [("db", V::S(database)), ("collection", V::S(collection)), ("metadata", V::S(metadata.as_bytes())), ("size", V::I(0)), ("type", V::S(kind.as_bytes()))];
+    let metadata = format!(
+        r#"{{"options":{{}},"indexes":[],"collectionName":"{}","type":"{kind}"}}"#,
+        String::from_utf8_lossy(collection).escape_default()
+    );
+    let fields = [
+        ("db", V::S(database)),
+        ("collection", V::S(collection)),
+        ("metadata", V::S(metadata.as_bytes())),
+        ("size", V::I(0)),
+        ("type", V::S(kind.as_bytes())),
+    ];
     document(&fields)
 }
 
@@ -212,7 +222,13 @@ fn old_archives_and_empty_blocks_are_read() {
     let old = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("metadata", V::S(b"{}")), ("size", V::I(0))]);
     let archive = [header(), old, END.to_vec(), block("d", "c", &[]), close("d", "c", &[])].concat();
     assert_eq!(read(&archive).unwrap()["d.c"].len(), 0);
-    let series = [header(), entry_of(b"d", b"c", "timeseries"), END.to_vec(), block("d", "system.buckets.c", &[source(1)]), close("d", "system.buckets.c", &[source(1)])];
+    let series = [
+        header(),
+        entry_of(b"d", b"c", "timeseries"),
+        END.to_vec(),
+        block("d", "system.buckets.c", &[source(1)]),
+        close("d", "system.buckets.c", &[source(1)]),
+    ];
     assert_eq!(read(&series.concat()).unwrap()["d.c"].len(), 1);
 }
 
@@ -235,27 +251,76 @@ fn every_rule_has_its_error() {
     let twice = document(&[("db", V::S(b"d")), ("db", V::S(b"d"))]);
     let no_boolean = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::I(0)), ("CRC", V::L(0))]);
     let no_int64 = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0)), ("CRC", V::I(0))]);
-    let version = document(&[("concurrent_collections", V::I(4)), ("version", V::S(b"0.2")), ("server_version", V::S(b"")), ("tool_version", V::S(b""))]);
+    let version = document(&[
+        ("concurrent_collections", V::I(4)),
+        ("version", V::S(b"0.2")),
+        ("server_version", V::S(b"")),
+        ("tool_version", V::S(b"")),
+    ]);
     let long = "x".repeat(254);
     let cases: Vec<(Vec<u8>, String)> = vec![
         (Vec::new(), "has no bytes, so it is no archive; did mongodump fail?".into()),
-        (b"\x05\0\0\0\0".to_vec(), "byte offset 0: it begins with 05000000, an archive with 6de29981; give what `mongodump --archive` writes".into()),
-        (text.clone(), format!("byte offset 0: text where an archive's magic number belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
+        (
+            b"\x05\0\0\0\0".to_vec(),
+            "byte offset 0: it begins with 05000000, an archive with 6de29981; give what `mongodump --archive` writes".into(),
+        ),
+        (
+            text.clone(),
+            format!(
+                "byte offset 0: text where an archive's magic number belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+            ),
+        ),
         (header()[..4].to_vec(), "byte offset 4: the archive ends where the archive's header belongs: it was cut off".into()),
         ([&header()[..4], &END].concat(), "byte offset 4: a terminator where the archive's header belongs".into()),
         ([&header()[..4], &version].concat(), "byte offset 4: the archive's header has format version '0.2', where 0.1 is known".into()),
-        ([header(), entry("d", "c"), b.clone()].concat(), format!("byte offset {}: a block's header in the prelude: the terminator behind the prelude is missing", at - 4)),
+        (
+            [header(), entry("d", "c"), b.clone()].concat(),
+            format!("byte offset {}: a block's header in the prelude: the terminator behind the prelude is missing", at - 4),
+        ),
         (in_prelude([entry("d", "c"), entry("d", "c")].concat()), format!("byte offset {}: the prelude lists d.c twice", at - 4)),
-        (in_prelude(entry("..", "c")), format!("byte offset {start}: a collection in the prelude names the database '..', which cannot be one")),
-        (in_prelude(entry("a/b", "c")), format!("byte offset {start}: a collection in the prelude names the database 'a/b', which cannot be one")),
-        (in_prelude(entry("a\0", "c")), format!("byte offset {start}: a collection in the prelude names the database 'a\\0', which cannot be one")),
-        (in_prelude(entry("d", "..")), format!("byte offset {start}: a collection in the prelude names the collection '..', which cannot be one")),
-        (in_prelude(entry("d", "")), format!("byte offset {start}: a collection in the prelude names the collection '', which cannot be one")),
-        (in_prelude(entry("d", "a\0b")), format!("byte offset {start}: a collection in the prelude names the collection 'a\\0b', which cannot be one")),
-        (in_prelude(entry("d", &long)), format!("byte offset {start}: a collection in the prelude names the collection '{long}', which cannot be one")),
-        (in_prelude(entry_of(b"d", b"\xff", "collection")), format!("byte offset {start}: a collection in the prelude has a field 'collection' that is not UTF-8")),
-        (in_prelude(lacking.clone()), format!("byte offset {start}: a collection in the prelude has a field 'EOF' that the format does not know")),
-        (with(&[b.clone(), e.clone(), END.to_vec()]), format!("byte offset {}: a terminator where a block's header belongs: a doubled terminator, or a block without a header", at + b.len() + e.len())),
+        (
+            in_prelude(entry("..", "c")),
+            format!("byte offset {start}: a collection in the prelude names the database '..', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("a/b", "c")),
+            format!("byte offset {start}: a collection in the prelude names the database 'a/b', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("a\0", "c")),
+            format!("byte offset {start}: a collection in the prelude names the database 'a\\0', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("d", "..")),
+            format!("byte offset {start}: a collection in the prelude names the collection '..', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("d", "")),
+            format!("byte offset {start}: a collection in the prelude names the collection '', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("d", "a\0b")),
+            format!("byte offset {start}: a collection in the prelude names the collection 'a\\0b', which cannot be one"),
+        ),
+        (
+            in_prelude(entry("d", &long)),
+            format!("byte offset {start}: a collection in the prelude names the collection '{long}', which cannot be one"),
+        ),
+        (
+            in_prelude(entry_of(b"d", b"\xff", "collection")),
+            format!("byte offset {start}: a collection in the prelude has a field 'collection' that is not UTF-8"),
+        ),
+        (
+            in_prelude(lacking.clone()),
+            format!("byte offset {start}: a collection in the prelude has a field 'EOF' that the format does not know"),
+        ),
+        (
+            with(&[b.clone(), e.clone(), END.to_vec()]),
+            format!(
+                "byte offset {}: a terminator where a block's header belongs: a doubled terminator, or a block without a header",
+                at + b.len() + e.len()
+            ),
+        ),
         (with(&[unknown]), format!("byte offset {at}: a block's header has a field 'more' that the format does not know")),
         (with(&[lacking]), format!("byte offset {at}: a block's header lacks the field 'CRC'")),
         (with(&[twice]), format!("byte offset {at}: a block's header has the field 'db' twice")),
@@ -263,20 +328,84 @@ fn every_rule_has_its_error() {
         (with(&[no_int64]), format!("byte offset {at}: a block's header has a field 'CRC' that is no int64")),
         (with(&[source(1)]), format!("byte offset {at}: a block's header has a field '_id' that the format does not know")),
         (with(&[head("d", "z", 0, 0)]), format!("byte offset {at}: a block of d.z, which the prelude does not list")),
-        (with(&[head("d", "c", 0, 0), source(1), e.clone()]), format!("byte offset {}, d.c: a block's header among the documents: the terminator of the block before it is missing", body + source(1).len())),
+        (
+            with(&[head("d", "c", 0, 0), source(1), e.clone()]),
+            format!(
+                "byte offset {}, d.c: a block's header among the documents: the terminator of the block before it is missing",
+                body + source(1).len()
+            ),
+        ),
         (with(&[head("d", "c", 1, 0), source(1)]), format!("byte offset {body}, d.c: data behind the header that ends the namespace")),
         (with(&[b.clone(), e.clone(), e.clone()]), format!("byte offset {}: d.c is opened again after its end", at + b.len() + e.len())),
-        (with(&[b.clone(), head("d", "c", 1, 5)]), format!("byte offset {}: the documents of d.c have the CRC {:016x}, the archive says 0000000000000005: it was damaged", at + b.len(), crc64(&c[0]))),
-        (with(&[b.clone()]), format!("byte offset {}: the archive ends, but 1 of its namespaces are unfinished (d.c): it was cut off, or mongodump was stopped", at + b.len())),
-        (with(&[]), format!("byte offset {at}: the archive ends, but 1 of its namespaces have not been seen (d.c): it was cut off, or mongodump was stopped")),
-        (with(&[head("d", "c", 0, 0), text.clone()]), format!("byte offset {body}, d.c: text where a document or a terminator belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
-        (with(&[text]), format!("byte offset {at}: text where a block's header belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}")),
-        (with(&[head("d", "c", 0, 0), 4i32.to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: 4 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
-        (with(&[head("d", "c", 0, 0), 16_777_217i32.to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: 16777217 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
-        (with(&[head("d", "c", 0, 0), (-2i32).to_le_bytes().to_vec()]), format!("byte offset {body}, d.c: -2 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes")),
-        (with(&[head("d", "c", 0, 0), source(1)[..9].to_vec()]), format!("byte offset {body}, d.c: the archive ends after 9 of the {} bytes of a document or a terminator: it was cut off", source(1).len())),
-        (with(&[head("d", "c", 0, 0), no_nul]), format!("byte offset {body}, d.c: byte 0x01 where the final NUL of a document or a terminator belongs")),
-        (with(&[b, e, b"\0".to_vec()]), format!("byte offset {}: the archive ends where a block's header belongs: it was cut off", at + block("d", "c", &c).len() + close("d", "c", &c).len())),
+        (
+            with(&[b.clone(), head("d", "c", 1, 5)]),
+            format!(
+                "byte offset {}: the documents of d.c have the CRC {:016x}, the archive says 0000000000000005: it was damaged",
+                at + b.len(),
+                crc64(&c[0])
+            ),
+        ),
+        (
+            with(&[b.clone()]),
+            format!(
+                "byte offset {}: the archive ends, but 1 of its namespaces are unfinished (d.c): it was cut off, or mongodump was stopped",
+                at + b.len()
+            ),
+        ),
+        (
+            with(&[]),
+            format!(
+                "byte offset {at}: the archive ends, but 1 of its namespaces have not been seen (d.c): it was cut off, or mongodump was stopped"
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), text.clone()]),
+            format!(
+                "byte offset {body}, d.c: text where a document or a terminator belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+            ),
+        ),
+        (
+            with(&[text]),
+            format!(
+                "byte offset {at}: text where a block's header belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), 4i32.to_le_bytes().to_vec()]),
+            format!(
+                "byte offset {body}, d.c: 4 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), 16_777_217i32.to_le_bytes().to_vec()]),
+            format!(
+                "byte offset {body}, d.c: 16777217 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), (-2i32).to_le_bytes().to_vec()]),
+            format!(
+                "byte offset {body}, d.c: -2 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), source(1)[..9].to_vec()]),
+            format!(
+                "byte offset {body}, d.c: the archive ends after 9 of the {} bytes of a document or a terminator: it was cut off",
+                source(1).len()
+            ),
+        ),
+        (
+            with(&[head("d", "c", 0, 0), no_nul]),
+            format!("byte offset {body}, d.c: byte 0x01 where the final NUL of a document or a terminator belongs"),
+        ),
+        (
+            with(&[b, e, b"\0".to_vec()]),
+            format!(
+                "byte offset {}: the archive ends where a block's header belongs: it was cut off",
+                at + block("d", "c", &c).len() + close("d", "c", &c).len()
+            ),
+        ),
     ];
     for (archive, message) in cases {
         let error = read(&archive).expect_err(&message);
@@ -345,7 +474,8 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
             assert_eq!(content.len(), 3);
             assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
             let report = verified(&out).unwrap();
-            let checked = verify::compare_with_source(&verify::Options::new(&out), &report, &fixture(input), &plan(), &Silent, &mut |_| Ok(()));
+            let checked =
+                verify::compare_with_source(&verify::Options::new(&out), &report, &fixture(input), &plan(), &Silent, &mut |_| Ok(()));
             assert_eq!(checked.unwrap().differences, Vec::<String>::new());
             for (to_archive, to_level) in [(false, None), (true, Some(1))] {
                 let back = folder.path().join(format!("back-{to_archive}"));
@@ -370,7 +500,9 @@ fn an_output_is_compared_with_a_dump_that_is_an_archive() {
         run(&transform::Options { archive, ..options(&fixture("all.archive"), &out) }).unwrap();
         let (redump, report) = (folder.path().join(format!("redump-{archive}")), verified(&out).unwrap());
         run(&transform::Options { archive: true, gzip_level: Some(1), ..options(&fixture("all.archive"), &redump) }).unwrap();
-        let compare = |redump: &Path| verify::compare_with_restored(&verify::Options::new(&out), &report.manifest, redump, &Silent, &mut |_| Ok(())).unwrap();
+        let compare = |redump: &Path| {
+            verify::compare_with_restored(&verify::Options::new(&out), &report.manifest, redump, &Silent, &mut |_| Ok(())).unwrap()
+        };
         assert!(compare(&redump).is_same());
         // The same without one document.
         let content = read(&unpacked(&fs::read(&redump).unwrap())).unwrap();
@@ -503,7 +635,9 @@ fn the_oplog_of_an_archive_is_looked_at() {
 
 #[test]
 fn views_and_time_series_are_refused() {
-    for (kind, data, what) in [("view", "user_data", "d.user_data is a view"), ("timeseries", "system.buckets.user_data", "d.user_data is a time series")] {
+    for (kind, data, what) in
+        [("view", "user_data", "d.user_data is a view"), ("timeseries", "system.buckets.user_data", "d.user_data is a time series")]
+    {
         let parts = [entry_of(b"d", b"user_data", kind), END.to_vec(), close("d", data, &[])];
         let error = run_archive(&parts, |_| {}).unwrap_err();
         assert!(error.to_string().starts_with(what), "{error}");
@@ -514,14 +648,19 @@ fn views_and_time_series_are_refused() {
 #[test]
 fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
     let (folder, other) = (folder(), [document(&[("_id", V::I(7))])]);
-    let parts = [header(), entry("d", "user_data"), entry("d", "z"), END.to_vec(), block("d", "user_data", &[source(1)]), block("d", "z", &other)];
+    let parts =
+        [header(), entry("d", "user_data"), entry("d", "z"), END.to_vec(), block("d", "user_data", &[source(1)]), block("d", "z", &other)];
     let ends = [close("d", "user_data", &[source(1)]), head("d", "z", 1, 1), END.to_vec()];
     let dump = folder.path().join("dump");
     fs::write(&dump, [parts.concat(), ends.concat()].concat()).unwrap();
     run(&options(&dump, &folder.path().join("out"))).unwrap();
     let disk = Disk::new(IoMode::Buffered);
     let report = inspect::inspect(&disk, &Dump::open(&disk, &dump, None).unwrap(), &Silent).unwrap();
-    let holds: Vec<_> = report.collections.iter().map(|collection| (collection.namespace.as_str(), collection.documents, collection.checksum_holds)).collect();
+    let holds: Vec<_> = report
+        .collections
+        .iter()
+        .map(|collection| (collection.namespace.as_str(), collection.documents, collection.checksum_holds))
+        .collect();
     assert_eq!(holds, [("d.user_data", 1, Some(true)), ("d.z", 1, Some(false))]);
     assert!(!report.is_sound());
 }
@@ -594,7 +733,8 @@ fn from_standard_input_to_standard_output() {
     run(&transform::Options { archive: true, ..options(&fixture("all.archive"), &file) }).unwrap();
     for input in ["all.archive", "all.archive.gz"] {
         let prefix = folder.path().join(input);
-        let done = mongosplit(&["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()], &fs::read(fixture(input)).unwrap());
+        let done =
+            mongosplit(&["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()], &fs::read(fixture(input)).unwrap());
         let report = String::from_utf8_lossy(&done.stderr).into_owned();
         assert_eq!(done.status.code(), Some(0), "{report}");
         assert!(report.contains("mongorestore --stopOnError"), "{report}");
@@ -612,7 +752,8 @@ fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
     let mut bad = source(2);
     *bad.last_mut().unwrap() = 1;
     let sources = [source(1), bad];
-    let archive = [header(), entry("d", "user_data"), END.to_vec(), block("d", "user_data", &sources), close("d", "user_data", &sources)].concat();
+    let archive =
+        [header(), entry("d", "user_data"), END.to_vec(), block("d", "user_data", &sources), close("d", "user_data", &sources)].concat();
     let done = mongosplit(&arguments, &archive);
     assert_eq!(done.status.code(), Some(3));
     let message = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -631,7 +772,10 @@ fn usage_of_standard_streams() {
     let out = folder.path().join("x");
     let done = mongosplit(&["transform", "-", out.to_str().unwrap()], b"");
     assert_eq!(done.status.code(), Some(3));
-    assert_eq!(String::from_utf8_lossy(&done.stderr), "mongosplit: 'standard input': has no bytes, so it is no archive; did mongodump fail?\n");
+    assert_eq!(
+        String::from_utf8_lossy(&done.stderr),
+        "mongosplit: 'standard input': has no bytes, so it is no archive; did mongodump fail?\n"
+    );
 }
 
 #[test]
@@ -639,7 +783,14 @@ fn a_closed_pipe_ends_the_run() {
     let folder = folder();
     let prefix = folder.path().join("x");
     let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
-    command.args(["transform".as_ref(), fixture("dump").as_os_str(), "-".as_ref(), "--archive".as_ref(), "--sidecar".as_ref(), prefix.as_os_str()]);
+    command.args([
+        "transform".as_ref(),
+        fixture("dump").as_os_str(),
+        "-".as_ref(),
+        "--archive".as_ref(),
+        "--sidecar".as_ref(),
+        prefix.as_os_str(),
+    ]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(4));

@@ -203,7 +203,7 @@ const FAULTY: [(&str, &str, &str); 27] = [
     ("a name without its NUL", "080000000a616200", "without its final NUL"),
     ("double cut", "0f000000016400000000000000f800", "double"),
     ("string without its NUL", "0e00000002730002000000616200", "string's final NUL"),
-    ("string of length 0", "0c0000000273000000000000", "contradict"),
+    ("string of length 0", "0c0000000273000000000000", "string of length 0"),
     ("string of negative length", "0e000000027300ffffffff610000", "string of -1"),
     ("string beyond the end", "0e00000002730003000000610000", "string of 7"),
     ("document of length 4", "0d000000036400040000000000", "length of 4"),

@@ -114,7 +114,8 @@ fn plan(file: Option<&Path>) -> Result<Plan> {
     match file {
         None => Plan::built_in(),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Error::Usage(format!("cannot read the mapping '{}': {error}", path.display())))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Error::Usage(format!("cannot read the mapping '{}': {error}", path.display())))?;
             Plan::parse(&text)
         }
     }
@@ -134,7 +135,13 @@ fn finish(common: &Common, display: &Display, report: &impl serde::Serialize, su
 }
 
 /// [`finish`]; on stderr where stdout carries the data.
-fn finish_beside(common: &Common, display: &Display, report: &impl serde::Serialize, summary: &str, stdout_is_taken: bool) -> anyhow::Result<()> {
+fn finish_beside(
+    common: &Common,
+    display: &Display,
+    report: &impl serde::Serialize,
+    summary: &str,
+    stdout_is_taken: bool,
+) -> anyhow::Result<()> {
     let print = |text: &str| if stdout_is_taken { print_beside(text) } else { print(text) };
     for line in summary.lines() {
         display.log(line);

@@ -85,7 +85,14 @@ fn findings(text: &mut String, source: &manifest::Source) {
     }
     let _ = writeln!(text, "  Findings (copied as they are; the application's models would refuse them, or they are only in the journal):");
     for finding in &source.findings {
-        let _ = writeln!(text, "    {}: {} - {}, first _id {}", finding.rule, finding.expects, count(finding.documents, "document"), finding.first_ids.join(", "));
+        let _ = writeln!(
+            text,
+            "    {}: {} - {}, first _id {}",
+            finding.rule,
+            finding.expects,
+            count(finding.documents, "document"),
+            finding.first_ids.join(", ")
+        );
     }
 }
 
@@ -113,7 +120,11 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
     let out = shell_path(&report.place);
     if is_standard_output(&report.out) {
-        let _ = writeln!(text, "\nThe archive went to standard output, for:\n  mongorestore --stopOnError{gzip}{} --archive", includes.concat());
+        let _ = writeln!(
+            text,
+            "\nThe archive went to standard output, for:\n  mongorestore --stopOnError{gzip}{} --archive",
+            includes.concat()
+        );
     } else {
         let _ = writeln!(text, "\nNext:");
         let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.place, manifest));
@@ -121,7 +132,10 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
     if is_standard_output(&report.out) {
-        let _ = writeln!(text, "  mongodump --out REDUMP, against a copy of the archive kept as {out}: mongosplit verify {out} --restored REDUMP");
+        let _ = writeln!(
+            text,
+            "  mongodump --out REDUMP, against a copy of the archive kept as {out}: mongosplit verify {out} --restored REDUMP"
+        );
     } else {
         let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
     }
@@ -149,7 +163,12 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
         let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
         let _ = writeln!(text, "✓ Identical to the source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
     }
-    let _ = writeln!(text, "✓ Rollback complete: {} restored in {}", count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"), duration(report.seconds));
+    let _ = writeln!(
+        text,
+        "✓ Rollback complete: {} restored in {}",
+        count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"),
+        duration(report.seconds)
+    );
     reverse_next_steps(&mut text, report, plan);
     text
 }
@@ -197,9 +216,12 @@ fn event_details(event: &current::Event) -> String {
     if event.kind == "drifted" {
         details.extend(event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)));
     }
-    details.extend(event.conflicts.iter().map(|conflict| {
-        format!("conflict over {}: {} wins over {}", conflict.field, conflict.winner, conflict.losers.join(", "))
-    }));
+    details.extend(
+        event
+            .conflicts
+            .iter()
+            .map(|conflict| format!("conflict over {}: {} wins over {}", conflict.field, conflict.winner, conflict.losers.join(", "))),
+    );
     if !event.not_carried_back.is_empty() {
         details.push(format!("not carried back: {}", event.not_carried_back.join(", ")));
     }
@@ -243,7 +265,8 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
             plan.collection()
         );
     }
-    let _ = writeln!(text, "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.", plan.collection());
+    let _ =
+        writeln!(text, "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.", plan.collection());
 }
 
 /// The summary of `verify`.
@@ -287,13 +310,25 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
     }
     for array in derived.sources.iter().flat_map(|source| &source.arrays) {
         let mark = if array.source == array.target { "✓" } else { "✗" };
-        let _ = writeln!(text, "{mark} {} with items: {}, {} with items: {}", array.source_field, thousands(array.source), array.target_field, thousands(array.target));
+        let _ = writeln!(
+            text,
+            "{mark} {} with items: {}, {} with items: {}",
+            array.source_field,
+            thousands(array.source),
+            array.target_field,
+            thousands(array.target)
+        );
     }
     if report.differences.is_empty() {
         let documents: u64 = derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
         let _ = writeln!(text, "✓ All fields correctly mapped: every byte of the output was derived anew from the source");
         let _ = writeln!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
-        let _ = writeln!(text, "✓ Rollback: {} brought back and compared byte for byte ({})", count(documents, "document"), duration(report.seconds));
+        let _ = writeln!(
+            text,
+            "✓ Rollback: {} brought back and compared byte for byte ({})",
+            count(documents, "document"),
+            duration(report.seconds)
+        );
         return text;
     }
     let _ = writeln!(text, "✗ The output is not what this source gives:");
@@ -309,7 +344,12 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
 /// The summary of `verify --restored`.
 pub fn verify_restored(report: &verify::RestoredReport) -> String {
     let mark = if report.is_same() { "✓" } else { "✗" };
-    let mut text = format!("{mark} {} compared with '{}' in {}\n", count(report.documents, "document"), report.redump.display(), duration(report.seconds));
+    let mut text = format!(
+        "{mark} {} compared with '{}' in {}\n",
+        count(report.documents, "document"),
+        report.redump.display(),
+        duration(report.seconds)
+    );
     text += &restored_lines(report);
     text
 }

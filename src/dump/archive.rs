@@ -207,7 +207,11 @@ impl<R: Read> Reader<R> {
         if !head.starts_with(&MAGIC) {
             let what = match text_of(head) {
                 Some(text) => format!("text where an archive's magic number belongs: '{text}'; {MIXED}"),
-                None => format!("it begins with {}, an archive with {}; give what `mongodump --archive` writes", raw::hex(&head[..have.min(4)]), raw::hex(&MAGIC)),
+                None => format!(
+                    "it begins with {}, an archive with {}; give what `mongodump --archive` writes",
+                    raw::hex(&head[..have.min(4)]),
+                    raw::hex(&MAGIC)
+                ),
             };
             return Err(self.fault(what));
         }
@@ -231,7 +235,11 @@ impl<R: Read> Reader<R> {
             let entry = entry(self.ahead(size)).map_err(|what| self.fault(format!("a collection in the prelude {what}")))?;
             let namespace = entry.namespace();
             let number = self.prelude.entries.len();
-            if self.numbers.insert(namespace.clone(), number).is_some_and(|other| self.prelude.entries.get(other).is_some_and(|other| other.namespace() == namespace)) {
+            if self
+                .numbers
+                .insert(namespace.clone(), number)
+                .is_some_and(|other| self.prelude.entries.get(other).is_some_and(|other| other.namespace() == namespace))
+            {
                 return Err(self.fault(format!("the prelude lists {} twice", namespace.escape_debug())));
             }
             if entry.kind.as_deref() == Some("timeseries") {
@@ -332,7 +340,10 @@ impl<R: Read> Reader<R> {
                 .collect();
             if !names.is_empty() {
                 let first = names[..names.len().min(5)].join(", ");
-                return Err(self.fault(format!("the archive ends, but {} of its namespaces {what} ({first}): it was cut off, or mongodump was stopped", names.len())));
+                return Err(self.fault(format!(
+                    "the archive ends, but {} of its namespaces {what} ({first}): it was cut off, or mongodump was stopped",
+                    names.len()
+                )));
             }
         }
         Ok(())
@@ -351,7 +362,10 @@ impl<R: Read> Reader<R> {
             let have = self.fill(64)?.min(64);
             return Err(self.fault(match text_of(self.ahead(have)) {
                 Some(text) => format!("text where {what} belongs: '{text}'; {MIXED}"),
-                None => format!("{} where {what} belongs, which is neither a terminator nor a length of 5 to 16777216 bytes", i32::from_le_bytes(head)),
+                None => format!(
+                    "{} where {what} belongs, which is neither a terminator nor a length of 5 to 16777216 bytes",
+                    i32::from_le_bytes(head)
+                ),
             }));
         };
         let have = self.fill(size)?;

@@ -129,7 +129,8 @@ impl Stream {
     pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Mutex<Counted>>)> {
         let hashed = Arc::new(Mutex::new(Counted::default()));
         let hash = Arc::clone(&hashed);
-        let stream = Stream::open_with(disk, path, move |bytes| hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).update(bytes))?;
+        let stream =
+            Stream::open_with(disk, path, move |bytes| hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).update(bytes))?;
         Ok((stream, hashed))
     }
     fn open_with(disk: &Disk, path: &Path, mut pass: impl FnMut(&[u8]) + Send + 'static) -> Result<Stream> {
@@ -511,7 +512,10 @@ impl Dump {
     /// Documents and bytes of each of these collections.
     fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<(u64, u64)>> {
         let Some(mut reader) = self.archive(disk)? else {
-            return collections.iter().map(|collection| collection.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path))).collect();
+            return collections
+                .iter()
+                .map(|collection| collection.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path)))
+                .collect();
         };
         reader.skip_to_end()?;
         let of = |collection: &Collection| {
@@ -558,7 +562,8 @@ impl Dump {
 
     /// Collections other than the given ones.
     pub fn others<'a>(&'a self, sources: &'a [Collection]) -> impl Iterator<Item = &'a Collection> {
-        let is_source = |other: &Collection| self.kind == Kind::SingleFile || sources.iter().any(|source| source.namespace() == other.namespace());
+        let is_source =
+            |other: &Collection| self.kind == Kind::SingleFile || sources.iter().any(|source| source.namespace() == other.namespace());
         self.collections.iter().filter(move |other| !is_source(other))
     }
 
@@ -602,12 +607,21 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
     if files.is_empty() && directories.is_empty() {
         return "is an empty directory, no dump".to_owned();
     }
-    let json = files.iter().find(|file| file.extension().is_some_and(|suffix| suffix == "json") && file.file_name().is_none_or(|name| name != "prelude.json"));
+    let json = files
+        .iter()
+        .find(|file| file.extension().is_some_and(|suffix| suffix == "json") && file.file_name().is_none_or(|name| name != "prelude.json"));
     if let Some(json) = json {
-        return format!("is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not", json.display());
+        return format!(
+            "is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not",
+            json.display()
+        );
     }
-    let some: Vec<String> =
-        files.iter().chain(directories).take(5).map(|file| file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()).collect();
+    let some: Vec<String> = files
+        .iter()
+        .chain(directories)
+        .take(5)
+        .map(|file| file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string())
+        .collect();
     let first = files.iter().find_map(|file| looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display())));
     format!("is no dump: there are no .bson files in it or in its directories, but {}{}", some.join(", "), first.unwrap_or_default())
 }

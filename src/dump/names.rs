@@ -34,7 +34,10 @@ pub(super) fn is_dump_file(path: &Path) -> bool {
 /// The metadata file beside a file of documents.
 pub(super) fn metadata_beside(path: &Path) -> Option<PathBuf> {
     let (stem, _) = split_file_name(path)?;
-    [".metadata.json", ".metadata.json.gz"].iter().map(|suffix| path.with_file_name(format!("{stem}{suffix}"))).find(|beside| beside.is_file())
+    [".metadata.json", ".metadata.json.gz"]
+        .iter()
+        .map(|suffix| path.with_file_name(format!("{stem}{suffix}")))
+        .find(|beside| beside.is_file())
 }
 
 /// A collection's true name. That of a cut file name is in the metadata; else the file's name counts.
@@ -87,7 +90,10 @@ pub fn collection_file_name(collection: &str) -> String {
 /// Whether a server on any system takes this as the name of a database (MongoDB manual, "Naming Restrictions").
 /// Such a name is one component of a path and nothing else.
 pub fn is_database_name(name: &str) -> bool {
-    !name.is_empty() && name.len() < 64 && !name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0']) && !name.chars().any(char::is_control)
+    !name.is_empty()
+        && name.len() < 64
+        && !name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0'])
+        && !name.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -96,7 +102,8 @@ mod tests {
 
     #[test]
     fn escapes_as_go_does() {
-        for (name, escaped) in [("user_data", "user_data"), ("café menu/2025", "caf%C3%A9+menu%2F2025"), ("a.b~-", "a.b~-"), ("%", "%25")] {
+        for (name, escaped) in [("user_data", "user_data"), ("café menu/2025", "caf%C3%A9+menu%2F2025"), ("a.b~-", "a.b~-"), ("%", "%25")]
+        {
             assert_eq!(collection_file_name(name), escaped);
             assert_eq!(unescape(escaped).as_deref(), Some(name));
         }

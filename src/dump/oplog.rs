@@ -19,10 +19,9 @@ pub(super) fn operations(stream: impl Read, path: &Path, namespace: &str) -> Res
     let (mut touching, mut all) = (0, 0);
     while splitter.fill(&mut batch)? {
         for (index, entry) in batch.documents().enumerate() {
-            validator.check(entry).map_err(|fault| Error::Document {
-                position: Box::new(batch.position(index, &file)),
-                fault: fault.kind,
-            })?;
+            validator
+                .check(entry)
+                .map_err(|fault| Error::Document { position: Box::new(batch.position(index, &file)), fault: fault.kind })?;
             all += 1;
             touching += touching_in(entry, namespace);
         }
@@ -45,14 +44,24 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
         }
         let Some(command) = command.filter(|_| field(b"op").and_then(|op| op.text()) == Some(b"c")) else { continue };
         if let Some(operations) = command.elements().find(b"applyOps").filter(|value| value.kind == kind::ARRAY) {
-            open.extend(operations.elements().map(|operation| operation.value()).filter(|value| value.kind == kind::DOCUMENT).map(|value| value.bytes));
+            open.extend(
+                operations
+                    .elements()
+                    .map(|operation| operation.value())
+                    .filter(|value| value.kind == kind::DOCUMENT)
+                    .map(|value| value.bytes),
+            );
             continue;
         }
         let names_it = |value: Value<'_>| value.text().is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes());
         let is_here = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
-        let first_names_it = command.elements().next().is_some_and(|first| is_here && (first.key() == b"dropDatabase" || names_it(first.value())));
+        let first_names_it =
+            command.elements().next().is_some_and(|first| is_here && (first.key() == b"dropDatabase" || names_it(first.value())));
         let renames_it = command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
-        if first_names_it || renames_it || command.elements().next().is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value())) {
+        if first_names_it
+            || renames_it
+            || command.elements().next().is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value()))
+        {
             touching += 1;
         }
     }

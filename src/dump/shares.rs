@@ -90,7 +90,10 @@ impl Shares {
             }
             self.waiting_bytes += document.bytes.len();
             if self.waiting_bytes > MOST_WAITING {
-                return Err(Error::Check(format!("'{}' is no archive of mongosplit: its collections do not alternate", self.reader.file())));
+                return Err(Error::Check(format!(
+                    "'{}' is no archive of mongosplit: its collections do not alternate",
+                    self.reader.file()
+                )));
             }
             if !batch.ends.is_empty() {
                 break;

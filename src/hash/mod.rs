@@ -7,8 +7,7 @@ use sha2::block_api::compress256;
 use crate::raw;
 
 /// First state of SHA-256 (FIPS 180-4, section 5.3.3).
-const FIRST_STATE: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const FIRST_STATE: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const BLOCK: usize = 64;
 
 /// How many bytes have passed, and their SHA-256.

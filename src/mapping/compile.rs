@@ -71,8 +71,7 @@ impl Compiler {
         let number = self.names.add(name.as_bytes());
         if number == self.sources.len() {
             let journal_only_rule = self.rule(format!("journal-only {name}"), "the value reaches only the rollback journal");
-            let duplicate_rule =
-                self.rule(format!("duplicate-field {name}"), "the field occurs more than once; the first counts");
+            let duplicate_rule = self.rule(format!("duplicate-field {name}"), "the field occurs more than once; the first counts");
             self.sources.push(Source { journal_only_rule, duplicate_rule, ..Source::default() });
         }
         number
@@ -252,9 +251,10 @@ impl Compiler {
                 alternatives.filter(|other| matches!(other, Expression::Outer(_))).flat_map(heads).collect()
             });
             self.mark_read(&outer);
-            let defined: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
-                item.rows.iter().flat_map(|row| &row.missing.alternatives).flat_map(defined_in).collect()
-            });
+            let defined: Vec<usize> = self
+                .items
+                .get(item)
+                .map_or(Vec::new(), |(_, item)| item.rows.iter().flat_map(|row| &row.missing.alternatives).flat_map(defined_in).collect());
             defined.into_iter().for_each(|number| self.mark_defined(number));
             return RowValue::Each { path, item, fallback };
         }
@@ -473,10 +473,7 @@ impl Compiler {
             if field.rename.as_ref().is_some_and(has_rule) || (rename.is_some() && rows.iter().any(|row| row.rename == rename)) {
                 self.problem(&at, "the name that it renames has a rule of its own");
             }
-            let mut missing = Chain {
-                fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()),
-                ..Chain::default()
-            };
+            let mut missing = Chain { fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()), ..Chain::default() };
             for other in &field.or {
                 missing.alternatives.push(self.expression(&at, other, &mut Scope::Item(&mut names)));
             }
@@ -518,8 +515,10 @@ impl Compiler {
             rows,
             names,
             requires,
-            not_renamed_rule: self.rule(format!("not-renamed {name}"), "the item has both the old and the new name of a field; the old one stays"),
-            duplicate_rule: self.rule(format!("duplicate-field {name}"), "a field that a rule reads occurs more than once in an item; the first counts"),
+            not_renamed_rule: self
+                .rule(format!("not-renamed {name}"), "the item has both the old and the new name of a field; the old one stays"),
+            duplicate_rule: self
+                .rule(format!("duplicate-field {name}"), "a field that a rule reads occurs more than once in an item; the first counts"),
             check_rule: self.rule(name.to_owned(), "an item must be a document"),
         }
     }

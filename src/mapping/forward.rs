@@ -342,7 +342,8 @@ impl Rows<'_> {
             let value = element.value();
             if value.kind == kind::DOCUMENT {
                 out.head(kind::DOCUMENT, key.key_nul());
-                let shape = self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
+                let shape =
+                    self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
                 let record = Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
                 if !shape.meaning.findings.is_empty() {
                     self.broken.extend_from_slice(&shape.meaning.findings);
@@ -369,14 +370,7 @@ impl Rows<'_> {
     }
 }
 
-fn write_item(
-    item: &Item,
-    meaning: &ItemMeaning,
-    record: Record<'_>,
-    outer: Record<'_>,
-    defined: &[Option<Vec<u8>>],
-    out: &mut Vec<u8>,
-) {
+fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, defined: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
     let open = out.open();
     let translation = translation(item);
     let original = meaning.kept.and_then(|position| {

@@ -10,7 +10,7 @@ use super::forward::Forward;
 use super::notes::{Misfit, Notes, Reader, put_number};
 use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan};
 use super::shape::Record;
-use crate::raw::{self, Comparer, Fault, Value, Validator, Writer, kind};
+use crate::raw::{self, Comparer, Fault, Validator, Value, Writer, kind};
 
 /// Documents whose `_id`s are kept with a finding.
 pub const SAMPLES: usize = 5;

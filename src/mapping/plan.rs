@@ -172,12 +172,20 @@ impl Constant {
 
 #[derive(Debug)]
 pub(super) enum Expression {
-    Copy { path: Path, only: Option<TypeName>, convert: Option<Convert> },
+    Copy {
+        path: Path,
+        only: Option<TypeName>,
+        convert: Option<Convert>,
+    },
     Constant(Constant),
     Defined(usize),
     Text(Path),
     Template(Vec<Part>),
-    Pluck { path: Path, field: Box<[u8]>, only: Option<TypeName> },
+    Pluck {
+        path: Path,
+        field: Box<[u8]>,
+        only: Option<TypeName>,
+    },
     Count(Path),
     NonEmpty(Path),
     /// In an item: a field of the document around it.
@@ -352,7 +360,9 @@ impl Plan {
     }
     /// Why a document with an earlier one's value of a class of unique values is refused.
     pub fn duplicate(&self, class: usize) -> Refusal {
-        let find = |target: &Target| target.unique.iter().find(|unique| unique.class == class).map(|unique| (target.collection.clone(), unique.index.clone()));
+        let find = |target: &Target| {
+            target.unique.iter().find(|unique| unique.class == class).map(|unique| (target.collection.clone(), unique.index.clone()))
+        };
         let (collection, index) = self.targets.iter().find_map(find).unwrap_or_default();
         Refusal::Duplicate { collection, index }
     }

@@ -180,12 +180,7 @@ impl<M> Shapes<M> {
     }
 
     /// The shape of a sequence of names, as [`Shape::keys`] has them.
-    pub fn of_keys(
-        &mut self,
-        keys: &[u8],
-        names: &Names,
-        resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
-    ) -> &Shape<M> {
+    pub fn of_keys(&mut self, keys: &[u8], names: &Names, resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M) -> &Shape<M> {
         if self.list.get(self.last).is_none_or(|shape| *shape.keys != *keys) {
             self.keys.clear();
             self.keys.extend_from_slice(keys);

@@ -10,7 +10,10 @@ impl Plan {
     pub fn show(&self) -> String {
         // The text has been compiled, so it can be read.
         let Ok(mapping) = toml::from_str::<Mapping>(&self.text) else { return String::new() };
-        let mut text = format!("Mapping '{}' version {}, SHA-256 {}\nSource collection: {}, joined by: {}\n", self.name, self.version, self.sha256, mapping.collection, mapping.key);
+        let mut text = format!(
+            "Mapping '{}' version {}, SHA-256 {}\nSource collection: {}, joined by: {}\n",
+            self.name, self.version, self.sha256, mapping.collection, mapping.key
+        );
         for target in &mapping.target {
             let _ = write!(text, "\n{} -> {}\n", mapping.collection, target.collection);
             if !target.when_any.is_empty() {
@@ -19,11 +22,16 @@ impl Plan {
             let mut rows = vec![["Field".to_owned(), "Source".to_owned(), "Rule".to_owned()]];
             push_rows(&mut rows, "", &target.field, &mapping);
             if target.rest {
-                rows.push(["(other fields)".to_owned(), "(the same names)".to_owned(), "passed through behind the fields above".to_owned()]);
+                rows.push([
+                    "(other fields)".to_owned(),
+                    "(the same names)".to_owned(),
+                    "passed through behind the fields above".to_owned(),
+                ]);
             }
             push_table(&mut text, &rows);
             for index in &target.index {
-                let key: Vec<String> = index.key.iter().map(|(name, direction)| format!("{name}: {}", direction.as_integer().unwrap_or_default())).collect();
+                let key: Vec<String> =
+                    index.key.iter().map(|(name, direction)| format!("{name}: {}", direction.as_integer().unwrap_or_default())).collect();
                 let _ = writeln!(text, "  index {} {{{}}}{}", index.name, key.join(", "), if index.unique { ", unique" } else { "" });
             }
         }
@@ -72,8 +80,15 @@ fn from(expression: &Expression, mapping: &Mapping) -> String {
     if let Some(constant) = &expression.constant {
         return constant.clone();
     }
-    let only = if expression.only.is_some() { expression.only.map(|only| format!(" (if {})", only.name())).unwrap_or_default() } else { String::new() };
-    let path = [&expression.copy, &expression.text, &expression.pluck, &expression.count, &expression.non_empty, &expression.outer].into_iter().flatten().next();
+    let only = if expression.only.is_some() {
+        expression.only.map(|only| format!(" (if {})", only.name())).unwrap_or_default()
+    } else {
+        String::new()
+    };
+    let path = [&expression.copy, &expression.text, &expression.pluck, &expression.count, &expression.non_empty, &expression.outer]
+        .into_iter()
+        .flatten()
+        .next();
     format!("{}{only}", path.map_or("", String::as_str))
 }
 

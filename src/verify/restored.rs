@@ -92,7 +92,10 @@ pub fn compare_with_restored(
     for target in targets() {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
-            return Err(Error::input(redump, format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace)));
+            return Err(Error::input(
+                redump,
+                format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace),
+            ));
         };
         report.documents += target.documents;
         let (documents, digest) = count_and_digest(&disk, theirs, progress)?;

@@ -59,7 +59,9 @@ pub fn compare_with_source(
     for file in &derived.manifest.files {
         match manifest.files.iter().find(|known| known.path == file.path) {
             Some(known) if known == file => {}
-            Some(known) => differences.push(format!("'{}' derived anew has SHA-256 {}, the output's has {}", file.path, file.sha256, known.sha256)),
+            Some(known) => {
+                differences.push(format!("'{}' derived anew has SHA-256 {}, the output's has {}", file.path, file.sha256, known.sha256))
+            }
             None => differences.push(format!("'{}' is derived anew, but not in the output", file.path)),
         }
     }
@@ -89,8 +91,9 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<tra
         let to = source.targets.first().and_then(|target| database(&target.namespace));
         to.filter(|to| Some(to) != database(&source.namespace).as_ref())
     };
-    let indexes = Indexes::of_name(&manifest.options.indexes)
-        .ok_or_else(|| Error::Check(format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes)))?;
+    let indexes = Indexes::of_name(&manifest.options.indexes).ok_or_else(|| {
+        Error::Check(format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes))
+    })?;
     Ok(transform::Options {
         databases: sources,
         to_database: manifest.sources.first().and_then(renamed),
