@@ -7,7 +7,7 @@ use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
 use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
 use super::plan::{Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
-use super::shape::{Record, Shapes, Span};
+use super::shape::{Record, Shape, Shapes, Span};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
 /// A value as the inverse gives it.
@@ -132,17 +132,16 @@ impl Backward {
         &mut self,
         plan: &Plan,
         record: Record<'_>,
-        roles: &[Role],
-        keys: &[u8],
+        shape: &Shape<Box<[Role]>>,
         documents: &[Option<&[u8]>],
         notes: &mut Notes,
         mut lost: impl FnMut(Lost),
     ) {
         let mut targets = Targets::of(documents, &self.targets, &self.located);
-        let order = notes.order(keys);
+        let order = notes.order(&shape.keys);
         put_number(&mut notes.program, order);
         let mut last_fix = 0;
-        for (position, role) in roles.iter().enumerate() {
+        for (position, role) in shape.meaning.iter().enumerate() {
             let value = record.at(position);
             let fate = role.fate(plan, targets.written);
             let (guess, raw, route) = targets.guess(plan, fate);

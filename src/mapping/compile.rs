@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 
 use super::model;
 use super::plan::{
-    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, MAX_TARGETS, Part, Path,
-    Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique,
+    Alias, Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, MAX_TARGETS, Part,
+    Path, Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique,
 };
 use super::shape::Names;
 use crate::error::{Error, Result};
@@ -220,7 +220,11 @@ impl Compiler {
                 value,
                 check,
                 alias: field.alias.as_ref().map(|alias| alias.as_bytes().into()),
-                aliases: field.aliases.iter().map(|(name, alias)| (name.as_bytes().into(), alias.as_bytes().into())).collect(),
+                aliases: field
+                    .aliases
+                    .iter()
+                    .map(|(name, alias)| Alias { name: name.as_bytes().into(), alias: alias.as_bytes().into() })
+                    .collect(),
             });
         }
         rows

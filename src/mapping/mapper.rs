@@ -258,7 +258,7 @@ fn note_and_prove(
     put_number(&mut notes.program, u64::from(written) << 1);
     let shape = forward.shape();
     let record = Record { bytes: document, spans: forward.spans(), first: &shape.first };
-    backward.describe(plan, record, &shape.meaning, &shape.keys, documents, notes, |lost| match lost {
+    backward.describe(plan, record, shape, documents, notes, |lost| match lost {
         Lost::JournalOnly(name) => broken(plan.sources[name].journal_only_rule),
         Lost::Duplicate(name) => broken(plan.sources[name].duplicate_rule),
     });

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::backward::{Guess, kept_original, unconverted};
 use super::forward::{Fate, Forward, Role, descend, is_of_type, keep_row};
 use super::mapper::document_digest;
-use super::plan::{Chain, Convert, Expression, Inverse, Item, Plan, Row, RowValue};
+use super::plan::{Alias, Chain, Expression, Inverse, Item, Plan, Row, RowValue};
 use super::shape::{Record, Shapes, Span};
 use crate::raw::{Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind};
 
@@ -61,7 +61,7 @@ struct Cell<'a> {
     inner: Option<usize>,
     value: Option<Value<'a>>,
     /// The field's names inside the value that stand for others.
-    aliases: &'a [(Box<[u8]>, Box<[u8]>)],
+    aliases: &'a [Alias],
 }
 
 /// A changed field on its way to a source field.
@@ -103,11 +103,11 @@ impl<'p> Merger<'p> {
                 if target != plan.driver() && &*row.name_nul == b"_id\0" {
                     continue;
                 }
-                if let Some((source, below, inverse)) = feeding(plan, &cell, original) {
-                    if base[target].is_none() && original.is_some_and(|original| !speaks_for(plan, source, cell.value, original)) {
+                if let Some(feed) = feeding(plan, &cell, original) {
+                    if base[target].is_none() && original.is_some_and(|original| !speaks_for(plan, feed.source, cell.value, original)) {
                         continue;
                     }
-                    candidates.push(Candidate { source, below, inverse, base: before, cell });
+                    candidates.push(Candidate { source: feed.source, below: feed.below, inverse: feed.inverse, base: before, cell });
                 }
             }
         }
@@ -367,7 +367,7 @@ fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], base: Option<&[u
                 }
                 cell.value = Some(value);
             }
-            for (name, alias) in cell.aliases {
+            for Alias { name, alias } in cell.aliases {
                 let inner = |key: &[u8]| cell.value.filter(|value| value.kind == kind::DOCUMENT)?.elements().find(key);
                 let (named, known) = (inner(name), document_field(before, name));
                 if inner(alias).is_some() && document_field(before, alias).is_none() && is_stale(named, known, inner(alias)) {
@@ -402,19 +402,27 @@ fn speaks_for(plan: &Plan, source: usize, value: Option<Value<'_>>, original: &[
     }
 }
 
+/// A source field, or a place in it, that feeds a row.
+struct Feed<'p> {
+    source: usize,
+    below: &'p [Box<[u8]>],
+    inverse: Inverse,
+}
+
 /// The source field that a row's change goes to.
 ///
 /// That is the alternative which gave the row its value, if this row is where its value is looked for first; else
 /// the alternative of the row's own name, else the first.
-fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<(usize, &'p [Box<[u8]>], Inverse)> {
+fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
-        RowValue::Each { path, item, .. } => return Some((path.head, &[], Inverse::Each(*item))),
+        RowValue::Each { path, item, .. } => return Some(Feed { source: path.head, below: &[], inverse: Inverse::Each(*item) }),
         RowValue::Document(_) => return None,
         RowValue::Chain(chain) => chain,
     };
     let of = |expression: &'p Expression| match expression {
         Expression::Copy { path, convert, .. } => {
-            Some((path.head, path.below.as_slice(), convert.clone().map_or(Inverse::Same, |convert: Convert| Inverse::Convert(convert))))
+            let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
+            Some(Feed { source: path.head, below: path.below.as_slice(), inverse })
         }
         _ => None,
     };
@@ -422,12 +430,12 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
         let Expression::Copy { path, only, .. } = expression else { return false };
         let head = original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
         let value = head.and_then(|head| descend(head, &path.below)).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
-        value.is_some_and(|value| !value.is_null() && !(chain.empty_array && value.is_empty_array()))
+        value.is_some_and(|value| !(value.is_null() || chain.empty_array && value.is_empty_array()))
     };
     let is_home =
         |source: usize| plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row);
     let own_name = |expression: &&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
-    let gave = chain.alternatives.iter().find(gave).and_then(of).filter(|(source, below, _)| below.is_empty() && is_home(*source));
+    let gave = chain.alternatives.iter().find(gave).and_then(of).filter(|feed| feed.below.is_empty() && is_home(feed.source));
     gave.or_else(|| chain.alternatives.iter().find(own_name).and_then(of)).or_else(|| chain.alternatives.iter().find_map(of))
 }
 
@@ -443,9 +451,9 @@ fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
 }
 
 /// A document without the fields whose aliases have been added since.
-fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[(Box<[u8]>, Box<[u8]>)]) -> Vec<u8> {
+fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[Alias]) -> Vec<u8> {
     let is_new = |alias: &[u8]| document.elements().find(alias).is_some() && document_field(base, alias).is_none();
-    let is_aliased = |key: &[u8]| aliases.iter().any(|(name, alias)| **name == *key && is_new(alias));
+    let is_aliased = |key: &[u8]| aliases.iter().any(|Alias { name, alias }| **name == *key && is_new(alias));
     let mut out = Vec::new();
     let open = out.open();
     document.elements().filter(|element| !is_aliased(element.key())).for_each(|element| out.put(element.bytes));

@@ -128,7 +128,14 @@ pub(super) struct Row {
     /// The name under which the application saves the field beside the migrated one.
     pub alias: Option<Box<[u8]>>,
     /// Such names of fields inside it, and what they stand for.
-    pub aliases: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub aliases: Vec<Alias>,
+}
+
+/// A field's name inside a value, and the one that stands for it where it is present.
+#[derive(Debug)]
+pub(super) struct Alias {
+    pub name: Box<[u8]>,
+    pub alias: Box<[u8]>,
 }
 
 #[derive(Debug)]
