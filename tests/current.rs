@@ -405,7 +405,7 @@ fn unchanged_steps_keep_their_bytes() {
         // Its fields in another order, those inside it too.
         let turned = |value: &Bson| {
             let step = value.as_document().unwrap();
-            let turn = |document: &Document| document.clone().into_iter().rev().collect::<Document>();
+            let turn = |document: &Document| document.clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect::<Document>();
             let mut step = turn(step);
             let inner = turn(step.get_document("parameters").unwrap());
             step.insert("parameters", inner);
