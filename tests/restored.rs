@@ -15,7 +15,9 @@ fn a_restored_database_is_compared_in_any_order() {
     let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
     let restored = world.restored();
     let report = world.path("report.ndjson");
-    let compare = |redump: &Collections| run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(redump), "--report".as_ref(), &report]);
+    let compare = |redump: &Collections| {
+        run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(redump), "--report".as_ref(), &report])
+    };
     let mut redump = restored.clone();
     redump.values_mut().for_each(|documents| documents.reverse());
     let (code, said) = compare(&redump);
@@ -34,14 +36,20 @@ fn a_restored_database_is_compared_in_any_order() {
     redump.get_mut(TARGETS[1]).unwrap().push(extra);
     let (code, said) = compare(&redump);
     assert_eq!(code, 1, "{said}");
-    let mut found: Vec<_> = lines(&report).iter().map(|line| format!("{} {} {} {}", line["namespace"], line["id"], line["difference"], line["fields"])).collect();
+    let mut found: Vec<_> = lines(&report)
+        .iter()
+        .map(|line| format!("{} {} {} {}", line["namespace"], line["id"], line["difference"], line["fields"]))
+        .collect();
     found.sort();
     let quoted = |number| format!("\"ObjectId('{}')\"", oid(number).to_hex());
-    assert_eq!(found, [
-        format!("\"narrative_modeling.dataset_metadata\" {} \"changed\" [\"pii_report.masked\",\"s3_url\"]", quoted(1)),
-        format!("\"narrative_modeling.model_configs\" {} \"missing\" []", quoted(2)),
-        format!("\"narrative_modeling.transformation_configs\" {} \"extra\" []", quoted(9)),
-    ]);
+    assert_eq!(
+        found,
+        [
+            format!("\"narrative_modeling.dataset_metadata\" {} \"changed\" [\"pii_report.masked\",\"s3_url\"]", quoted(1)),
+            format!("\"narrative_modeling.model_configs\" {} \"missing\" []", quoted(2)),
+            format!("\"narrative_modeling.transformation_configs\" {} \"extra\" []", quoted(9)),
+        ]
+    );
 }
 
 #[test]
@@ -57,5 +65,12 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
     let mut found: Vec<_> = lines(&report).iter().map(|line| format!("{} {} {}", line["difference"], line["id"], line["fields"])).collect();
     found.sort();
     let quoted = |number| format!("\"ObjectId('{}')\"", oid(number).to_hex());
-    assert_eq!(found, [format!("\"changed\" {} [\"filename\"]", quoted(2)), format!("\"extra\" {} []", quoted(4)), format!("\"missing\" {} []", quoted(1))]);
+    assert_eq!(
+        found,
+        [
+            format!("\"changed\" {} [\"filename\"]", quoted(2)),
+            format!("\"extra\" {} []", quoted(4)),
+            format!("\"missing\" {} []", quoted(1))
+        ]
+    );
 }

@@ -113,7 +113,8 @@ impl<'p> Merger<'p> {
         }
         let present = |target: &usize| base[*target].or(current[*target]).is_some();
         let written = (0..current.len()).filter(present).fold(0u32, |mask, target| mask | 1 << target);
-        let rest = plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current, written))).unwrap_or_default();
+        let rest =
+            plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current, written))).unwrap_or_default();
         // A field that has been passed through, and has changed there, is not a new document's to set.
         candidates.retain(|candidate| base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source)));
         let mut order: Vec<usize> = Vec::new();
@@ -213,12 +214,12 @@ impl<'p> Merger<'p> {
     fn inverse(&mut self, winner: &Candidate<'_>, was: Option<Value<'_>>) -> Edit {
         let Some(value) = winner.cell.value else { return Edit::Remove };
         match &winner.inverse {
-            Inverse::Same if value.kind == kind::DOCUMENT => Edit::Set(value.kind, without_aliased(value, winner.base, winner.cell.aliases)),
+            Inverse::Same if value.kind == kind::DOCUMENT => {
+                Edit::Set(value.kind, without_aliased(value, winner.base, winner.cell.aliases))
+            }
             Inverse::Same => Edit::Set(value.kind, value.bytes.to_vec()),
             Inverse::Convert(convert) => edit_of(&unconverted(convert, value, None)),
-            Inverse::Each(item) if value.kind == kind::ARRAY => {
-                Edit::Set(kind::ARRAY, self.merge_items(*item, was, winner.base, value))
-            }
+            Inverse::Each(item) if value.kind == kind::ARRAY => Edit::Set(kind::ARRAY, self.merge_items(*item, was, winner.base, value)),
             Inverse::Each(_) => Edit::Set(value.kind, value.bytes.to_vec()),
         }
     }
@@ -423,12 +424,9 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
         let value = head.and_then(|head| descend(head, &path.below)).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
         value.is_some_and(|value| !value.is_null() && !(chain.empty_array && value.is_empty_array()))
     };
-    let is_home = |source: usize| {
-        plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row)
-    };
-    let own_name = |expression: &&'p Expression| {
-        matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)))
-    };
+    let is_home =
+        |source: usize| plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row);
+    let own_name = |expression: &&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
     let gave = chain.alternatives.iter().find(gave).and_then(of).filter(|(source, below, _)| below.is_empty() && is_home(*source));
     gave.or_else(|| chain.alternatives.iter().find(own_name).and_then(of)).or_else(|| chain.alternatives.iter().find_map(of))
 }
@@ -604,7 +602,8 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
     let is_other = |key: &[u8]| target.names.number(key).is_none() && !is_alias(key);
     let before = base.map(|base| others(base, is_other)).unwrap_or_default();
     let now = others(current, is_other);
-    let by_name: HashMap<(&[u8], usize), Element<'_>> = now.iter().map(|(key, occurrence, element)| ((*key, *occurrence), *element)).collect();
+    let by_name: HashMap<(&[u8], usize), Element<'_>> =
+        now.iter().map(|(key, occurrence, element)| ((*key, *occurrence), *element)).collect();
     let mut edits = Vec::new();
     let mut known = std::collections::HashSet::new();
     for (key, occurrence, element) in before {

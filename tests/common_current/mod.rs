@@ -288,7 +288,9 @@ impl World {
     }
     /// What was restored.
     pub fn restored(&self) -> Collections {
-        let read = |name: &&str| (String::from(*name), split(&std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson"))).unwrap()));
+        let read = |name: &&str| {
+            (String::from(*name), split(&std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson"))).unwrap()))
+        };
         TARGETS.iter().map(read).collect()
     }
     pub fn write(&self, collections: &Collections) -> PathBuf {
@@ -314,7 +316,10 @@ impl World {
             }
             Err(error) => {
                 assert!(!dest.exists(), "something was published");
-                let left = std::fs::read_dir(self.directory.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial")).count();
+                let left = std::fs::read_dir(self.directory.path())
+                    .unwrap()
+                    .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial"))
+                    .count();
                 assert_eq!(left, 0, "a partial output was left");
                 Err(error)
             }
@@ -356,7 +361,9 @@ pub fn write_dump(path: &Path, database: &str, files: &[(&str, &[u8])]) {
     std::fs::create_dir_all(&directory).unwrap();
     for (name, bytes) in files {
         std::fs::write(directory.join(format!("{name}.bson")), bytes).unwrap();
-        let metadata = format!(r#"{{"options":{{}},"indexes":[{{"v":{{"$numberInt":"2"}},"key":{{"_id":{{"$numberInt":"1"}}}},"name":"_id_"}}],"uuid":"00","collectionName":"{name}","type":"collection"}}"#);
+        let metadata = format!(
+            r#"{{"options":{{}},"indexes":[{{"v":{{"$numberInt":"2"}},"key":{{"_id":{{"$numberInt":"1"}}}},"name":"_id_"}}],"uuid":"00","collectionName":"{name}","type":"collection"}}"#
+        );
         std::fs::write(directory.join(format!("{name}.metadata.json")), metadata).unwrap();
     }
 }
