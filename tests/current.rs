@@ -8,9 +8,12 @@ use bson::{Bson, Document, doc};
 use common_current::*;
 use proptest::prelude::*;
 
+/// Target, field, the source fields it may go to, a new value.
+type Fed = (usize, &'static str, &'static [&'static str], fn(i64) -> Bson);
+
 /// A field of a target that a source field feeds, the source fields that a change of it may go to, and plausible
 /// new values.
-const FED: &[(usize, &str, &[&str], fn(i64) -> Bson)] = &[
+const FED: &[Fed] = &[
     (0, "user_id", &["user_id"], text),
     (0, "filename", &["filename"], text),
     (0, "original_filename", &["original_filename"], text),
@@ -284,7 +287,7 @@ fn every_row_is_fed() {
     // Each row in turn, so that no row waits for chance.
     for (target, path, sources, value) in FED {
         let source = with_model(application(oid(1), 2));
-        let world = World::of(&[source.clone()]);
+        let world = World::of(std::slice::from_ref(&source));
         let mut redump = world.restored();
         let current = of(&mut redump, TARGETS[*target], &id(1));
         let new = match get(current, path) {

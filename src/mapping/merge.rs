@@ -54,6 +54,12 @@ pub struct Merger<'p> {
     spans: Vec<Span>,
 }
 
+/// A name, and the one under which the application saves it.
+type Alias = (Box<[u8]>, Box<[u8]>);
+
+/// A source field, the names below it, and how a target's value becomes its.
+type Feed<'p> = (usize, &'p [Box<[u8]>], Inverse);
+
 /// A row's field in a target's current document.
 struct Cell<'a> {
     target: usize,
@@ -61,7 +67,7 @@ struct Cell<'a> {
     inner: Option<usize>,
     value: Option<Value<'a>>,
     /// The field's names inside the value that stand for others.
-    aliases: &'a [(Box<[u8]>, Box<[u8]>)],
+    aliases: &'a [Alias],
 }
 
 /// A changed field on its way to a source field.
@@ -406,7 +412,7 @@ fn speaks_for(plan: &Plan, source: usize, value: Option<Value<'_>>, original: &[
 ///
 /// That is the alternative which gave the row its value, if this row is where its value is looked for first; else
 /// the alternative of the row's own name, else the first.
-fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<(usize, &'p [Box<[u8]>], Inverse)> {
+fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
         RowValue::Each { path, item, .. } => return Some((path.head, &[], Inverse::Each(*item))),
         RowValue::Document(_) => return None,
@@ -422,7 +428,7 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
         let Expression::Copy { path, only, .. } = expression else { return false };
         let head = original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
         let value = head.and_then(|head| descend(head, &path.below)).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
-        value.is_some_and(|value| !value.is_null() && !(chain.empty_array && value.is_empty_array()))
+        value.is_some_and(|value| !(value.is_null() || chain.empty_array && value.is_empty_array()))
     };
     let is_home =
         |source: usize| plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row);
@@ -443,7 +449,7 @@ fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
 }
 
 /// A document without the fields whose aliases have been added since.
-fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[(Box<[u8]>, Box<[u8]>)]) -> Vec<u8> {
+fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[Alias]) -> Vec<u8> {
     let is_new = |alias: &[u8]| document.elements().find(alias).is_some() && document_field(base, alias).is_none();
     let is_aliased = |key: &[u8]| aliases.iter().any(|(name, alias)| **name == *key && is_new(alias));
     let mut out = Vec::new();
