@@ -112,33 +112,42 @@ mod x86 {
         .map(|word| word as u32)
     }
 
+    /// The next four words of the message schedule from the sixteen before, oldest first.
+    #[inline]
+    #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+    fn schedule(oldest: __m128i, older: __m128i, newer: __m128i, newest: __m128i) -> __m128i {
+        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(oldest, older), _mm_alignr_epi8::<4>(newest, newer));
+        _mm_sha256msg2_epu32(sum, newest)
+    }
+
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     pub fn compress(one: &mut [u32; 8], blocks: &[[u8; BLOCK]], other: &mut [u32; 8], others: &[[u8; BLOCK]]) {
         let mut state = [pack(one), pack(other)];
         for pair in blocks.iter().zip(others) {
             let pair = [pair.0, pair.1];
             let before = state;
-            let mut words = pair.map(|block| {
+            let [[mut a0, mut c0], [mut a1, mut c1]] = state;
+            let [mut w0, mut w1] = pair.map(|block| {
                 let (quarters, _) = block.as_chunks::<16>();
                 [load(&quarters[0]), load(&quarters[1]), load(&quarters[2]), load(&quarters[3])]
             });
-            for group in 0..16 {
-                let at = 4 * group;
-                let constants = _mm_set_epi32(K[at + 3] as i32, K[at + 2] as i32, K[at + 1] as i32, K[at] as i32);
-                for lane in 0..2 {
-                    let words = &mut words[lane];
-                    let now = group % 4;
-                    if group >= 4 {
-                        let (back1, back2, back3) = (words[(group + 3) % 4], words[(group + 2) % 4], words[(group + 1) % 4]);
-                        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[now], back3), _mm_alignr_epi8::<4>(back1, back2));
-                        words[now] = _mm_sha256msg2_epu32(sum, back1);
+            // Written out, so that all state stays in registers and the two streams' instructions alternate.
+            macro_rules! rounds {
+                ($($group:literal)*) => { $(
+                    let constants = _mm_set_epi32(K[4 * $group + 3] as i32, K[4 * $group + 2] as i32, K[4 * $group + 1] as i32, K[4 * $group] as i32);
+                    if $group >= 4 {
+                        w0[$group % 4] = schedule(w0[$group % 4], w0[($group + 1) % 4], w0[($group + 2) % 4], w0[($group + 3) % 4]);
+                        w1[$group % 4] = schedule(w1[$group % 4], w1[($group + 1) % 4], w1[($group + 2) % 4], w1[($group + 3) % 4]);
                     }
-                    let [abef, cdgh] = &mut state[lane];
-                    let sum = _mm_add_epi32(words[now], constants);
-                    *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
-                    *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(sum));
-                }
+                    let (sum0, sum1) = (_mm_add_epi32(w0[$group % 4], constants), _mm_add_epi32(w1[$group % 4], constants));
+                    c0 = _mm_sha256rnds2_epu32(c0, a0, sum0);
+                    c1 = _mm_sha256rnds2_epu32(c1, a1, sum1);
+                    a0 = _mm_sha256rnds2_epu32(a0, c0, _mm_shuffle_epi32::<0x0e>(sum0));
+                    a1 = _mm_sha256rnds2_epu32(a1, c1, _mm_shuffle_epi32::<0x0e>(sum1));
+                )* };
             }
+            rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+            state = [[a0, c0], [a1, c1]];
             for lane in 0..2 {
                 for half in 0..2 {
                     state[lane][half] = _mm_add_epi32(state[lane][half], before[lane][half]);
