@@ -346,7 +346,7 @@ fn every_rule_has_its_error() {
             ),
         ),
         (
-            with(&[b.clone()]),
+            with(std::slice::from_ref(&b)),
             format!(
                 "byte offset {}: the archive ends, but 1 of its namespaces are unfinished (d.c): it was cut off, or mongodump was stopped",
                 at + b.len()

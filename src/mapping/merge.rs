@@ -54,12 +54,6 @@ pub struct Merger<'p> {
     spans: Vec<Span>,
 }
 
-/// A name, and the one under which the application saves it.
-type Alias = (Box<[u8]>, Box<[u8]>);
-
-/// A source field, the names below it, and how a target's value becomes its.
-type Feed<'p> = (usize, &'p [Box<[u8]>], Inverse);
-
 /// A row's field in a target's current document.
 struct Cell<'a> {
     target: usize,
