@@ -52,7 +52,7 @@ e2e: build ## against a real server (MONGODB_URI, or one that is installed into 
 
 conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
 	@test -d "$(CORPUS)" || { echo 'conformance: CORPUS=DIR is missing or no directory' >&2; exit 2; }
-	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --test conformance
+	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --test conformance --test archive
 
 oracle: build ## hostile documents against an independent reading of the mapping
 	tests/oracle/run --documents $(DOCUMENTS) $(SEEDS)

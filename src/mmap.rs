@@ -1,4 +1,4 @@
-//! Files as memory, where access is random. The only `unsafe` of the crate.
+//! Files as memory, where access is random. With `hash/pair.rs` the only `unsafe` of the crate.
 
 use std::fs::File;
 use std::ops::Deref;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 
 /// Bytes of input in one round, unless a single batch is larger.
-const ROUND_BYTES: usize = 8 * 1024 * 1024;
+const ROUND_BYTES: usize = 4 * 1024 * 1024;
 
 /// The threads of a run.
 #[derive(Debug)]
@@ -70,9 +70,12 @@ pub fn run<S: Stages>(threads: &Threads, stages: &S, reader: &mut S::Reader, wri
 type Round<S> = Vec<(<S as Stages>::Input, <S as Stages>::Output)>;
 
 fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Writer) -> Result<()> {
-    let mut spare: Round<S> = Vec::new();
+    // Inputs of three rounds are there at once, outputs of two: kept apart, so that no third set of outputs is.
+    let mut spare_inputs = Vec::new();
+    let mut spare_outputs = Vec::new();
     let mut written: Round<S> = Vec::new();
-    let (mut mapping, mut read_end) = read_round(stages, reader, &mut spare);
+    let (inputs, mut read_end) = read_round(stages, reader, &mut spare_inputs);
+    let mut mapping: Round<S> = with_outputs::<S>(inputs, &mut spare_outputs);
     loop {
         stages.check()?;
         let is_last = !matches!(read_end, Ok(true));
@@ -84,33 +87,41 @@ fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Write
             || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
             || {
                 rayon::join(
-                    || if is_last { None } else { Some(read_round(stages, reader, &mut spare)) },
+                    || if is_last { None } else { Some(read_round(stages, reader, &mut spare_inputs)) },
                     || map_round(stages, &mut mapping),
                 )
             },
         );
         write_result?;
         map_result?;
-        spare.append(&mut written);
+        for (input, output) in written.drain(..) {
+            spare_inputs.push(input);
+            spare_outputs.push(output);
+        }
         written = std::mem::take(&mut mapping);
-        if let Some((round, end)) = next {
-            (mapping, read_end) = (round, end);
+        if let Some((inputs, end)) = next {
+            mapping = with_outputs::<S>(inputs, &mut spare_outputs);
+            read_end = end;
         }
     }
 }
 
-fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Round<S>) -> (Round<S>, Result<bool>) {
+fn with_outputs<S: Stages>(inputs: Vec<S::Input>, spare: &mut Vec<S::Output>) -> Round<S> {
+    inputs.into_iter().map(|input| (input, spare.pop().unwrap_or_default())).collect()
+}
+
+fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Vec<S::Input>) -> (Vec<S::Input>, Result<bool>) {
     let mut round = Vec::new();
     let mut bytes = 0;
     loop {
-        let (mut input, output) = spare.pop().unwrap_or_default();
+        let mut input = spare.pop().unwrap_or_default();
         match stages.read(reader, &mut input) {
             Ok(true) => {
                 bytes += stages.size(&input);
-                round.push((input, output));
+                round.push(input);
             }
             end => {
-                spare.push((input, output));
+                spare.push(input);
                 return (round, end);
             }
         }
