@@ -167,12 +167,13 @@ impl<R: Read> Splitter<R> {
                 return Err(self.error(fault, &buffer[..have]));
             }
             if self.at_end {
-                let need = buffer[..have].first_chunk::<4>().map_or(4, |length| u32::from_le_bytes(*length));
                 let rest = std::mem::take(buffer);
-                return match have {
-                    0 => Ok(false),
-                    _ => Err(self.error(FaultKind::Truncated { have: have as u64, need: u64::from(need) }, &rest[..have])),
-                };
+                if have == 0 {
+                    return Ok(false);
+                }
+                let need = rest[..have].first_chunk::<4>().map(|length| u64::from(u32::from_le_bytes(*length)));
+                let fault = need.map_or(FaultKind::NoLength(have), |need| FaultKind::Truncated { have: have as u64, need });
+                return Err(self.error(fault, &rest[..have]));
             }
         }
     }

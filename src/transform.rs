@@ -495,7 +495,7 @@ fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64
     if documents == 0 {
         return Ok(());
     }
-    let what = format!("the dump holds {documents} documents ({bytes} bytes) in the target collection {namespace} already");
+    let what = format!("the dump holds {} ({bytes} bytes) in the target collection {namespace} already", counted(documents, "document"));
     if !options.allow_existing_targets {
         return Err(Error::Check(format!(
             "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
