@@ -289,6 +289,20 @@ fn another_database() {
 }
 
 #[test]
+fn two_databases_do_not_go_into_one() {
+    let world = World::new();
+    let out = world.transform_with(&root().join("fixtures/odd/two-databases"), "out", &["--all-dbs"]);
+    let bad = world.path("bad");
+    let text = "mongosplit: --to-db one would put the collections of 2 databases into one; leave it out, or transform one database with --db NAME and reverse that";
+    let reverse = [OsStr::new("reverse"), out.as_ref(), bad.as_ref(), "--to-db".as_ref(), "one".as_ref()];
+    world.run(reverse).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--dry-run".as_ref()])).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--archive".as_ref()])).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--current".as_ref(), out.as_ref()])).exits(2).complains(&world, text);
+    world.holds_only(&["out"]);
+}
+
+#[test]
 fn indexes_in_the_metadata() {
     let world = World::new();
     let mut all = String::new();
