@@ -1042,7 +1042,8 @@ impl<'a> Stages for Transforming<'a> {
             source.findings.append(&mapped.findings);
             for refused in &mapped.refused {
                 source.refused_count += 1;
-                if source.refused.len() < self.options.max_findings {
+                // What is set aside is all in the report; only an error stops listing.
+                if self.options.skip_unrestorable || source.refused.len() < self.options.max_findings {
                     let position = batch.position(refused.index, "");
                     source.refused.push(SetAside { document: position.document, id: position.id, reason: refused.reason.to_string() });
                 }

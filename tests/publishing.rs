@@ -303,6 +303,19 @@ fn two_databases_do_not_go_into_one() {
 }
 
 #[test]
+fn all_that_is_set_aside_is_in_the_report() {
+    let world = World::new();
+    let dump = root().join("fixtures/odd/unrestorable-many");
+    let options = ["--skip-unrestorable", "--max-findings", "2", "--json"];
+    let run = transform(&world, &dump, &world.path("out"), &options).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let set_aside = report["sources"][0]["set_aside"].as_array().expect("an array");
+    let numbers: Vec<_> = set_aside.iter().map(|one| one["document"].as_u64().expect("a number")).collect();
+    assert_eq!(numbers, [2, 4, 5, 6]);
+    assert!(set_aside.iter().all(|one| one["reason"].is_string()), "{set_aside:?}");
+}
+
+#[test]
 fn indexes_in_the_metadata() {
     let world = World::new();
     let mut all = String::new();
