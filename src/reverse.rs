@@ -584,6 +584,17 @@ impl<'a> Stages for Restoring<'a> {
     }
 }
 
+/// A source's metadata, as the journal has it.
+pub(crate) fn journaled_metadata(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    manifest: &Manifest,
+    source: &manifest::Source,
+) -> Result<Option<Vec<u8>>> {
+    Ok(OpenSource::open(disk, options, plan, manifest, source)?.header.metadata)
+}
+
 /// Gives each source document of an output, in order, as the journal and the collections have it.
 pub(crate) fn each_source_document(
     disk: &Disk,

@@ -102,3 +102,22 @@ fn a_restored_reversal_is_compared_with_the_source_collection() {
         assert!(code == 3 && said.contains("has no narrative_modeling.user_data, which the output has"), "{code} {said}");
     }
 }
+
+#[test]
+fn a_source_whose_metadata_has_changed_is_told() {
+    let documents = [application(oid(1), 2)];
+    let world = World::of(&documents);
+    let later = world.path("later");
+    write_dump(&later, DATABASE, &[("user_data", &world.source)]);
+    let compare = || run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
+    let (code, said) = compare();
+    assert_eq!(code, 0, "{said}");
+    let metadata = later.join(DATABASE).join("user_data.metadata.json");
+    std::fs::write(&metadata, r#"{"options":{},"indexes":[],"collectionName":"user_data","uuid":"00000000000000000000000000000001"}"#)
+        .unwrap();
+    let (code, said) = compare();
+    assert!(code == 1 && said.contains("the source's metadata differs: that of narrative_modeling.user_data"), "{code} {said}");
+    std::fs::remove_file(metadata).unwrap();
+    let (code, said) = compare();
+    assert!(code == 1 && said.contains("is missing now"), "{code} {said}");
+}
