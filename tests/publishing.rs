@@ -316,6 +316,15 @@ fn all_that_is_set_aside_is_in_the_report() {
 }
 
 #[test]
+fn verify_by_strict_names_findings_as_such() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/findings"), "out");
+    world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
+    let run = world.run([OsStr::new("verify"), out.as_ref(), "--strict".as_ref()]).exits(1).says("has findings, and --strict was given:");
+    assert!(!run.stdout.contains("does not hold"), "{run}");
+}
+
+#[test]
 fn indexes_in_the_metadata() {
     let world = World::new();
     let mut all = String::new();
