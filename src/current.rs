@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::disk::Disk;
-use crate::dump::{Dump, Metadata};
+use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::journal::JournalReader;
 use crate::lookup::Lookup;
@@ -106,7 +106,6 @@ pub fn reverse_current(
     let began = Instant::now();
     let disk = Disk::new(options.io);
     let manifest = reverse::open_output(options, plan)?;
-    let later = Dump::open(&disk, redump, None)?;
     if !options.dry_run {
         crate::transform::check_apart(redump, &options.dest)?;
     }
@@ -121,6 +120,11 @@ pub fn reverse_current(
         true => None,
         false => Some(Staging::begin(&disk, &options.dest, form)?),
     };
+    let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
+    let is_target = |collection: &Collection| {
+        manifest.sources.iter().flat_map(|source| &source.targets).any(|target| target.namespace == collection.namespace())
+    };
+    let later = Dump::open_unpacked(&disk, redump, None, &scratch, is_target)?;
     let mut result = reverse::reverse_manifest(&manifest, options);
     let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
     let mut ttl_indexes = Vec::new();
@@ -130,7 +134,6 @@ pub fn reverse_current(
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
-        let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
         let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch)?;
         let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
         progress.start("reverse", Some(total));
@@ -155,6 +158,7 @@ pub fn reverse_current(
             ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
         }
     }
+    drop(later); // what was unpacked must be gone before the result is published
     reverse::check_unread_files(&manifest, &options.out)?;
     let Telling { counts, first, .. } = telling;
     if strict && !counts.is_unchanged() {

@@ -229,6 +229,15 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
             manifest.tool
         )));
     }
+    if let (Some(name), true) = (&options.to_database, manifest.sources.len() > 1) {
+        return Err(Error::Usage(format!(
+            "--to-db {name} would put the collections of {} databases into one; leave it out, or transform one database with --db NAME and reverse that",
+            manifest.sources.len()
+        )));
+    }
+    for source in &manifest.sources {
+        database_of(&source.namespace, options.to_database.as_deref())?;
+    }
     let differences = file_set(&options.out, &manifest)?;
     if !differences.is_empty() {
         return Err(not_verified(&options.out, &differences));
@@ -573,6 +582,17 @@ impl<'a> Stages for Restoring<'a> {
     fn check(&self) -> Result<()> {
         self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
+}
+
+/// A source's metadata, as the journal has it.
+pub(crate) fn journaled_metadata(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    manifest: &Manifest,
+    source: &manifest::Source,
+) -> Result<Option<Vec<u8>>> {
+    Ok(OpenSource::open(disk, options, plan, manifest, source)?.header.metadata)
 }
 
 /// Gives each source document of an output, in order, as the journal and the collections have it.

@@ -158,6 +158,9 @@ pub struct SourceReport {
     pub options: Vec<String>,
     /// Arrays that are mapped item by item.
     pub arrays: Vec<ArrayCount>,
+    /// The bytes of its metadata file.
+    #[serde(skip)]
+    pub metadata: Option<Vec<u8>>,
 }
 
 /// How many documents have an array with items, before and after.
@@ -665,6 +668,7 @@ impl<'d> Source<'d> {
             options: metadata
                 .map(|metadata| metadata.options.iter().map(|(name, value)| format!("{name}: {value}")).collect())
                 .unwrap_or_default(),
+            metadata: self.metadata.map(|metadata| metadata.bytes),
         };
         Ok((source, files, report))
     }
@@ -1042,7 +1046,8 @@ impl<'a> Stages for Transforming<'a> {
             source.findings.append(&mapped.findings);
             for refused in &mapped.refused {
                 source.refused_count += 1;
-                if source.refused.len() < self.options.max_findings {
+                // What is set aside is all in the report; only an error stops listing.
+                if self.options.skip_unrestorable || source.refused.len() < self.options.max_findings {
                     let position = batch.position(refused.index, "");
                     source.refused.push(SetAside { document: position.document, id: position.id, reason: refused.reason.to_string() });
                 }

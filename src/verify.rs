@@ -59,8 +59,17 @@ pub struct Report {
     pub bytes: u64,
     /// What does not hold; empty where everything does.
     pub differences: Vec<String>,
+    /// The manifest's findings, where they fail the check.
+    pub strict_findings: Vec<String>,
     /// Seconds that it took.
     pub seconds: f64,
+}
+
+impl Report {
+    /// Whether everything holds, and nothing was found that fails the check.
+    pub fn holds(&self) -> bool {
+        self.differences.is_empty() && self.strict_findings.is_empty()
+    }
 }
 
 /// Reads the manifest of an output: in its directory, or beside its archive.
@@ -130,17 +139,16 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     {
         differences.push(format!("'{}' is not what the manifest says", sums.display()));
     }
-    if options.strict {
-        for finding in manifest.sources.iter().flat_map(|source| &source.findings) {
-            differences.push(format!("finding {}: {} ({} documents)", finding.rule, finding.expects, finding.documents));
-        }
-    }
+    let findings = manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
+    let strict_findings =
+        findings.map(|finding| format!("{}: {} ({})", finding.rule, finding.expects, counted(finding.documents, "document"))).collect();
     Ok(Report {
         out: options.out.clone(),
         files: manifest.files.len(),
         bytes: checked.bytes,
         manifest,
         differences,
+        strict_findings,
         seconds: rounded_seconds(began.elapsed()),
     })
 }

@@ -680,3 +680,27 @@ fn a_change_behind_hundreds_of_others_is_told() {
     assert_eq!(outcome.document(0).get("onboarding_progress"), Some(&done.into()));
     assert_eq!(outcome.event().not_carried_back, ["dataset_metadata.pii_report.masked_at"]);
 }
+
+#[test]
+fn a_later_dump_may_be_an_archive() {
+    let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
+    let mut options = mongosplit::transform::Options::new(world.path("dump"), "");
+    options.archive = true;
+    for gzip_level in [None, Some(1)] {
+        // An output is an archive of the very collections that a redump would hold.
+        options.out = world.fresh("redump");
+        options.gzip_level = gzip_level;
+        mongosplit::transform::transform(&options, &world.plan, &mongosplit::progress::Silent).unwrap();
+        let outcome = world.reverse_from(&options.out, true).unwrap();
+        assert_eq!(outcome.bytes, world.source);
+        let names: Vec<_> = std::fs::read_dir(&outcome.dest).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        let (out, dry) = (world.path("out"), world.path("dry"));
+        let (code, said) = run(&["reverse".as_ref(), &out, &dry, "--current".as_ref(), &options.out, "--dry-run".as_ref()]);
+        assert!(code == 0 && !world.path("dry").exists(), "{code} {said}");
+    }
+    // Cut off, it is refused, and nothing is left.
+    let bytes = std::fs::read(&options.out).unwrap();
+    std::fs::write(&options.out, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(world.reverse_from(&options.out, false).err().unwrap().exit_code(), 3);
+}

@@ -289,6 +289,42 @@ fn another_database() {
 }
 
 #[test]
+fn two_databases_do_not_go_into_one() {
+    let world = World::new();
+    let out = world.transform_with(&root().join("fixtures/odd/two-databases"), "out", &["--all-dbs"]);
+    let bad = world.path("bad");
+    let text = "mongosplit: --to-db one would put the collections of 2 databases into one; leave it out, or transform one database with --db NAME and reverse that";
+    let reverse = [OsStr::new("reverse"), out.as_ref(), bad.as_ref(), "--to-db".as_ref(), "one".as_ref()];
+    world.run(reverse).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--dry-run".as_ref()])).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--archive".as_ref()])).exits(2).complains(&world, text);
+    world.run(reverse.into_iter().chain(["--current".as_ref(), out.as_ref()])).exits(2).complains(&world, text);
+    world.holds_only(&["out"]);
+}
+
+#[test]
+fn all_that_is_set_aside_is_in_the_report() {
+    let world = World::new();
+    let dump = root().join("fixtures/odd/unrestorable-many");
+    let options = ["--skip-unrestorable", "--max-findings", "2", "--json"];
+    let run = transform(&world, &dump, &world.path("out"), &options).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let set_aside = report["sources"][0]["set_aside"].as_array().expect("an array");
+    let numbers: Vec<_> = set_aside.iter().map(|one| one["document"].as_u64().expect("a number")).collect();
+    assert_eq!(numbers, [2, 4, 5, 6]);
+    assert!(set_aside.iter().all(|one| one["reason"].is_string()), "{set_aside:?}");
+}
+
+#[test]
+fn verify_by_strict_names_findings_as_such() {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/findings"), "out");
+    world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
+    let run = world.run([OsStr::new("verify"), out.as_ref(), "--strict".as_ref()]).exits(1).says("has findings, and --strict was given:");
+    assert!(!run.stdout.contains("does not hold"), "{run}");
+}
+
+#[test]
 fn indexes_in_the_metadata() {
     let world = World::new();
     let mut all = String::new();

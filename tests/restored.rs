@@ -74,3 +74,50 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
         ]
     );
 }
+
+#[test]
+fn a_restored_reversal_is_compared_with_the_source_collection() {
+    let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
+    let redump = world.path("redump");
+    for archive in [false, true] {
+        let back = world.fresh("back");
+        let more: &[&std::path::Path] = if archive { &["--archive".as_ref()] } else { &[] };
+        let out = world.path("out");
+        let (code, said) = run(&[&["reverse".as_ref(), out.as_path(), back.as_path()], more].concat());
+        assert_eq!(code, 0, "{said}");
+        let compare = |collection: &str, documents: &[Vec<u8>]| {
+            let _ = std::fs::remove_dir_all(&redump);
+            write_dump(&redump, DATABASE, &[(collection, &documents.concat())]);
+            run(&["verify".as_ref(), &back, "--restored".as_ref(), &redump])
+        };
+        let mut documents = split(&world.source);
+        documents.reverse();
+        let (code, said) = compare("user_data", &documents);
+        assert!(code == 0 && said.contains("3 documents compared"), "{code} {said}");
+        set(&mut documents[0], "filename", "other".into());
+        documents.remove(1);
+        let (code, said) = compare("user_data", &documents);
+        assert!(code == 1 && said.contains("missing: 1, extra: 0, changed: 1"), "{code} {said}");
+        let (code, said) = compare("other", &documents);
+        assert!(code == 3 && said.contains("has no narrative_modeling.user_data, which the output has"), "{code} {said}");
+    }
+}
+
+#[test]
+fn a_source_whose_metadata_has_changed_is_told() {
+    let documents = [application(oid(1), 2)];
+    let world = World::of(&documents);
+    let later = world.path("later");
+    write_dump(&later, DATABASE, &[("user_data", &world.source)]);
+    let compare = || run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
+    let (code, said) = compare();
+    assert_eq!(code, 0, "{said}");
+    let metadata = later.join(DATABASE).join("user_data.metadata.json");
+    std::fs::write(&metadata, r#"{"options":{},"indexes":[],"collectionName":"user_data","uuid":"00000000000000000000000000000001"}"#)
+        .unwrap();
+    let (code, said) = compare();
+    assert!(code == 1 && said.contains("the source's metadata differs: that of narrative_modeling.user_data"), "{code} {said}");
+    std::fs::remove_file(metadata).unwrap();
+    let (code, said) = compare();
+    assert!(code == 1 && said.contains("is missing now"), "{code} {said}");
+}

@@ -181,7 +181,7 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         ..verify::Options::new(&arguments.out)
     };
     let report = logged(&display, verify::verify(&options, &display))?;
-    let holds = report.differences.is_empty();
+    let holds = report.holds();
     let (Some(other), true) = (arguments.source.as_ref().or(arguments.restored.as_ref()), holds) else {
         finish(common, &display, &report, &summary::verify(&report))?;
         return Ok(exit_code(holds));

@@ -277,6 +277,14 @@ pub fn verify(report: &verify::Report) -> String {
         report.differences.iter().for_each(|difference| {
             let _ = writeln!(text, "    {difference}");
         });
+    }
+    if !report.strict_findings.is_empty() {
+        let _ = writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
+        report.strict_findings.iter().for_each(|finding| {
+            let _ = writeln!(text, "    {finding}");
+        });
+    }
+    if !report.holds() {
         return text;
     }
     let _ = writeln!(

@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::dump::{self, Documents, Dump, Shares, Stream, archive};
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
-use crate::manifest::{self, Manifest, Role};
+use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::{document_digest, fingerprint_of};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
@@ -85,11 +85,14 @@ pub fn compare_with_restored(
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let targets = || manifest.sources.iter().flat_map(|source| &source.targets);
-    let is_target = |collection: &dump::Collection| targets().any(|target| target.namespace == collection.namespace());
-    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_target)?;
+    let expected = expected_collections(manifest);
+    if expected.is_empty() {
+        return Err(Error::Check(format!("'{}': the manifest names no collection, so there is nothing to compare", options.out.display())));
+    }
+    let is_expected = |collection: &dump::Collection| expected.iter().any(|one| one.namespace == collection.namespace());
+    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_expected)?;
     let mut report = RestoredReport { redump: redump.to_owned(), ..RestoredReport::default() };
-    for target in targets() {
+    for target in &expected {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(
@@ -99,23 +102,52 @@ pub fn compare_with_restored(
         };
         report.documents += target.documents;
         let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
-        if documents == target.documents && manifest::digest_text(digest) == target.digest {
+        if documents == target.documents && target.digest.is_some_and(|said| manifest::digest_text(digest) == said) {
             continue;
         }
-        let id = |document: &[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        // A source may hold documents without an `_id`, which a server has given one since.
+        let id = |document: &[u8]| Some(Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default());
         let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
-        let mut ours = documents_of(&disk, &options.out, manifest, &target.namespace)?;
+        let mut ours = documents_of(&disk, &options.out, manifest, target.namespace)?;
         let mut batch = Batch::default();
         while ours.fill(&mut batch)? {
             for document in batch.documents() {
-                compare_one(&target.namespace, document, &lookup, &mut report, each)?;
+                compare_one(target.namespace, document, &lookup, &mut report, each)?;
             }
         }
-        note_extra(&target.namespace, &lookup, &mut report, each)?;
+        note_extra(target.namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;
     }
     report.seconds = rounded_seconds(began.elapsed());
     Ok(report)
+}
+
+/// A collection that a later dump must hold.
+struct Expected<'a> {
+    namespace: &'a str,
+    documents: u64,
+    /// Of the documents in any order, where the manifest has it.
+    digest: Option<&'a str>,
+}
+
+/// What was restored: of a transformation the targets, of a reversal the sources.
+fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
+    match manifest.kind {
+        Kind::Transform => {
+            let targets = manifest.sources.iter().flat_map(|source| &source.targets);
+            let expected = |target: &'m manifest::Target| Expected {
+                namespace: &target.namespace,
+                documents: target.documents,
+                digest: Some(&target.digest),
+            };
+            targets.map(expected).collect()
+        }
+        Kind::Reverse => {
+            let expected =
+                |source: &'m manifest::Source| Expected { namespace: &source.namespace, documents: source.documents, digest: None };
+            manifest.sources.iter().map(expected).collect()
+        }
+    }
 }
 
 /// The documents of a collection of an output.

@@ -9,7 +9,8 @@ use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extr
 use super::{Options, Report};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Stream, archive};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
+use crate::hash;
 use crate::lookup::Lookup;
 use crate::manifest::{Manifest, Source};
 use crate::mapping::{Plan, fingerprint_of};
@@ -56,6 +57,11 @@ pub fn compare_with_source(
         }
     }
     let source_differs = !differences.is_empty();
+    let disk = Disk::new(options.io);
+    for (was, is) in manifest.sources.iter().zip(&derived.sources) {
+        let journaled = reverse::journaled_metadata(&disk, &reversing, plan, manifest, was)?;
+        differences.extend(metadata_difference(&is.namespace, journaled.as_deref(), is.metadata.as_deref()));
+    }
     for file in &derived.manifest.files {
         match manifest.files.iter().find(|known| known.path == file.path) {
             Some(known) if known == file => {}
@@ -73,6 +79,20 @@ pub fn compare_with_source(
         false => None,
     };
     Ok(SourceReport { derived, differences, documents, seconds: rounded_seconds(began.elapsed()) })
+}
+
+/// How a source's metadata differs from that which the journal holds.
+fn metadata_difference(namespace: &str, was: Option<&[u8]>, is: Option<&[u8]>) -> Option<String> {
+    let described = |bytes: &[u8]| format!("{} and SHA-256 {}", counted(bytes.len() as u64, "byte"), hash::sha256(bytes));
+    let what = match (was, is) {
+        (Some(was), Some(is)) if was != is => {
+            format!("has {} now, the output's journal holds {}", described(is), described(was))
+        }
+        (Some(was), None) => format!("is missing now, the output's journal holds {}", described(was)),
+        (None, Some(is)) => format!("has {} now, the output's journal holds none", described(is)),
+        _ => return None,
+    };
+    Some(format!("the source's metadata differs: that of {namespace} (indexes and options) {what}"))
 }
 
 /// The server's version that an archive carries: another shape of the same dump need not tell it.
