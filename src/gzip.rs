@@ -5,9 +5,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
 
-/// Uncompressed bytes of each member that is written. Members are compressed in parallel; their bounds depend on
+/// Uncompressed bytes of each member that is written. Small, so that all threads are busy to the end of a round.
+/// Members are compressed in parallel; their bounds depend on
 /// nothing but this.
-pub const MEMBER_BYTES: usize = 1024 * 1024;
+pub const MEMBER_BYTES: usize = 256 * 1024;
 /// The two bytes that a gzip stream begins with (RFC 1952, section 2.3.1).
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
