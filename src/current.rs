@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump, Metadata};
+use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result};
 use crate::journal::JournalReader;
 use crate::lookup::Lookup;
@@ -150,12 +150,10 @@ pub fn reverse_current(
         result.files.push(entry);
         if let Some(bytes) = source.header.metadata.clone() {
             let path = metadata_path(&database, plan.collection(), level.is_some());
-            let mut file = Staging::file(staging.as_mut(), path.clone(), Role::Metadata, &namespace, level)?;
+            let mut file = Staging::file(staging.as_mut(), path, Role::Metadata, &namespace, level)?;
             file.append(&bytes)?;
             result.files.push(threads.run(|| file.finish())?);
-            let metadata = Metadata::parse(bytes, path.as_ref())?;
-            let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
-            ttl_indexes.extend(ttl.into_iter().map(|(name, seconds)| (namespace.clone(), name, seconds)));
+            reverse::note_ttl_indexes(&mut ttl_indexes, &namespace, Some(bytes))?;
         }
     }
     drop(later); // what was unpacked must be gone before the result is published

@@ -195,7 +195,7 @@ fn archived(source: &OpenSource, said: &manifest::Source, options: &Options, pla
     })
 }
 
-fn note_ttl_indexes(noted: &mut Vec<(String, String, String)>, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
+pub(crate) fn note_ttl_indexes(noted: &mut Vec<(String, String, String)>, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
     let metadata = metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
     let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
     noted.extend(ttl.into_iter().map(|(name, seconds)| (namespace.to_owned(), name, seconds)));
