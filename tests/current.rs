@@ -7,6 +7,7 @@ mod common_current;
 use bson::{Bson, Document, doc};
 use common_current::*;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Target, field, the source fields it may go to, a new value.
 type Fed = (usize, &'static str, &'static [&'static str], fn(i64) -> Bson);
@@ -157,7 +158,7 @@ fn world(documents: &[Vec<u8>]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 40, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_restored_gives_the_source((documents, choices) in some_documents()) {
@@ -189,6 +190,10 @@ proptest! {
                 new = (!old).into();
             }
             if path == "applied_at" && get(current, "is_applied") != Some(Bson::Boolean(true)) {
+                continue;
+            }
+            // What is no document takes no field; such a change is told of, not carried back.
+            if path == "pii_report.pii_fields" && !matches!(get(document, "pii_report"), None | Some(Bson::Null | Bson::Document(_))) {
                 continue;
             }
             set(current, path, new.clone());
