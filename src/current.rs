@@ -2,7 +2,6 @@
 //! collections that the application has lived on since.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -15,7 +14,7 @@ use crate::lookup::Lookup;
 use crate::manifest::{self, Role};
 use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer, fingerprint_of};
 use crate::output::{Form, OutputFile, Staging};
-use crate::pipeline::{self, Stages, Threads};
+use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
 use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, not_verified, read_pieces};
@@ -264,7 +263,7 @@ fn merge_source(
     let journal = source.streams[0].path.display().to_string();
     let out = source.out.clone();
     let outcome = {
-        let stages = Merging { plan, said, lookups, progress, journal, pool: Mutex::new(Vec::new()) };
+        let stages = Merging { plan, said, lookups, progress, journal, pool: Pool::default() };
         let streams = &source.streams;
         let mut reader = (&mut source.journal, source.targets.as_mut_slice());
         let mut writer: Write<'_> = Box::new(|round| {
@@ -410,7 +409,7 @@ struct Merging<'a> {
     lookups: &'a [Lookup],
     progress: &'a dyn Progress,
     journal: String,
-    pool: Mutex<Vec<(Restorer<'a>, Merger<'a>)>>,
+    pool: Pool<(Restorer<'a>, Merger<'a>)>,
 }
 
 /// Takes a round of merged batches.
@@ -498,17 +497,14 @@ impl<'a> Stages for Merging<'a> {
         read_pieces(journal, targets, pieces)
     }
     fn size(&self, pieces: &Pieces) -> usize {
-        pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+        pieces.size()
     }
     fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
         crate::batch::recycle(&mut out.bytes);
         (out.documents, out.unchanged) = (0, 0);
         out.events.clear();
-        let pooled = self.pool.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        let (mut restorer, mut merger) = pooled.unwrap_or_else(|| (Restorer::new(self.plan), Merger::new(self.plan)));
-        let result = self.merge_batch(pieces, &mut restorer, &mut merger, out);
-        self.pool.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((restorer, merger));
-        result
+        let make = || (Restorer::new(self.plan), Merger::new(self.plan));
+        self.pool.with(make, |(restorer, merger)| self.merge_batch(pieces, restorer, merger, out))
     }
     fn write(&self, writer: &mut Write<'a>, round: &mut [(Pieces, MergedBatch)]) -> Result<()> {
         writer(round)

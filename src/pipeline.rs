@@ -1,6 +1,8 @@
 //! Work in rounds: while one round's batches are mapped in parallel, the next is read and the one before is
 //! written. Order, memory and errors are the same whatever the number of threads. The only user of rayon.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -37,6 +39,30 @@ pub fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) -> Result<()> + 
 /// Does two things, in parallel.
 pub fn join<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
     rayon::join(one, other)
+}
+
+/// What threads need while they map, made when it is first needed and kept for the next use by any of them.
+#[derive(Debug)]
+pub struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T> Pool<T> {
+    /// Works with one of what is there, or with a new one.
+    pub fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let pooled = self.lock().pop();
+        let mut item = pooled.unwrap_or_else(make);
+        let result = work(&mut item);
+        self.lock().push(item);
+        result
+    }
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The stages of a run. Input is read in order and its outputs leave in order.

@@ -17,7 +17,7 @@ use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::{Plan, Restorer};
 use crate::output::archive::ArchiveFile;
 use crate::output::{self, DocumentSink, Form, Staging};
-use crate::pipeline::{self, Stages, Threads};
+use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
 use crate::verify::{file_set, read_manifest};
@@ -423,7 +423,7 @@ impl OpenSource {
     ) -> Result<()> {
         let stages = Restoring {
             plan,
-            restorers: Mutex::new(Vec::new()),
+            restorers: Pool::default(),
             progress,
             journal: self.streams[0].path.display().to_string(),
             before: *done,
@@ -514,7 +514,7 @@ pub(crate) struct Pieces {
 
 struct Restoring<'a> {
     plan: &'a Plan,
-    restorers: Mutex<Vec<Restorer<'a>>>,
+    restorers: Pool<Restorer<'a>>,
     progress: &'a dyn Progress,
     journal: String,
     before: (u64, u64),
@@ -524,6 +524,13 @@ struct Restoring<'a> {
 struct Restored<'a> {
     file: &'a mut dyn DocumentSink,
     documents: u64,
+}
+
+impl Pieces {
+    /// Bytes of the documents; at least one, as a batch without any is one all the same.
+    pub fn size(&self) -> usize {
+        self.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+    }
 }
 
 /// Reads the next batch's notes and documents.
@@ -559,15 +566,14 @@ impl<'a> Stages for Restoring<'a> {
         read_pieces(journal, targets, pieces)
     }
     fn size(&self, pieces: &Pieces) -> usize {
-        pieces.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+        pieces.size()
     }
     fn map(&self, pieces: &Pieces, out: &mut Vec<u8>) -> Result<()> {
         crate::batch::recycle(out);
-        let pooled = self.restorers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        let mut restorer = pooled.unwrap_or_else(|| Restorer::new(self.plan));
-        let result = restorer.restore_batch(&pieces.notes, &pieces.targets, out);
-        self.restorers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(restorer);
-        result.map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
+        let restore = |restorer: &mut Restorer<'_>| restorer.restore_batch(&pieces.notes, &pieces.targets, out);
+        self.restorers
+            .with(|| Restorer::new(self.plan), restore)
+            .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
     }
     fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
         for (pieces, bytes) in round.iter() {

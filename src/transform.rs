@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{Findings, Mapped, Mapper, Plan, Refusal};
 use crate::output::archive::ArchiveFile;
 use crate::output::{self, Form, OutputFile, Staging};
-use crate::pipeline::{self, Stages, Threads};
+use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::Validator;
 
@@ -297,7 +296,7 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     }
 
     progress.start("transform", reader.total());
-    let stages = Transforming { plan, mappers: Mutex::new(Vec::new()), existing, options, progress, files: files_of(&dump, &collections) };
+    let stages = Transforming { plan, mappers: Pool::default(), existing, options, progress, files: files_of(&dump, &collections) };
     let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
     pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
     progress.finish();
@@ -726,7 +725,7 @@ fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes)
 
 struct Transforming<'a> {
     plan: &'a Plan,
-    mappers: Mutex<Vec<Mapper<'a>>>,
+    mappers: Pool<Mapper<'a>>,
     existing: HashMap<(usize, usize), Existing>,
     options: &'a Options,
     progress: &'a dyn Progress,
@@ -947,11 +946,8 @@ struct Read {
 
 impl Transforming<'_> {
     fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, Refusal>, mapped: &mut Mapped) -> Result<()> {
-        let pooled = self.mappers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        let mut mapper = pooled.unwrap_or_else(|| Mapper::new(self.plan));
-        let result = mapper.map(batch.documents(), |index| duplicates.get(&index).cloned(), mapped);
-        self.mappers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(mapper);
-        result.map_err(|(index, fault)| {
+        let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), |index| duplicates.get(&index).cloned(), mapped);
+        self.mappers.with(|| Mapper::new(self.plan), map).map_err(|(index, fault)| {
             let mut position = batch.position(index, &self.files[batch.source]);
             position.offset += fault.offset as u64;
             Error::Document { position: Box::new(position), fault: fault.kind }
