@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use thiserror::Error;
+use wide::u8x16;
 
 /// Largest document that mongorestore accepts, 16 MiB (mongo-tools `db/db.go`, `MaxBSONSize`).
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -165,12 +166,19 @@ impl<'a> Element<'a> {
 }
 
 /// A value: its type and its bytes, exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Value<'a> {
     /// The element type.
     pub kind: u8,
     /// The value's bytes, for strings and documents with their length and NUL.
     pub bytes: &'a [u8],
+}
+
+impl PartialEq for Value<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && same(self.bytes, other.bytes)
+    }
 }
 
 impl<'a> Value<'a> {
@@ -251,18 +259,17 @@ impl<'a> Elements<'a> {
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
-    /// The next element, taken for one with the name `key` (with its NUL) if it has that.
-    /// The second part tells whether it does. Comparing is cheaper than searching the NUL.
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
     #[inline]
-    pub fn next_expecting(&mut self, key: &[u8]) -> Option<(Element<'a>, bool)> {
-        let kind = *self.rest.first()?;
-        if kind != 0 && starts_with(&self.rest[1..], key) {
-            return Some((self.take(kind, key.len() + 1)?, true));
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (&kind, behind) = self.rest.split_first()?;
+        if kind == 0 {
+            return None;
         }
-        Some((self.next()?, false))
-    }
-    #[inline]
-    fn take(&mut self, kind: u8, value_at: usize) -> Option<Element<'a>> {
+        let value_at = nul_position(behind)? + 2;
         let size = value_size(kind, self.rest.get(value_at..)?)?;
         let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
         self.rest = rest;
@@ -270,59 +277,141 @@ impl<'a> Elements<'a> {
     }
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = Element<'a>;
+/// A name, prepared to be compared with others. Names are short, so that a call of the library's comparison would
+/// cost more than the words do that are compared here.
+#[derive(Debug, Clone)]
+pub struct ExpectedName {
+    /// The name with its NUL.
+    nul: Box<[u8]>,
+    /// Its first eight bytes, and which bits of them there are.
+    head: u64,
+    mask: u64,
+    /// The next eight.
+    next: u64,
+    next_mask: u64,
+}
+
+impl ExpectedName {
+    /// A name with its NUL.
+    pub fn new(nul: &[u8]) -> Self {
+        let (next, next_mask) = head(nul.get(8..).unwrap_or_default());
+        let (head, mask) = head(nul);
+        ExpectedName { nul: nul.into(), head, mask, next, next_mask }
+    }
+    /// Where the value of the element at this offset begins and ends, if the element has this name. Comparing is
+    /// cheaper than searching the NUL.
     #[inline]
-    fn next(&mut self) -> Option<Element<'a>> {
-        let kind = *self.rest.first()?;
-        if kind == 0 {
+    pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
+        let rest = document.get(at..)?;
+        let Some((kind, word)) = rest.first_chunk::<9>().and_then(|start| start.split_first()) else {
+            return self.value_at_end(rest).map(|(value, end)| (at + value, at + end));
+        };
+        let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+        if word & self.mask != self.head || !self.goes_on_in(rest) {
             return None;
         }
-        let key_len = nul_position(&self.rest[1..])?;
-        self.take(kind, key_len + 2)
+        let value = 1 + self.nul.len();
+        let end = value + value_size(*kind, rest.get(value..)?)?;
+        (end <= rest.len()).then_some((at + value, at + end))
     }
-}
-
-/// Whether `bytes` starts with `key`. Names are short, so that a call of the library's comparison would cost more.
-#[inline]
-fn starts_with(bytes: &[u8], key: &[u8]) -> bool {
-    let Some(bytes) = bytes.get(..key.len()) else { return false };
-    let word = |bytes: &[u8], at: usize| bytes[at..].first_chunk::<8>().map(|word| u64::from_le_bytes(*word));
-    if key.len() < 8 {
-        return bytes.iter().zip(key).all(|(a, b)| a == b);
-    }
-    // Whole words, the last of them overlapping the one before.
-    let last = key.len() - 8;
-    let mut at = 0;
-    while at < last {
-        if word(bytes, at) != word(key, at) {
-            return false;
+    /// Whether the element at the start of these bytes has this name beyond its first eight bytes.
+    #[inline]
+    fn goes_on_in(&self, element: &[u8]) -> bool {
+        match element.get(9..).and_then(|bytes| bytes.first_chunk::<8>()) {
+            Some(word) if self.nul.len() <= 16 => u64::from_le_bytes(*word) & self.next_mask == self.next,
+            _ => element.get(1..1 + self.nul.len()) == Some(&self.nul),
         }
-        at += 8;
     }
-    word(bytes, last) == word(key, last)
+    /// The same for one of the last elements of a document, which is too short for a word.
+    #[cold]
+    fn value_at_end(&self, rest: &[u8]) -> Option<(usize, usize)> {
+        let element = Elements { rest }.next().filter(|element| element.key_nul() == &*self.nul)?;
+        Some((element.value_at as usize, element.bytes.len()))
+    }
 }
 
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of each byte that is zero, up to the first such byte; what is behind it may be wrong.
+/// Whether bytes are the same. Most names and values are so short that a call would cost more than two words do.
 #[inline]
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(0x0101_0101_0101_0101) & !word & HIGH_BITS
+fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if one.len() > 16 {
+        return one == other;
+    }
+    match (one.first_chunk::<8>(), other.first_chunk::<8>()) {
+        (Some(start), Some(other_start)) => start == other_start && one.last_chunk::<8>() == other.last_chunk::<8>(),
+        _ => head(one) == head(other),
+    }
 }
 
-/// Position of the first NUL. Eight bytes at a time, as names are short and a call would cost more.
+/// The first eight bytes as a number, and which bits of it are there.
+#[inline]
+pub(crate) fn head(bytes: &[u8]) -> (u64, u64) {
+    let length = bytes.len();
+    if let Some(word) = bytes.first_chunk::<8>() {
+        return (u64::from_le_bytes(*word), u64::MAX);
+    }
+    // Two words that overlap, as copying so few bytes would be a call.
+    let word = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4)),
+        _ => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    (word, (1 << (8 * length)) - 1)
+}
+
+/// Sixteen bytes at a time: names are short, and a call for each would cost more than looking at all of these.
+#[derive(Clone, Copy)]
+struct Sixteen {
+    /// Bit `i`: byte `i` is NUL.
+    zeros: u32,
+    /// Bit `i`: byte `i` is not ASCII.
+    high: u32,
+}
+
+impl Sixteen {
+    #[inline]
+    fn of(bytes: &[u8; 16]) -> Self {
+        let bytes = u8x16::new(*bytes);
+        Sixteen { zeros: bytes.cmp_eq(u8x16::splat(0)).move_mask() as u32, high: bytes.move_mask() as u32 }
+    }
+    /// Number of bytes before the first NUL, and whether all of them are ASCII; nothing without a NUL.
+    #[inline]
+    fn name(self) -> Option<(usize, bool)> {
+        let before = (self.zeros & self.zeros.wrapping_neg()).wrapping_sub(1);
+        (self.zeros != 0).then(|| (self.zeros.trailing_zeros() as usize, self.high & before == 0))
+    }
+}
+
+/// Length of the name at the start of `bytes`, up to its NUL, and whether it is ASCII.
+#[inline]
+fn scan_name(bytes: &[u8]) -> Option<(usize, bool)> {
+    match bytes.first_chunk::<16>().and_then(|bytes| Sixteen::of(bytes).name()) {
+        Some(name) => Some(name),
+        None => scan_long_name(bytes),
+    }
+}
+
+/// The same for a name that is long, or among the last bytes.
+fn scan_long_name(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut behind = 0;
+    let mut is_ascii = true;
+    for bytes in bytes.as_chunks::<16>().0 {
+        let bytes = Sixteen::of(bytes);
+        if let Some((length, end_is_ascii)) = bytes.name() {
+            return Some((behind + length, is_ascii && end_is_ascii));
+        }
+        is_ascii &= bytes.high == 0;
+        behind += 16;
+    }
+    let length = behind + bytes[behind..].iter().position(|&byte| byte == 0)?;
+    Some((length, is_ascii && bytes[behind..length].is_ascii()))
+}
+
+/// Position of the first NUL.
 #[inline]
 fn nul_position(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(word) = bytes[at..].first_chunk::<8>() {
-        let zeros = zero_bytes(u64::from_le_bytes(*word));
-        if zeros != 0 {
-            return Some(at + (zeros.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|&byte| byte == 0).map(|found| at + found)
+    scan_name(bytes).map(|(length, _)| length)
 }
 
 #[inline]
@@ -332,54 +421,50 @@ fn read_length(bytes: &[u8]) -> Option<i32> {
 
 /// Size in bytes of a value at the start of `bytes`, as its own lengths tell; nothing for lengths
 /// that cannot be.
-#[inline]
+#[inline(always)]
 fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
-    match SIZES[kind as usize] {
-        Size::Fixed(size) => Some(size as usize),
-        Size::Counted(extra) => usize::try_from(read_length(bytes)?).ok()?.checked_add(extra as usize),
-        Size::Regex => {
-            let pattern = nul_position(bytes)? + 1;
-            Some(pattern + nul_position(bytes.get(pattern..)?)? + 1)
-        }
-        Size::Unknown => None,
+    let size = SIZES[kind as usize];
+    if size < COUNTED {
+        return Some(size as usize);
     }
+    if size < UNTOLD {
+        return usize::try_from(read_length(bytes)?).ok().map(|length| length + (size - COUNTED) as usize);
+    }
+    if kind != kind::REGEX {
+        return None;
+    }
+    let pattern = nul_position(bytes)? + 1;
+    Some(pattern + nul_position(bytes.get(pattern..)?)? + 1)
 }
 
-/// How the size of a value is told.
-#[derive(Clone, Copy)]
-enum Size {
-    Fixed(u8),
-    /// By a length at its start, and so many bytes more.
-    Counted(u8),
-    /// By two NULs.
-    Regex,
-    Unknown,
-}
+/// In [`SIZES`]: the size is a length at the value's start and as many bytes more as the number is above this.
+const COUNTED: u8 = 32;
+/// In [`SIZES`]: no such type, or one whose size is told by two NULs.
+const UNTOLD: u8 = 255;
 
-/// By element type.
-const SIZES: [Size; 256] = {
-    let mut sizes = [Size::Unknown; 256];
-    sizes[kind::STRING as usize] = Size::Counted(4);
-    sizes[kind::CODE as usize] = Size::Counted(4);
-    sizes[kind::SYMBOL as usize] = Size::Counted(4);
-    sizes[kind::DOCUMENT as usize] = Size::Counted(0);
-    sizes[kind::ARRAY as usize] = Size::Counted(0);
-    sizes[kind::CODE_WITH_SCOPE as usize] = Size::Counted(0);
-    sizes[kind::BINARY as usize] = Size::Counted(5);
-    sizes[kind::DB_POINTER as usize] = Size::Counted(16);
-    sizes[kind::DOUBLE as usize] = Size::Fixed(8);
-    sizes[kind::DATE as usize] = Size::Fixed(8);
-    sizes[kind::TIMESTAMP as usize] = Size::Fixed(8);
-    sizes[kind::INT64 as usize] = Size::Fixed(8);
-    sizes[kind::INT32 as usize] = Size::Fixed(4);
-    sizes[kind::NULL as usize] = Size::Fixed(0);
-    sizes[kind::UNDEFINED as usize] = Size::Fixed(0);
-    sizes[kind::MIN_KEY as usize] = Size::Fixed(0);
-    sizes[kind::MAX_KEY as usize] = Size::Fixed(0);
-    sizes[kind::BOOLEAN as usize] = Size::Fixed(1);
-    sizes[kind::OBJECT_ID as usize] = Size::Fixed(12);
-    sizes[kind::DECIMAL128 as usize] = Size::Fixed(16);
-    sizes[kind::REGEX as usize] = Size::Regex;
+/// Sizes of values by element type.
+const SIZES: [u8; 256] = {
+    let mut sizes = [UNTOLD; 256];
+    sizes[kind::STRING as usize] = COUNTED + 4;
+    sizes[kind::CODE as usize] = COUNTED + 4;
+    sizes[kind::SYMBOL as usize] = COUNTED + 4;
+    sizes[kind::DOCUMENT as usize] = COUNTED;
+    sizes[kind::ARRAY as usize] = COUNTED;
+    sizes[kind::CODE_WITH_SCOPE as usize] = COUNTED;
+    sizes[kind::BINARY as usize] = COUNTED + 5;
+    sizes[kind::DB_POINTER as usize] = COUNTED + 16;
+    sizes[kind::DOUBLE as usize] = 8;
+    sizes[kind::DATE as usize] = 8;
+    sizes[kind::TIMESTAMP as usize] = 8;
+    sizes[kind::INT64 as usize] = 8;
+    sizes[kind::INT32 as usize] = 4;
+    sizes[kind::NULL as usize] = 0;
+    sizes[kind::UNDEFINED as usize] = 0;
+    sizes[kind::MIN_KEY as usize] = 0;
+    sizes[kind::MAX_KEY as usize] = 0;
+    sizes[kind::BOOLEAN as usize] = 1;
+    sizes[kind::OBJECT_ID as usize] = 12;
+    sizes[kind::DECIMAL128 as usize] = 16;
     sizes
 };
 
@@ -434,7 +519,8 @@ impl Validator {
                 return fault(at, FaultKind::EarlyEnd(end - at));
             }
             let key_at = at + 1;
-            let Some((key_len, key_is_ascii)) = scan_name(&document[key_at..=end]) else {
+            // A name that goes on behind `end` is seen by the place of its value.
+            let Some((key_len, key_is_ascii)) = scan_name(&document[key_at..]) else {
                 return fault(key_at, FaultKind::UnterminatedName);
             };
             if !key_is_ascii {
@@ -444,6 +530,12 @@ impl Validator {
             // A name that takes the final NUL for its own leaves nothing for the value.
             if value_at > end {
                 return fault(key_at, FaultKind::UnterminatedName);
+            }
+            // Most values are numbers and the like: of a fixed size, and any bytes will do.
+            let fixed = SIZES[kind as usize] as usize;
+            if fixed < COUNTED as usize && fixed <= end - value_at && kind != kind::BOOLEAN {
+                at = value_at + fixed;
+                continue;
             }
             let body = &document[value_at..end];
             let Some(size) = value_size(kind, body) else {
@@ -540,43 +632,21 @@ fn note_utf8(facts: &mut Facts, document: &[u8], from: usize, to: usize) {
     }
 }
 
-/// Whether a range of bytes is ASCII. Words instead of bytes; what stands before the range in its first word is
-/// left out, so that short texts cost one word.
+/// Whether a range of bytes is ASCII. What stands before the range in the last sixteen bytes is left out, so that short
+/// texts are looked at once.
 #[inline]
 fn is_ascii(document: &[u8], from: usize, to: usize) -> bool {
-    let mut end = to;
-    while end >= from + 8 {
-        let Some(word) = document[..end].last_chunk::<8>() else { break };
-        if u64::from_le_bytes(*word) & HIGH_BITS != 0 {
+    let mut at = from;
+    while let Some(bytes) = document[at..to].first_chunk::<16>() {
+        if Sixteen::of(bytes).high != 0 {
             return false;
         }
-        end -= 8;
+        at += 16;
     }
-    match document[..end].last_chunk::<8>() {
-        _ if end == from => true,
-        Some(word) => (u64::from_le_bytes(*word) >> (8 * (8 - (end - from)))) & HIGH_BITS == 0,
-        None => document[from..end].is_ascii(),
+    match document[..to].last_chunk::<16>() {
+        Some(bytes) => Sixteen::of(bytes).high >> (16 - (to - at)) == 0,
+        None => document[at..to].is_ascii(),
     }
-}
-
-/// Length of the name at the start of `bytes`, up to its NUL, and whether it is ASCII.
-#[inline]
-fn scan_name(bytes: &[u8]) -> Option<(usize, bool)> {
-    let mut at = 0;
-    let mut high = 0;
-    while let Some(word) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let zeros = zero_bytes(word);
-        if zeros != 0 {
-            let length = zeros.trailing_zeros() / 8;
-            high |= word & ((1u64 << (8 * length)) - 1);
-            return Some((at + length as usize, high & HIGH_BITS == 0));
-        }
-        high |= word;
-        at += 8;
-    }
-    let length = bytes[at..].iter().position(|&byte| byte == 0)?;
-    Some((at + length, high & HIGH_BITS == 0 && bytes[at..at + length].is_ascii()))
 }
 
 /// Levels of nesting of a document that was checked before.
@@ -675,7 +745,14 @@ impl Writer for Comparer<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
-        self.same = self.same && self.expected.get(self.at..end) == Some(bytes);
+        self.same = self.same && self.expected.get(self.at..end).is_some_and(|expected| same(expected, bytes));
+        self.at = end;
+    }
+    #[inline]
+    fn head(&mut self, kind: u8, key_nul: &[u8]) {
+        let end = self.at + 1 + key_nul.len();
+        let expected = self.expected.get(self.at..end).and_then(|expected| expected.split_first());
+        self.same = self.same && expected.is_some_and(|(expected, name)| *expected == kind && same(name, key_nul));
         self.at = end;
     }
     #[inline]

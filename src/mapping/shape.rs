@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::raw::{Element, Elements, Value};
+use crate::raw::{Elements, ExpectedName, Value};
 
 /// Where one element of a document lies, in bytes from the document's start.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +49,11 @@ impl<'a> Record<'a> {
 pub(crate) struct Shape<M> {
     /// The names, each with its NUL, one behind the other.
     pub keys: Box<[u8]>,
-    ends: Box<[u32]>,
+    expected: Box<[ExpectedName]>,
     /// For each name of the table the position of its first occurrence.
     pub first: Box<[Option<u32>]>,
     /// What the sequence means for the mapping.
     pub meaning: M,
-}
-
-impl<M> Shape<M> {
-    #[inline]
-    fn key(&self, position: usize) -> &[u8] {
-        let from = if position == 0 { 0 } else { self.ends[position - 1] as usize };
-        &self.keys[from..self.ends[position] as usize]
-    }
 }
 
 /// Names with their numbers.
@@ -138,33 +130,24 @@ impl<M> Shapes<M> {
         resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
     ) -> &Shape<M> {
         spans.clear();
-        let mut elements = Elements::new(document);
-        let mut at = 4u32;
-        let mut push = |element: Element<'_>| {
-            let end = at + element.bytes.len() as u32;
-            spans.push(Span { start: at, value: at + 1 + element.key_nul().len() as u32, end });
-            at = end;
-        };
-        let mut as_expected = false;
-        if let Some(shape) = self.list.get(self.last) {
-            as_expected = true;
-            for position in 0..shape.ends.len() {
-                let Some((element, expected)) = elements.next_expecting(shape.key(position)) else {
-                    as_expected = false;
-                    break;
-                };
-                push(element);
-                if !expected {
-                    as_expected = false;
-                    break;
+        let mut at = 4;
+        let as_expected = self.list.get(self.last).is_some_and(|shape| {
+            let all = shape.expected.iter().all(|name| {
+                let found = name.value_at(document, at);
+                if let Some((value, end)) = found {
+                    spans.push(Span { start: at as u32, value: value as u32, end: end as u32 });
+                    at = end;
                 }
-            }
-        }
-        for element in elements {
-            as_expected = false;
-            push(element);
-        }
+                found.is_some()
+            });
+            all && document.get(at).is_none_or(|kind| *kind == 0)
+        });
         if !as_expected {
+            for element in Elements::of_body(document.get(at..).unwrap_or_default()) {
+                let end = at + element.bytes.len();
+                spans.push(Span { start: at as u32, value: (at + 1 + element.key_nul().len()) as u32, end: end as u32 });
+                at = end;
+            }
             self.keys.clear();
             for span in spans.iter() {
                 self.keys.extend_from_slice(&document[span.start as usize + 1..span.value as usize]);
@@ -196,7 +179,7 @@ impl<M> Shapes<M> {
         let keys: Box<[u8]> = self.keys.as_slice().into();
         let first = names.first_positions(split_keys(&keys));
         let meaning = resolve(&keys, &first);
-        let ends = keys.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at as u32 + 1).collect();
+        let expected = keys.split_inclusive(|byte| *byte == 0).map(ExpectedName::new).collect();
         if self.list.len() >= MAX_SHAPES {
             self.list.clear();
             self.by_keys.clear();
@@ -208,7 +191,7 @@ impl<M> Shapes<M> {
         if keys.len() <= MAX_KEPT_KEYS {
             self.by_keys.insert(keys.clone(), self.list.len());
         }
-        self.list.push(Shape { keys, ends, first, meaning });
+        self.list.push(Shape { keys, expected, first, meaning });
         self.list.len() - 1
     }
 }
