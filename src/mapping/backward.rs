@@ -6,7 +6,7 @@
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
 use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
-use super::plan::{Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
+use super::plan::{Constant, Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
 use super::shape::{Record, Shape, Shapes, Span};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
@@ -292,9 +292,8 @@ pub(super) fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Opti
             if let Some(kept) = kept {
                 return Guess::Value(kept);
             }
-            let text = value.text().unwrap_or_default();
-            let back = translation.backward.iter().find(|(from, _)| value.kind == kind::STRING && **from == *text);
-            Guess::Value(back.map_or(value, |(_, to)| to.value()))
+            let back = value.text().and_then(|text| translation.backward.find(text));
+            Guess::Value(back.map_or(value, Constant::value))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::forward::is_of_type;
+use super::forward::holds_strings;
 use super::plan::{Check, Item, Plan, Row, RowValue, fingerprint};
 use super::shape::Record;
 use crate::raw::{self, Elements, Value, kind};
@@ -121,7 +121,7 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
     }
     for requirement in &item.requires {
         let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
-        let applies = text.is_some_and(|text| requirement.one_of.iter().any(|one| **one == *text));
+        let applies = text.is_some_and(|text| requirement.one_of.find(text).is_some());
         let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !value.is_null());
         if applies && !requirement.needs_any.iter().any(is_set) {
             broken(requirement.rule);
@@ -129,15 +129,25 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
     }
 }
 
+#[inline]
 fn check_value(check: &Check, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
-    let Some(value) = value.filter(|value| check.types.iter().any(|name| is_of_type(*value, *name))) else {
+    match value.filter(|value| check.kinds.has(value.kind)) {
+        None => broken(check.rule),
+        Some(value) if !check.by_type_alone => check_content(check, value, broken),
+        Some(_) => {}
+    }
+}
+
+/// Checks a value that has one of the types.
+fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)) {
+    if check.strings && value.kind == kind::ARRAY && !holds_strings(value) {
         return broken(check.rule);
-    };
-    if let (false, Some(text)) = (check.one_of.is_empty(), value.text()) {
-        let is = |one: &[u8]| if check.any_case { one.eq_ignore_ascii_case(text) } else { one == text };
-        if !check.one_of.iter().any(|one| is(one)) {
-            broken(check.rule);
-        }
+    }
+    if let (false, Some(text)) = (check.one_of.is_empty(), value.text())
+        && check.one_of.find(text).is_none()
+        && !(check.any_case && check.one_of.has_in_any_case(text))
+    {
+        broken(check.rule);
     }
     if (check.min.is_some() || check.max.is_some()) && !value.is_null() {
         let number = value.integer().map(|integer| integer as f64).or_else(|| value.double()).unwrap_or(f64::NAN);

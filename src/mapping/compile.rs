@@ -3,14 +3,14 @@
 use bson::{Bson, Document};
 use sha2::{Digest, Sha256};
 
-use super::model;
+use super::model::{self, TypeName};
 use super::plan::{
-    Alias, Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, MAX_TARGETS, Part,
-    Path, Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique,
+    Alias, Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Kinds, MAX_TARGETS,
+    Part, Path, Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique, Usual,
 };
 use super::shape::Names;
 use crate::error::{Error, Result};
-use crate::raw::{self, kind};
+use crate::raw::{self, Writer, kind};
 
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
@@ -217,6 +217,7 @@ impl Compiler {
             let check = field.must.as_ref().map(|must| self.check(&at, must));
             rows.push(Row {
                 name_nul: nul(&field.name),
+                usual: self.usual(&field.name, &value),
                 value,
                 check,
                 alias: field.alias.as_ref().map(|alias| alias.as_bytes().into()),
@@ -276,6 +277,22 @@ impl Compiler {
         RowValue::Chain(Chain { alternatives, fallback, empty_array: field.empty_array, when })
     }
 
+    /// What the rules of a row with this name mostly come to.
+    fn usual(&self, name: &str, value: &RowValue) -> Usual {
+        let RowValue::Chain(Chain { alternatives, when: None, fallback, .. }) = value else { return Usual::Unknown };
+        match alternatives.as_slice() {
+            [Expression::Copy { path: Path { head, below }, only: None, convert: None }, ..] if below.is_empty() => {
+                Usual::Field { name: *head, whole: self.names.name(*head) == name.as_bytes() }
+            }
+            [Expression::Constant(constant)] if fallback.empty.is_none() => {
+                let mut element = Vec::new();
+                element.element(&nul(name), constant.value());
+                Usual::Element(element.into())
+            }
+            _ => Usual::Unknown,
+        }
+    }
+
     fn convert(&mut self, at: &str, date: bool, translations: &[model::Translation], rows: &[model::ItemField]) -> Option<Convert> {
         if date && !translations.is_empty() {
             self.problem(at, "both `date` and `translate`");
@@ -315,7 +332,8 @@ impl Compiler {
         // A text that two come from has no one way back.
         let ambiguous = |text: &[u8]| translations.iter().filter(|other| other.to.as_bytes() == text).count() > 1;
         backward.retain(|(text, _)| !ambiguous(text));
-        Some(Convert::Translate(Translation { forward, backward, keep }))
+        let forward = forward.into_iter().map(|(from, to, keep)| (from, (to, keep))).collect();
+        Some(Convert::Translate(Translation { forward, backward: backward.into_iter().collect(), keep }))
     }
 
     fn fallback(&mut self, at: &str, empty: Option<&str>, absent: Option<&str>) -> Fallback {
@@ -505,7 +523,7 @@ impl Compiler {
             let (row_number, needs_any) = (row(&requirement.field), requirement.needs_any.iter().map(&mut row).collect());
             requires.push(Requirement {
                 row: row_number,
-                one_of: requirement.one_of.iter().map(|text| text.as_bytes().into()).collect(),
+                one_of: requirement.one_of.iter().map(|text| (text.as_bytes().into(), ())).collect(),
                 needs_any,
                 rule: self.rule(
                     format!("{name}.{}", requirement.needs_any.join("|")),
@@ -558,10 +576,14 @@ impl Compiler {
                 (names.iter().map(|name| name.as_bytes().into()).collect(), check)
             })
             .collect();
+        let strings = types.contains(&TypeName::Strings) && !types.contains(&TypeName::Array);
+        let has_range = must.min.is_some() || must.max.is_some();
         Check {
             rule: self.rule(at, text),
-            types,
-            one_of: must.one_of.iter().map(|text| text.as_bytes().into()).collect(),
+            kinds: Kinds::of_any(&types),
+            by_type_alone: !strings && must.one_of.is_empty() && !has_range && items.is_none() && must.fields.is_empty(),
+            strings,
+            one_of: must.one_of.iter().map(|text| (text.as_bytes().into(), ())).collect(),
             any_case: must.any_case,
             min: must.min,
             max: must.max,

@@ -1,9 +1,11 @@
 //! Forward: one source document to the documents of the targets. Bytes in, bytes out.
 
+use std::ops::Range;
+
 use super::check::check_item;
 use super::convert;
 use super::model::TypeName;
-use super::plan::{Chain, Constant, Convert, Expression, Item, Part, Path, Plan, Row, RowValue, Translation};
+use super::plan::{Chain, Constant, Convert, Expression, Item, Kinds, Part, Path, Plan, Row, RowValue, Translation, Usual};
 use super::shape::{Record, Shape, Shapes, Span, split_keys};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
@@ -153,17 +155,12 @@ fn follow<'a>(record: Record<'a>, path: &Path) -> Option<Value<'a>> {
 
 /// Whether a value is of a type.
 pub(super) fn is_of_type(value: Value<'_>, name: TypeName) -> bool {
-    match name {
-        TypeName::Null => value.kind == kind::NULL,
-        TypeName::String => value.kind == kind::STRING,
-        TypeName::Boolean => value.kind == kind::BOOLEAN,
-        TypeName::Integer => matches!(value.kind, kind::INT32 | kind::INT64),
-        TypeName::Number => matches!(value.kind, kind::INT32 | kind::INT64 | kind::DOUBLE),
-        TypeName::Date => value.kind == kind::DATE,
-        TypeName::Document => value.kind == kind::DOCUMENT,
-        TypeName::Array => value.kind == kind::ARRAY,
-        TypeName::Strings => value.kind == kind::ARRAY && value.elements().all(|item| item.kind() == kind::STRING),
-    }
+    Kinds::of(name).has(value.kind) && (name != TypeName::Strings || holds_strings(value))
+}
+
+/// Whether every item of an array is a string.
+pub(super) fn holds_strings(array: Value<'_>) -> bool {
+    array.elements().all(|item| item.kind() == kind::STRING)
 }
 
 /// What was written for a row.
@@ -267,6 +264,7 @@ impl Forward {
             let open = out.open();
             let mut rows = Rows {
                 plan,
+                run: 0..0,
                 record,
                 defined: &self.defined,
                 items: &mut self.items,
@@ -277,6 +275,7 @@ impl Forward {
             for row in &target.rows {
                 rows.write(row, out);
             }
+            rows.put_run(out);
             if plan.rest == Some(number) {
                 write_rest(plan, record, &shape.meaning, written, out);
             }
@@ -301,6 +300,8 @@ fn write_rest(plan: &Plan, record: Record<'_>, roles: &[Role], written: u32, out
 struct Rows<'a> {
     plan: &'a Plan,
     record: Record<'a>,
+    /// Positions of neighbouring source fields that come next as they are.
+    run: Range<usize>,
     defined: &'a [Option<Vec<u8>>],
     items: &'a mut [Shapes<ItemMeaning>],
     written_items: &'a mut [Shapes<()>],
@@ -310,6 +311,28 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn write(&mut self, row: &Row, out: &mut Vec<u8>) {
+        if let Usual::Field { name, whole: true } = row.usual
+            && let Some(position) = self.record.first[name]
+            && is_usual(row, self.record.at(position as usize))
+        {
+            let position = position as usize;
+            if position != self.run.end {
+                self.put_run(out);
+                self.run.start = position;
+            }
+            self.run.end = position + 1;
+            return;
+        }
+        self.put_run(out);
+        match &row.usual {
+            Usual::Element(element) => return out.put(element),
+            Usual::Field { name, .. } => {
+                if let Some(value) = self.record.get(*name).filter(|value| is_usual(row, *value)) {
+                    return out.element(&row.name_nul, value);
+                }
+            }
+            Usual::Unknown => {}
+        }
         match &row.value {
             RowValue::Chain(chain) => write_chain(chain, &row.name_nul, self.record, self.record, self.defined, out),
             RowValue::Document(rows) => {
@@ -318,6 +341,7 @@ impl Rows<'_> {
                 for row in rows {
                     self.write(row, out);
                 }
+                self.put_run(out);
                 out.close(open);
             }
             RowValue::Each { path, item, fallback } => match self.record.get(path.head) {
@@ -333,27 +357,42 @@ impl Rows<'_> {
         }
     }
 
+    /// Appends the fields that were left to be copied in one piece.
+    fn put_run(&mut self, out: &mut Vec<u8>) {
+        if !self.run.is_empty() {
+            out.put(self.record.run(self.run.start, self.run.end));
+        }
+        self.run = 0..0;
+    }
+
     fn write_items(&mut self, name_nul: &[u8], number: usize, array: Value<'_>, out: &mut Vec<u8>) {
         let item = &self.plan.items[number];
         out.head(kind::ARRAY, name_nul);
         let open = out.open();
         let mut key = ItemKey::default();
+        // Where in the array the items begin that come next as they are.
+        let mut unchanged: Option<usize> = None;
+        let mut behind = 4;
         for element in array.elements() {
             let value = element.value();
+            let start = behind;
+            behind += element.bytes.len();
+            let mut is_copy = true;
             if value.kind == kind::DOCUMENT {
-                out.head(kind::DOCUMENT, key.key_nul());
                 let shape =
                     self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
                 let record = Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
                 if !shape.meaning.findings.is_empty() {
                     self.broken.extend_from_slice(&shape.meaning.findings);
                 }
-                let at = out.len();
-                if shape.meaning.is_copy {
+                is_copy = shape.meaning.is_copy;
+                if is_copy {
                     // The item stays what it is, so what is known of it holds of the target's too.
-                    out.put(value.bytes);
                     check_item(item, record, self.broken);
                 } else {
+                    put_unchanged(array, &mut unchanged, start, out);
+                    out.head(kind::DOCUMENT, key.key_nul());
+                    let at = out.len();
                     write_item(item, &shape.meaning, record, self.record, self.defined, out);
                     if item.checked {
                         let shape = self.written_items[number].index(&out[at..], self.item_spans, &item.names, |_, _| ());
@@ -362,12 +401,31 @@ impl Rows<'_> {
                 }
             } else {
                 self.broken.push(item.check_rule);
+            }
+            if is_copy && element.key_nul() == key.key_nul() {
+                unchanged.get_or_insert(start);
+            } else if is_copy {
+                put_unchanged(array, &mut unchanged, start, out);
                 out.element(key.key_nul(), value);
             }
             key.advance();
         }
+        put_unchanged(array, &mut unchanged, behind, out);
         out.close(open);
     }
+}
+
+/// Appends the items from where they begin that stay as they are to before `end`, in one piece.
+fn put_unchanged(array: Value<'_>, from: &mut Option<usize>, end: usize, out: &mut Vec<u8>) {
+    if let Some(from) = from.take() {
+        out.put(&array.bytes[from..end]);
+    }
+}
+
+/// Whether a row that mostly copies a field's value does so with this one.
+fn is_usual(row: &Row, value: Value<'_>) -> bool {
+    let counts = |chain: &Chain| !(chain.empty_array && value.is_empty_array());
+    !value.is_null() && matches!(&row.value, RowValue::Chain(chain) if counts(chain))
 }
 
 fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, defined: &[Option<Vec<u8>>], out: &mut Vec<u8>) {

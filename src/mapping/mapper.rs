@@ -224,8 +224,8 @@ impl<'p> Mapper<'p> {
         for ((name, target, row), counts) in plan.array_rows.iter().zip(&mut mapped.arrays) {
             let has_items = |value: Value<'_>| u64::from(value.kind == kind::ARRAY && !value.is_empty_array());
             counts[0] += source.get(*name).map_or(0, has_items);
-            let field = plan.targets[*target].names.name(*row);
-            counts[1] += documents[*target].and_then(|document| raw::Elements::new(document).find(field)).map_or(0, has_items);
+            let target = documents[*target].map(|document| self.backward.target(*target, document));
+            counts[1] += target.and_then(|target| target.get(*row)).map_or(0, has_items);
         }
         let caches = (&self.forward, &mut self.backward);
         if !note_and_prove(plan, caches, document, documents, written, &mut mapped.notes, &mut broken) {

@@ -14,6 +14,7 @@ mod notes;
 mod plan;
 mod shape;
 mod show;
+mod texts;
 
 pub use check::Refusal;
 pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES, document_digest};

@@ -1,10 +1,13 @@
 //! The compiled mapping. Holding a [`Plan`] proves that the mapping's own checks have passed; every name in it
 //! is resolved, and its fields are private to the mapping stage.
 
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
 use super::check::Refusal;
 use super::model::TypeName;
 use super::shape::Names;
-use crate::raw::{self, Value};
+use super::texts::Texts;
+use crate::raw::{self, Value, kind};
 
 /// A compiled mapping. Made by [`Plan::built_in`] and [`Plan::parse`].
 #[derive(Debug)]
@@ -124,6 +127,7 @@ pub struct Index {
 pub(super) struct Row {
     pub name_nul: Box<[u8]>,
     pub value: RowValue,
+    pub usual: Usual,
     pub check: Option<Check>,
     /// The name under which the application saves the field beside the migrated one.
     pub alias: Option<Box<[u8]>>,
@@ -143,6 +147,21 @@ pub(super) enum RowValue {
     Chain(Chain),
     Document(Vec<Row>),
     Each { path: Path, item: usize, fallback: Fallback },
+}
+
+/// What a row's rules mostly come to; it saves time and changes nothing.
+#[derive(Debug)]
+pub(super) enum Usual {
+    /// The value of this source field, unless it is null or, where that counts for nothing, an empty array.
+    Field {
+        name: usize,
+        /// The row has the field's name, so that the whole element is the same.
+        whole: bool,
+    },
+    /// Always this element.
+    Element(Box<[u8]>),
+    /// Nothing that is known beforehand.
+    Unknown,
 }
 
 /// Alternatives in order, and what is left when none has a value.
@@ -223,17 +242,16 @@ pub(super) enum Convert {
 #[derive(Debug, Clone)]
 pub(super) struct Translation {
     /// Text, what it becomes (as a string value), whether the original is kept beside it.
-    pub forward: Vec<(Box<[u8]>, Constant, bool)>,
+    pub forward: Texts<(Constant, bool)>,
     /// Text, what it came from (as a string value); only where that is one, and not kept.
-    pub backward: Vec<(Box<[u8]>, Constant)>,
+    pub backward: Texts<Constant>,
     /// Where the original is kept: the number of the row and the name in its document.
     pub keep: Option<(usize, Box<[u8]>)>,
 }
 
 impl Translation {
     pub fn translate(&self, value: Value<'_>) -> Option<(&Constant, bool)> {
-        let text = value.text()?;
-        self.forward.iter().find(|(from, _, _)| **from == *text).map(|(_, to, keep)| (to, *keep))
+        self.forward.find(value.text()?).map(|(to, keep)| (to, *keep))
     }
 }
 
@@ -273,7 +291,7 @@ pub(super) struct ItemRow {
 #[derive(Debug)]
 pub(super) struct Requirement {
     pub row: usize,
-    pub one_of: Vec<Box<[u8]>>,
+    pub one_of: Texts<()>,
     pub needs_any: Vec<usize>,
     pub rule: usize,
 }
@@ -282,14 +300,47 @@ pub(super) struct Requirement {
 #[derive(Debug)]
 pub(super) struct Check {
     pub rule: usize,
-    pub types: Vec<TypeName>,
-    pub one_of: Vec<Box<[u8]>>,
+    /// The element types that pass, as [`Kinds`] has them.
+    pub kinds: Kinds,
+    /// Any value of these types passes.
+    pub by_type_alone: bool,
+    /// An array passes if it holds nothing but strings.
+    pub strings: bool,
+    /// Texts of which a string must be one; none: any text.
+    pub one_of: Texts<()>,
     pub any_case: bool,
     pub min: Option<i32>,
     pub max: Option<i32>,
     pub items: Option<Box<Check>>,
     /// Names of which the first that is there counts, and what it must be.
     pub fields: Vec<(Vec<Box<[u8]>>, Check)>,
+}
+
+/// A set of element types. MinKey and MaxKey are the same in it, which no [`TypeName`] stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kinds(u32);
+
+impl Kinds {
+    pub fn of(name: TypeName) -> Self {
+        let bit = |kind: u8| 1u32 << (kind & 31);
+        Kinds(match name {
+            TypeName::Null => bit(kind::NULL),
+            TypeName::String => bit(kind::STRING),
+            TypeName::Boolean => bit(kind::BOOLEAN),
+            TypeName::Integer => bit(kind::INT32) | bit(kind::INT64),
+            TypeName::Number => bit(kind::INT32) | bit(kind::INT64) | bit(kind::DOUBLE),
+            TypeName::Date => bit(kind::DATE),
+            TypeName::Document => bit(kind::DOCUMENT),
+            TypeName::Array | TypeName::Strings => bit(kind::ARRAY),
+        })
+    }
+    pub fn of_any(names: &[TypeName]) -> Self {
+        Kinds(names.iter().fold(0, |kinds, name| kinds | Kinds::of(*name).0))
+    }
+    #[inline]
+    pub fn has(self, kind: u8) -> bool {
+        self.0 >> (kind & 31) & 1 != 0
+    }
 }
 
 /// A rule that findings name.
@@ -389,15 +440,11 @@ impl Plan {
 
 /// The fingerprint of some values together.
 pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> u128 {
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    for value in values {
-        hash.update(&[value.kind]);
-        hash.update(value.bytes);
-    }
-    hash.digest128()
+    let both = |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());
+    values.map(fingerprint_of).reduce(both).unwrap_or_default()
 }
 
 /// The fingerprint of one value.
 pub fn fingerprint_of(value: Value<'_>) -> u128 {
-    fingerprint([value].into_iter())
+    xxh3_128_with_seed(value.bytes, u64::from(value.kind))
 }

@@ -1,0 +1,37 @@
+//! Texts that a mapping knows, and what each stands for.
+
+use crate::raw::head;
+
+/// A few texts to be found by their bytes. Their first eight bytes are compared as a number, which tells most of them
+/// apart without a call.
+#[derive(Debug, Clone)]
+pub(super) struct Texts<T>(Vec<(u64, Box<[u8]>, T)>);
+
+impl<T> Default for Texts<T> {
+    fn default() -> Self {
+        Texts(Vec::new())
+    }
+}
+
+impl<T> FromIterator<(Box<[u8]>, T)> for Texts<T> {
+    fn from_iter<I: IntoIterator<Item = (Box<[u8]>, T)>>(texts: I) -> Self {
+        Texts(texts.into_iter().map(|(text, meaning)| (head(&text).0, text, meaning)).collect())
+    }
+}
+
+impl<T> Texts<T> {
+    /// What the text stands for, if it is one of these.
+    #[inline]
+    pub fn find(&self, text: &[u8]) -> Option<&T> {
+        let (head, _) = head(text);
+        let is = |known: &[u8]| known.len() == text.len() && (text.len() <= 8 || known[8..] == text[8..]);
+        self.0.iter().find(|(start, known, _)| *start == head && is(known)).map(|(_, _, meaning)| meaning)
+    }
+    /// Whether the text is one of these, but for the case of ASCII letters.
+    pub fn has_in_any_case(&self, text: &[u8]) -> bool {
+        self.0.iter().any(|(_, known, _)| known.eq_ignore_ascii_case(text))
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
