@@ -80,7 +80,7 @@ impl Disk {
             IoMode::Direct => true,
             IoMode::Buffered => false,
         };
-        Ok(WriteFile { disk: self, file, path: path.to_owned(), offset: 0, block: Vec::with_capacity(BLOCK), uncached })
+        Ok(WriteFile { disk: self, file, path: path.to_owned(), offset: 0, waiting: Vec::new(), spare: Vec::new(), uncached })
     }
     /// Renames, and never replaces anything.
     pub fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
@@ -151,56 +151,75 @@ pub struct WriteFile<'d> {
     file: File,
     path: PathBuf,
     offset: u64,
-    block: Vec<u8>,
+    /// Bytes behind the last whole block.
+    waiting: Vec<u8>,
+    spare: Vec<u8>,
     uncached: bool,
 }
 
 impl WriteFile<'_> {
-    /// Appends.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
-            self.block.extend_from_slice(now);
-            bytes = later;
-            if self.block.len() == BLOCK {
-                self.flush()?;
-            }
+    /// Appends pieces one behind the other. Whole blocks are written from where they are, the rest waits for more.
+    pub fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
+        if self.waiting.len() + pieces.iter().map(|piece| piece.len()).sum::<usize>() < BLOCK {
+            pieces.iter().for_each(|piece| self.waiting.extend_from_slice(piece));
+            return Ok(());
         }
+        let before = std::mem::replace(&mut self.waiting, std::mem::take(&mut self.spare));
+        let mut block = Vec::with_capacity(1 + pieces.len());
+        let mut size = 0;
+        for mut piece in std::iter::once(before.as_slice()).chain(pieces.iter().copied()) {
+            while size + piece.len() >= BLOCK {
+                let (now, later) = piece.split_at(BLOCK - size);
+                block.push(IoSlice::new(now));
+                self.write_out(&mut block)?;
+                block.clear();
+                (piece, size) = (later, 0);
+            }
+            block.push(IoSlice::new(piece));
+            size += piece.len();
+        }
+        block.iter().for_each(|piece| self.waiting.extend_from_slice(piece));
+        self.spare = before;
+        self.spare.clear();
         Ok(())
     }
     /// Writes what is left and puts the file on disk. After an error the file is not to be used.
     pub fn finish(mut self) -> Result<()> {
-        self.flush()?;
+        let rest = std::mem::take(&mut self.waiting);
+        self.write_out(&mut [IoSlice::new(&rest)])?;
         self.disk.step().and_then(|()| self.file.sync_all()).writing("put on disk", &self.path)
     }
-    fn flush(&mut self) -> Result<()> {
-        let mut rest = self.block.as_slice();
-        while !rest.is_empty() {
+    fn write_out(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<()> {
+        // Empty ones are dropped first, as nothing to write is no call.
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
             self.disk.step().writing("write", &self.path)?;
             let flags = if self.uncached { DONT_CACHE } else { ReadWriteFlags::empty() };
-            match write_at(&self.file, rest, self.offset, flags) {
+            match write_at(&self.file, &slices[..slices.len().min(MAX_SLICES)], self.offset, flags) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write", &self.path),
                 Ok(written) => {
                     self.offset += written as u64;
-                    rest = &rest[written..];
+                    IoSlice::advance_slices(&mut slices, written);
                 }
                 Err(Errno::INTR) => {}
                 Err(error) if self.uncached && self.disk.mode == IoMode::Auto && is_unsupported(error) => self.uncached = false,
                 Err(error) => return Err(error).writing("write", &self.path),
             }
         }
-        self.block.clear();
         Ok(())
     }
 }
 
+/// Pieces that one call takes (`UIO_MAXIOV`, include/uapi/linux/uio.h).
+const MAX_SLICES: usize = 1024;
+
 #[cfg(target_os = "linux")]
-fn write_at(file: &File, bytes: &[u8], offset: u64, flags: ReadWriteFlags) -> rustix::io::Result<usize> {
-    rustix::io::pwritev2(file, &[IoSlice::new(bytes)], offset, flags)
+fn write_at(file: &File, pieces: &[IoSlice<'_>], offset: u64, flags: ReadWriteFlags) -> rustix::io::Result<usize> {
+    rustix::io::pwritev2(file, pieces, offset, flags)
 }
 #[cfg(not(target_os = "linux"))]
-fn write_at(file: &File, bytes: &[u8], offset: u64, _: ReadWriteFlags) -> rustix::io::Result<usize> {
-    rustix::io::pwrite(file, bytes, offset)
+fn write_at(file: &File, pieces: &[IoSlice<'_>], offset: u64, _: ReadWriteFlags) -> rustix::io::Result<usize> {
+    rustix::io::pwrite(file, &pieces[0], offset)
 }
 #[cfg(target_os = "linux")]
 fn read_at(file: &File, bytes: &mut [u8], offset: u64, flags: ReadWriteFlags) -> rustix::io::Result<usize> {

@@ -43,11 +43,11 @@ enum Sink<'d> {
 }
 
 impl Sink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
         match self {
             Sink::Nowhere => Ok(()),
-            Sink::File(file) => file.write(bytes),
-            Sink::Stream(stream) => stream.write(bytes),
+            Sink::File(file) => file.write(pieces),
+            Sink::Stream(stream) => pieces.iter().try_for_each(|piece| stream.write(piece)),
         }
     }
 }
@@ -128,11 +128,9 @@ impl OutputFile<'_> {
             Some(other) => update_both((&mut self.raw, pieces), other),
             None => pieces.iter().for_each(|piece| self.raw.update(piece)),
         }
-        for piece in pieces {
-            match &mut self.gzip {
-                Some(gzip) => gzip.pending.extend_from_slice(piece),
-                None => self.sink.write(piece)?,
-            }
+        match &mut self.gzip {
+            Some(gzip) => pieces.iter().for_each(|piece| gzip.pending.extend_from_slice(piece)),
+            None => self.sink.write(pieces)?,
         }
         Ok(())
     }
@@ -157,7 +155,7 @@ impl OutputFile<'_> {
         for (_, member) in &members {
             gzip.stored.update(member);
             gzip.members += 1;
-            self.sink.write(member)?;
+            self.sink.write(&[member])?;
         }
         gzip.pending.drain(..end);
         Ok(())
@@ -182,7 +180,7 @@ impl OutputFile<'_> {
             if let Some(gzip) = &mut self.gzip {
                 gzip.stored.update(&member);
             }
-            self.sink.write(&member)?;
+            self.sink.write(&[&member])?;
         }
         let held = match self.sink {
             Sink::Nowhere => None,
@@ -396,7 +394,7 @@ impl<'d> Staging<'d> {
         for (name, text) in [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())] {
             let name = if self.form.archive { format!("{}.{name}", archive_name(&self.place)?) } else { name.to_owned() };
             let mut file = self.create(&name)?;
-            file.write(text.as_bytes())?;
+            file.write(&[text.as_bytes()])?;
             file.finish()?;
         }
         self.sync_directories(&self.staging)?;

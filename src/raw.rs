@@ -252,7 +252,7 @@ impl<'a> Elements<'a> {
     }
     /// The value of the first element with this name.
     pub fn find(mut self, key: &[u8]) -> Option<Value<'a>> {
-        self.find_map(|element| (element.key() == key).then(|| element.value()))
+        self.find_map(|element| same(element.key(), key).then(|| element.value()))
     }
     /// The bytes not yet passed, the final NUL included.
     #[inline]
@@ -300,7 +300,7 @@ impl ExpectedName {
     }
     /// Where the value of the element at this offset begins and ends, if the element has this name. Comparing is
     /// cheaper than searching the NUL.
-    #[inline]
+    #[inline(always)]
     pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
         let rest = document.get(at..)?;
         let Some((kind, word)) = rest.first_chunk::<9>().and_then(|start| start.split_first()) else {

@@ -118,6 +118,18 @@ impl<M> Default for Shapes<M> {
     }
 }
 
+/// Locates elements as long as they have the expected names. Where they end.
+fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> usize {
+    spans.clear();
+    let mut at = 4;
+    for name in expected {
+        let Some((value, end)) = name.value_at(document, at) else { break };
+        spans.push(Span { start: at as u32, value: value as u32, end: end as u32 });
+        at = end;
+    }
+    at
+}
+
 impl<M> Shapes<M> {
     /// Locates the elements of `document` in `spans` and tells its shape; `resolve` says what a
     /// sequence that was not met before means.
@@ -129,20 +141,10 @@ impl<M> Shapes<M> {
         names: &Names,
         resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
     ) -> &Shape<M> {
-        spans.clear();
-        let mut at = 4;
-        let as_expected = self.list.get(self.last).is_some_and(|shape| {
-            let all = shape.expected.iter().all(|name| {
-                let found = name.value_at(document, at);
-                if let Some((value, end)) = found {
-                    spans.push(Span { start: at as u32, value: value as u32, end: end as u32 });
-                    at = end;
-                }
-                found.is_some()
-            });
-            all && document.get(at).is_none_or(|kind| *kind == 0)
-        });
-        if !as_expected {
+        let expected = self.list.get(self.last).map(|shape| &*shape.expected);
+        let mut at = locate(expected.unwrap_or_default(), document, spans);
+        let all = expected.is_some_and(|expected| expected.len() == spans.len());
+        if !all || document.get(at).is_some_and(|kind| *kind != 0) {
             for element in Elements::of_body(document.get(at..).unwrap_or_default()) {
                 let end = at + element.bytes.len();
                 spans.push(Span { start: at as u32, value: (at + 1 + element.key_nul().len()) as u32, end: end as u32 });
