@@ -2,14 +2,14 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode, ReadFile};
-use crate::dump::{self, Metadata, Stream, archive, is_database_name};
+use crate::dump::{self, Hashing, Metadata, Stream, archive, is_database_name};
 use crate::error::{Error, IoContext, Result};
 use crate::hash::Counted;
 use crate::journal::{Header, JournalBatch, JournalReader};
@@ -332,7 +332,7 @@ pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> 
 pub(crate) struct Watched {
     pub file: manifest::File,
     pub path: PathBuf,
-    hash: Arc<Mutex<Counted>>,
+    hashing: Arc<Hashing>,
     pub mode: u32,
     read: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -340,8 +340,8 @@ pub(crate) struct Watched {
 impl Watched {
     fn open(disk: &Disk, manifest: &Manifest, out: &std::path::Path, file: &manifest::File) -> Result<(Stream, Watched)> {
         let path = manifest.path_in(out, &file.path);
-        let (stream, hash) = Stream::open_hashed(disk, &path)?;
-        let watched = Watched { file: file.clone(), path, hash, mode: stream.mode, read: stream.counter() };
+        let (stream, hashing) = Stream::open_hashed(disk, &path)?;
+        let watched = Watched { file: file.clone(), path, hashing, mode: stream.mode, read: stream.counter() };
         Ok((stream, watched))
     }
     /// Bytes that have been read.
@@ -350,7 +350,7 @@ impl Watched {
     }
     /// What is wrong with the bytes, all of which have been read.
     pub fn check(&self) -> Option<String> {
-        let (bytes, sha256) = self.hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+        let (bytes, sha256) = self.hashing.finish();
         let same = bytes == self.file.bytes && sha256 == self.file.sha256;
         (!same).then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", self.file.path, self.file.sha256))
     }
