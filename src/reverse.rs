@@ -20,7 +20,7 @@ use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
-use crate::verify::{file_set, read_manifest};
+use crate::verify::{file_set, of_another_run, read_manifest};
 
 /// What to reverse, and how.
 #[derive(Debug, Clone)]
@@ -376,15 +376,8 @@ impl OpenSource {
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
-        if header.namespace != source.namespace || header.mapping_sha256 != manifest.mapping.sha256 {
-            return Err(Error::Check(format!(
-                "'{}' is the journal of another run: it is of {} by mapping {}, the manifest is of {} by {}",
-                watched.path.display(),
-                header.namespace,
-                header.mapping_sha256,
-                source.namespace,
-                manifest.mapping.sha256
-            )));
+        if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
+            return Err(Error::Check(difference));
         }
         streams.push(watched);
         let mut targets = Vec::new();

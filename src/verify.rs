@@ -14,13 +14,14 @@ use crate::disk::{Disk, IoMode};
 use crate::dump::{Hashing, Metadata, Stream, archive, read_small};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::hash::{self, Counted};
-use crate::journal;
+use crate::journal::{self, Header, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
+use crate::mapping::document_digest;
 use crate::output;
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw;
-use crate::transform::rounded_seconds;
+use crate::transform::{Indexes, rounded_seconds};
 
 pub use restored::{DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
@@ -122,7 +123,7 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     for file in &manifest.files {
         let checking = match file.role {
             Role::Archive => check_archive(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
-            _ => check_file(&disk, &threads, &manifest.path_in(&options.out, &file.path), file, &mut checked, progress),
+            _ => check_file(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
         };
         match checking {
             Ok(found) => differences.extend(found),
@@ -229,9 +230,23 @@ fn files_beside(out: &Path, manifest: &Manifest) -> Vec<String> {
     differences
 }
 
-/// Where the manifest's own numbers do not agree.
+pub(crate) fn unknown_indexes(manifest: &Manifest) -> String {
+    format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes.escape_debug())
+}
+
+/// Where what the manifest says does not agree, or is not known.
 fn contradictions(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
+    if Indexes::of_name(&manifest.options.indexes).is_none() {
+        found.push(unknown_indexes(manifest));
+    }
+    let level = manifest.options.gzip_level.map_or("no level of compression".to_owned(), |level| format!("compression level {level}"));
+    let is_other =
+        |file: &&manifest::File| file.role != Role::Rejected && file.raw_sha256.is_some() != manifest.options.gzip_level.is_some();
+    found.extend(manifest.files.iter().find(is_other).map(|file| {
+        let sum = if file.raw_sha256.is_some() { "a" } else { "no" };
+        format!("the manifest gives {level}, and {sum} SHA-256 of uncompressed bytes for '{}'", file.path)
+    }));
     for source in &manifest.sources {
         if (manifest.kind == Kind::Transform) == source.targets.is_empty() {
             let kind = if manifest.kind == Kind::Transform { "transform" } else { "reverse" };
@@ -270,11 +285,13 @@ struct Checked {
 fn check_file(
     disk: &Disk,
     threads: &Threads,
-    path: &Path,
+    out: &Path,
+    manifest: &Manifest,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
+    let path = &manifest.path_in(out, &file.path);
     let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, said: &str| {
         if found != said {
@@ -300,13 +317,17 @@ fn check_file(
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
     let mut batch = Batch::default();
     let mut content = Counted::default();
+    let mut digest = 0u128;
     let before = (checked.documents, checked.bytes);
     let framed = Framing { behind: &[stored.as_deref()], progress }.run(threads, &mut content, |bytes| {
         std::mem::swap(bytes, &mut batch.bytes);
-        let more = splitter.fill(&mut batch)?;
+        if !splitter.fill(&mut batch)? {
+            return Ok(0);
+        }
+        batch.documents().for_each(|document| digest = digest.wrapping_add(document_digest(document)));
         std::mem::swap(bytes, &mut batch.bytes);
         progress.advance(before.0 + splitter.counts().0, before.1 + splitter.stream().file_bytes_read());
-        Ok(if more { bytes.len() } else { 0 })
+        Ok(bytes.len())
     });
     let (documents, _) = splitter.counts();
     checked.documents += documents;
@@ -325,6 +346,14 @@ fn check_file(
     }
     if let Some(said) = file.documents {
         differ("", counted(documents, "document"), &counted(said, "document"));
+    }
+    // What says something of other bytes than the manifest's, says nothing of the manifest.
+    if differences.is_empty() {
+        differences.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
+        if file.role == Role::Journal {
+            let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
+            differences.extend(of_another_run(&header, path, manifest, &file.namespace));
+        }
     }
     Ok(differences)
 }
@@ -351,12 +380,15 @@ fn check_archive(
     let before = (checked.documents, checked.bytes);
     let mut reader = archive::Reader::open(stream, path.display().to_string())?;
     reader.check_all_and_go_on();
+    let mut digests = vec![0u128; reader.prelude().entries.len()];
     Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(threads, &mut Counted::default(), |_| {
         let mut bytes = 0;
         while bytes < BATCH_BYTES
             && let Some(document) = reader.next_document()?
         {
             bytes += document.bytes.len();
+            let digest = &mut digests[document.namespace];
+            *digest = digest.wrapping_add(document_digest(document.bytes));
             checked.documents += 1;
         }
         progress.advance(checked.documents, before.1 + reader.stream().file_bytes_read());
@@ -395,7 +427,36 @@ fn check_archive(
     if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
         differ("open at once", reader.most_open().to_string(), reader.prelude().concurrent_collections.to_string());
     }
+    if differences.is_empty() {
+        let of_entry = |(entry, digest): (&archive::Entry, &u128)| check_digest(manifest, &file.path, &entry.namespace(), *digest);
+        differences.extend(entries.iter().zip(&digests).filter_map(of_entry));
+    }
     Ok(differences)
+}
+
+/// How the digest of a target's documents differs from the manifest's.
+fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) -> Option<String> {
+    let target = manifest.sources.iter().flat_map(|source| &source.targets).find(|target| target.namespace == namespace)?;
+    let found = manifest::digest_text(digest);
+    (found != target.digest).then(|| format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest))
+}
+
+/// What a journal's header says that a manifest does not.
+pub(crate) fn of_another_run(header: &Header, path: &Path, manifest: &Manifest, namespace: &str) -> Option<String> {
+    let mapping = &manifest.mapping;
+    let shown =
+        |(name, version, sha256): (&str, &str, &str)| format!("mapping '{}' {} ({sha256})", name.escape_debug(), version.escape_debug());
+    let was = (header.mapping_name.as_str(), header.mapping_version.as_str(), header.mapping_sha256.as_str());
+    let said = (mapping.name.as_str(), mapping.version.as_str(), mapping.sha256.as_str());
+    ((header.namespace.as_str(), was) != (namespace, said)).then(|| {
+        format!(
+            "'{}' is the journal of another run: it is of {} by {}, the manifest is of {namespace} by {}",
+            path.display(),
+            header.namespace,
+            shown(was),
+            shown(said)
+        )
+    })
 }
 
 /// Frames documents while what was read is hashed on another thread.

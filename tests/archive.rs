@@ -797,6 +797,22 @@ fn a_closed_pipe_ends_the_run() {
     assert!(files(folder.path()).is_empty());
 }
 
+#[test]
+fn verify_finds_another_digest_in_the_manifest() {
+    for gzip_level in [None, Some(1)] {
+        let folder = folder();
+        let out = folder.path().join("out");
+        run(&transform::Options { archive: true, gzip_level, ..options(&fixture("dump"), &out) }).unwrap();
+        let path = folder.path().join("out.manifest.json");
+        let mut manifest = mongosplit::manifest::Manifest::parse(&fs::read(&path).unwrap(), &path).unwrap();
+        let digest = std::mem::replace(&mut manifest.sources[0].targets[1].digest, "0".repeat(32));
+        fs::write(&path, manifest.to_text()).unwrap();
+        let name = "narrative_modeling.transformation_configs";
+        let said = format!("'out' has digest {digest} of {name}, the manifest says 00000000000000000000000000000000");
+        assert_eq!(verified(&out).unwrap().differences, [said]);
+    }
+}
+
 // --- what others have written ---
 
 #[test]
