@@ -356,6 +356,16 @@ impl Watched {
     }
 }
 
+/// Appends to a result, and hashes what was read meanwhile: the most of it side by side with what is appended.
+pub(crate) fn append_watching(file: &mut dyn DocumentSink, pieces: &[&[u8]], watched: &[Watched]) -> Result<()> {
+    let Some((largest, _)) = watched.iter().enumerate().max_by_key(|(_, watched)| watched.hashing.waiting()) else {
+        return file.append_beside(pieces, None);
+    };
+    let append = || watched[largest].hashing.with_waiting(|hash, bytes| file.append_beside(pieces, Some((hash, &[bytes]))));
+    let others = || watched.iter().enumerate().filter(|(number, _)| *number != largest).for_each(|(_, other)| other.hashing.catch_up());
+    pipeline::join(append, others).0
+}
+
 /// One source's files, opened.
 pub(crate) struct OpenSource {
     pub header: Header,
@@ -569,11 +579,11 @@ impl<'a> Stages for Restoring<'a> {
             .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
     }
     fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
-        for (pieces, bytes) in round.iter() {
-            writer.documents += pieces.notes.documents as u64;
-            writer.file.append(bytes)?;
-            writer.file.count(pieces.notes.documents as u64);
-        }
+        let restored: Vec<&[u8]> = round.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+        append_watching(writer.file, &restored, self.watched)?;
+        let documents: u64 = round.iter().map(|(pieces, _)| pieces.notes.documents as u64).sum();
+        writer.file.count(documents);
+        writer.documents += documents;
         let read: u64 = self.watched.iter().map(Watched::bytes_read).sum();
         self.progress.advance(self.before.0 + writer.documents, self.before.1 + read);
         writer.file.compress()

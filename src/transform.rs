@@ -1055,23 +1055,19 @@ impl<'a> Stages for Transforming<'a> {
         }
         self.progress.advance(writer.documents, writer.file_bytes);
         let goes_out = |source: &Source<'_>| source.refused_count == 0 || self.options.skip_unrestorable;
-        let mut archive = writer.archive.as_mut().map(|archive| {
+        let mut blocks = Vec::new();
+        if let Some(archive) = &mut writer.archive {
             // Each batch's documents collection by collection: its bounds do not depend on the rounds.
-            let with_batch = round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source]));
-            let parts = with_batch.flat_map(|(input, (mapped, _))| {
+            for (input, (mapped, _)) in round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source])) {
                 let first = input.batch.source * mapped.outputs.len();
-                mapped
-                    .outputs
-                    .iter()
-                    .zip(&mapped.counts)
-                    .enumerate()
-                    .map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
-            });
-            (archive, parts.collect::<Vec<_>>())
-        });
+                blocks.extend(mapped.outputs.iter().enumerate().map(|(target, bytes)| (first + target, bytes.as_slice())));
+                archive.count(mapped.counts.iter().sum());
+            }
+        }
+        let mut beside_archive = None;
         let mut appends = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
-            if source.refused_count > 0 && !self.options.skip_unrestorable {
+            if !goes_out(source) {
                 continue; // the run will fail; what is left to do is to find all such documents
             }
             let of_source: Vec<&(Read, Self::Output)> = round.iter().filter(|(input, _)| input.batch.source == number).collect();
@@ -1090,17 +1086,19 @@ impl<'a> Stages for Transforming<'a> {
                 let documents = of_source.iter().map(|(_, (mapped, _))| mapped.refused.len() as u64).sum();
                 appends.push(Append { file, pieces, documents, beside: None });
             }
-            // The source is hashed side by side with the largest of its files.
-            let pieces = of_source.iter().map(|(input, _)| input.batch.bytes.as_slice()).collect();
-            if let Some(largest) = appends[first_append..].iter_mut().max_by_key(|append| append.bytes()) {
+            // The source is hashed side by side with the largest of its files, or with the archive that stands for them.
+            let pieces: Vec<&[u8]> = of_source.iter().map(|(input, _)| input.batch.bytes.as_slice()).collect();
+            if writer.archive.is_some() && beside_archive.is_none() && !pieces.is_empty() {
+                beside_archive = Some((&mut source.hash, pieces));
+            } else if let Some(largest) = appends[first_append..].iter_mut().max_by_key(|append| append.bytes()) {
                 largest.beside = Some((&mut source.hash, pieces));
             }
         }
         // The longest piece of work first, so that the threads end together.
         appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
         let write_archive = || {
-            let Some((archive, parts)) = &mut archive else { return Ok(()) };
-            parts.iter().try_for_each(|(number, bytes, count)| archive.block(*number, bytes, *count))?;
+            let Some(archive) = &mut writer.archive else { return Ok(()) };
+            archive.blocks(&blocks, beside_archive.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice())))?;
             archive.compress()
         };
         let (in_archive, in_files) = pipeline::join(write_archive, || pipeline::for_each(&mut appends, Append::run));
