@@ -267,8 +267,9 @@ fn merge_source(
         let streams = &source.streams;
         let mut reader = (&mut source.journal, source.targets.as_mut_slice());
         let mut writer: Write<'_> = Box::new(|round| {
+            let restored: Vec<&[u8]> = round.iter().map(|(_, merged)| merged.bytes.as_slice()).collect();
+            reverse::append_watching(file, &restored, streams)?;
             for (_, merged) in round.iter_mut() {
-                file.append(&merged.bytes)?;
                 file.count(merged.documents);
                 telling.counts.unchanged += merged.unchanged;
                 for event in merged.events.drain(..) {

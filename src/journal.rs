@@ -106,7 +106,11 @@ fn binary(value: Value<'_>) -> Option<&[u8]> {
 pub struct Header {
     /// The source's namespace.
     pub namespace: String,
-    /// SHA-256 of the mapping.
+    /// Name of the mapping.
+    pub mapping_name: String,
+    /// Its version.
+    pub mapping_version: String,
+    /// SHA-256 of its file.
     pub mapping_sha256: String,
     /// The bytes of the source's metadata file.
     pub metadata: Option<Vec<u8>>,
@@ -167,10 +171,13 @@ impl<R: Read> JournalReader<R> {
             }
         }
         let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
+        let of_mapping =
+            |name: &[u8]| text(mapping.and_then(|mapping| mapping.elements().find(name))).ok_or_else(|| reader.refuse("names no mapping"));
         let header = Header {
             namespace: text(field(b"namespace")).ok_or_else(|| reader.refuse("names no namespace"))?,
-            mapping_sha256: text(mapping.and_then(|mapping| mapping.elements().find(b"sha256")))
-                .ok_or_else(|| reader.refuse("names no mapping"))?,
+            mapping_name: of_mapping(b"name")?,
+            mapping_version: of_mapping(b"version")?,
+            mapping_sha256: of_mapping(b"sha256")?,
             metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
         };
         Ok((reader, header))

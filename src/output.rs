@@ -86,10 +86,14 @@ impl Held {
     }
 }
 
+/// Another stream's hash, and its bytes that are to be hashed side by side with those of an output.
+pub type Beside<'a> = (&'a mut Counted, &'a [&'a [u8]]);
+
 /// Something that the documents of a collection are appended to.
 pub trait DocumentSink: Send {
-    /// Appends bytes.
-    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Appends documents in pieces and hashes them side by side with another stream's, which costs less than to hash
+    /// the one after the other.
+    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()>;
     /// Counts documents that were appended.
     fn count(&mut self, documents: u64);
     /// Compresses what can be; to be called now and then.
@@ -97,8 +101,8 @@ pub trait DocumentSink: Send {
 }
 
 impl DocumentSink for OutputFile<'_> {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        OutputFile::append(self, bytes)
+    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+        OutputFile::append_beside(self, pieces, beside)
     }
     fn count(&mut self, documents: u64) {
         OutputFile::count(self, documents);
@@ -121,9 +125,8 @@ impl OutputFile<'_> {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.append_beside(&[bytes], None)
     }
-    /// Appends bytes in pieces and hashes them side by side with another stream's, which costs less than to hash
-    /// the one after the other.
-    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<(&mut Counted, &[&[u8]])>) -> Result<()> {
+    /// Appends bytes in pieces and hashes them side by side with another stream's.
+    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
         match beside {
             Some(other) => update_both((&mut self.raw, pieces), other),
             None => pieces.iter().for_each(|piece| self.raw.update(piece)),

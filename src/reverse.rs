@@ -2,14 +2,14 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode, ReadFile};
-use crate::dump::{self, Metadata, Stream, archive, is_database_name};
+use crate::dump::{self, Hashing, Metadata, Stream, archive, is_database_name};
 use crate::error::{Error, IoContext, Result};
 use crate::hash::Counted;
 use crate::journal::{Header, JournalBatch, JournalReader};
@@ -20,7 +20,7 @@ use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
-use crate::verify::{file_set, read_manifest};
+use crate::verify::{file_set, of_another_run, read_manifest};
 
 /// What to reverse, and how.
 #[derive(Debug, Clone)]
@@ -332,7 +332,7 @@ pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> 
 pub(crate) struct Watched {
     pub file: manifest::File,
     pub path: PathBuf,
-    hash: Arc<Mutex<Counted>>,
+    hashing: Arc<Hashing>,
     pub mode: u32,
     read: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -340,8 +340,8 @@ pub(crate) struct Watched {
 impl Watched {
     fn open(disk: &Disk, manifest: &Manifest, out: &std::path::Path, file: &manifest::File) -> Result<(Stream, Watched)> {
         let path = manifest.path_in(out, &file.path);
-        let (stream, hash) = Stream::open_hashed(disk, &path)?;
-        let watched = Watched { file: file.clone(), path, hash, mode: stream.mode, read: stream.counter() };
+        let (stream, hashing) = Stream::open_hashed(disk, &path)?;
+        let watched = Watched { file: file.clone(), path, hashing, mode: stream.mode, read: stream.counter() };
         Ok((stream, watched))
     }
     /// Bytes that have been read.
@@ -350,10 +350,20 @@ impl Watched {
     }
     /// What is wrong with the bytes, all of which have been read.
     pub fn check(&self) -> Option<String> {
-        let (bytes, sha256) = self.hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+        let (bytes, sha256) = self.hashing.finish();
         let same = bytes == self.file.bytes && sha256 == self.file.sha256;
         (!same).then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", self.file.path, self.file.sha256))
     }
+}
+
+/// Appends to a result, and hashes what was read meanwhile: the most of it side by side with what is appended.
+pub(crate) fn append_watching(file: &mut dyn DocumentSink, pieces: &[&[u8]], watched: &[Watched]) -> Result<()> {
+    let Some((largest, _)) = watched.iter().enumerate().max_by_key(|(_, watched)| watched.hashing.waiting()) else {
+        return file.append_beside(pieces, None);
+    };
+    let append = || watched[largest].hashing.with_waiting(|hash, bytes| file.append_beside(pieces, Some((hash, &[bytes]))));
+    let others = || watched.iter().enumerate().filter(|(number, _)| *number != largest).for_each(|(_, other)| other.hashing.catch_up());
+    pipeline::join(append, others).0
 }
 
 /// One source's files, opened.
@@ -376,15 +386,8 @@ impl OpenSource {
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
-        if header.namespace != source.namespace || header.mapping_sha256 != manifest.mapping.sha256 {
-            return Err(Error::Check(format!(
-                "'{}' is the journal of another run: it is of {} by mapping {}, the manifest is of {} by {}",
-                watched.path.display(),
-                header.namespace,
-                header.mapping_sha256,
-                source.namespace,
-                manifest.mapping.sha256
-            )));
+        if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
+            return Err(Error::Check(difference));
         }
         streams.push(watched);
         let mut targets = Vec::new();
@@ -576,11 +579,11 @@ impl<'a> Stages for Restoring<'a> {
             .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
     }
     fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
-        for (pieces, bytes) in round.iter() {
-            writer.documents += pieces.notes.documents as u64;
-            writer.file.append(bytes)?;
-            writer.file.count(pieces.notes.documents as u64);
-        }
+        let restored: Vec<&[u8]> = round.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+        append_watching(writer.file, &restored, self.watched)?;
+        let documents: u64 = round.iter().map(|(pieces, _)| pieces.notes.documents as u64).sum();
+        writer.file.count(documents);
+        writer.documents += documents;
         let read: u64 = self.watched.iter().map(Watched::bytes_read).sum();
         self.progress.advance(self.before.0 + writer.documents, self.before.1 + read);
         writer.file.compress()

@@ -14,7 +14,7 @@ use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
 use crate::journal::JournalWriter;
 use crate::manifest::{self, Manifest, Role};
-use crate::mapping::{Findings, Mapped, Mapper, Plan, Refusal};
+use crate::mapping::{Findings, Mapped, Mapper, Plan};
 use crate::output::archive::ArchiveFile;
 use crate::output::{self, Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
@@ -180,11 +180,19 @@ pub struct ArrayCount {
 pub struct SetAside {
     /// Its number in the source, from 1.
     pub document: u64,
+    /// Where it begins in the (uncompressed) file.
+    pub offset: u64,
     /// Its `_id`.
     pub id: Option<String>,
     /// Why.
     pub reason: String,
+    /// The unique value that an earlier document has, too.
+    #[serde(skip)]
+    duplicate: Option<UniqueValue>,
 }
+
+/// A value of a unique index: the number of its class, and its fingerprint.
+type UniqueValue = (usize, u128);
 
 /// Transforms a dump.
 pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
@@ -245,16 +253,10 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     let threads = Threads::new(options.threads)?;
     let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
 
+    let mut reader = Reading::open(disk, options, plan, &dump, &collections)?;
+    form.source_mode &= reader.mode();
     let mut sources = Vec::new();
-    let mut reading = Vec::new();
     for (number, collection) in collections.iter().enumerate() {
-        if !dump.is_archive() {
-            let path = collection.documents.as_deref().unwrap_or(&options.dump);
-            dump::refuse_other_content(disk, path)?;
-            let stream = Stream::open(disk, path)?;
-            form.source_mode &= stream.mode;
-            reading.push(Splitter::new(stream, number, path.display().to_string()));
-        }
         sources.push(Source::new(collection, options, dump.metadata(disk, collection)?)?);
         let metadata_remark = match (&collection.metadata, &sources[number].metadata) {
             (None, _) => Some("has no metadata file, so its indexes and options are not known"),
@@ -265,19 +267,6 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         remarks.extend(metadata_remark.map(|remark| format!("{} {remark}", collection.namespace())));
     }
     remarks.extend(not_carried_over(&dump, &collections));
-    let mut reader = Reading::Files { splitters: reading, current: 0 };
-    if let Some(archive) = dump.archive(disk)? {
-        form.source_mode &= archive.stream().mode;
-        // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
-        // input has one pass, and its order.
-        let is_in_turn = options.archive && collections.len() > 1 && !dump::is_standard_input(&options.dump);
-        let mut passes = vec![Demultiplexing::new(archive, &collections, is_in_turn.then_some(0), options, plan)];
-        for number in (1..collections.len()).take_while(|_| is_in_turn) {
-            let again = dump.archive(disk)?.into_iter();
-            passes.extend(again.map(|archive| Demultiplexing::new(archive, &collections, Some(number), options, plan)));
-        }
-        reader = Reading::Archive { passes, current: 0 };
-    }
     let mut staging = match options.dry_run {
         true => None,
         false => Some(Staging::begin(disk, place, form)?),
@@ -301,7 +290,11 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
     progress.finish();
     reader.check_after(options, &collections, &mut remarks)?;
-    let Writing { sources, archive, .. } = writer;
+    let Writing { mut sources, archive, .. } = writer;
+    let will_fail = !options.skip_unrestorable && sources.iter().any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
+    if will_fail && !dump::is_standard_input(&options.dump) {
+        stages.name_earlier(&mut Reading::open(disk, options, plan, &dump, &collections)?, &mut sources)?;
+    }
     check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
 
     let mut manifest = Manifest {
@@ -741,6 +734,34 @@ enum Reading {
 }
 
 impl Reading {
+    /// From the beginning, which of standard input comes once.
+    fn open(disk: &Disk, options: &Options, plan: &Plan, dump: &Dump, collections: &[Collection]) -> Result<Reading> {
+        if let Some(archive) = dump.archive(disk)? {
+            // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
+            // input has one pass, and its order.
+            let is_in_turn = options.archive && collections.len() > 1 && !dump::is_standard_input(&options.dump);
+            let mut passes = vec![Demultiplexing::new(archive, collections, is_in_turn.then_some(0), options, plan)];
+            for number in (1..collections.len()).take_while(|_| is_in_turn) {
+                let again = dump.archive(disk)?.into_iter();
+                passes.extend(again.map(|archive| Demultiplexing::new(archive, collections, Some(number), options, plan)));
+            }
+            return Ok(Reading::Archive { passes, current: 0 });
+        }
+        let mut splitters = Vec::new();
+        for (number, collection) in collections.iter().enumerate() {
+            let path = collection.documents.as_deref().unwrap_or(&options.dump);
+            dump::refuse_other_content(disk, path)?;
+            splitters.push(Splitter::new(Stream::open(disk, path)?, number, path.display().to_string()));
+        }
+        Ok(Reading::Files { splitters, current: 0 })
+    }
+    /// The permission bits that all its files have.
+    fn mode(&self) -> u32 {
+        match self {
+            Reading::Files { splitters, .. } => splitters.iter().fold(u32::MAX, |mode, splitter| mode & splitter.stream().mode),
+            Reading::Archive { passes, .. } => passes.iter().fold(u32::MAX, |mode, archive| mode & archive.reader.stream().mode),
+        }
+    }
     fn total(&self) -> Option<u64> {
         match self {
             Reading::Files { splitters, .. } => Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum()),
@@ -945,8 +966,9 @@ struct Read {
 }
 
 impl Transforming<'_> {
-    fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, Refusal>, mapped: &mut Mapped) -> Result<()> {
-        let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), |index| duplicates.get(&index).cloned(), mapped);
+    fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, UniqueValue>, mapped: &mut Mapped) -> Result<()> {
+        let refusal = |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
+        let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), refusal, mapped);
         self.mappers.with(|| Mapper::new(self.plan), map).map_err(|(index, fault)| {
             let mut position = batch.position(index, &self.files[batch.source]);
             position.offset += fault.offset as u64;
@@ -954,21 +976,48 @@ impl Transforming<'_> {
         })
     }
 
-    /// The documents of a batch whose unique values an earlier document has. The others' are noted.
-    fn duplicates(&self, source: &mut Source<'_>, mapped: &Mapped) -> HashMap<usize, Refusal> {
+    /// The unique values of a batch's documents, by their index.
+    fn unique_values<'m>(&self, mapped: &'m Mapped) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
         let classes = self.plan.unique_classes();
+        let values = mapped.fingerprints.iter().enumerate().filter(|(_, fingerprint)| **fingerprint != 0);
+        values.map(move |(number, fingerprint)| (number / classes, (number % classes, *fingerprint)))
+    }
+
+    /// The documents of a batch whose unique values an earlier document has. The others' are noted.
+    fn duplicates(&self, source: &mut Source<'_>, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
         let mut duplicates = HashMap::new();
-        if classes == 0 {
-            return duplicates;
-        }
-        for (index, fingerprints) in mapped.fingerprints.chunks(classes).enumerate() {
-            for (class, &fingerprint) in fingerprints.iter().enumerate() {
-                if fingerprint != 0 && !source.seen[class].insert(fingerprint) {
-                    duplicates.entry(index).or_insert_with(|| self.plan.duplicate(class));
-                }
+        for (index, value) in self.unique_values(mapped) {
+            if !source.seen[value.0].insert(value.1) {
+                duplicates.entry(index).or_insert(value);
             }
         }
         duplicates
+    }
+
+    /// Names, for each duplicate that was refused, the document that has its value first: only fingerprints are kept
+    /// of that, so the source is mapped again until all are found.
+    fn name_earlier(&self, reader: &mut Reading, sources: &mut [Source<'_>]) -> Result<()> {
+        let mut refused = HashMap::<(usize, UniqueValue), Vec<&mut SetAside>>::new();
+        for (number, source) in sources.iter_mut().enumerate() {
+            for one in &mut source.refused {
+                if let Some(value) = one.duplicate {
+                    refused.entry((number, value)).or_default().push(one);
+                }
+            }
+        }
+        let (mut batch, mut mapped) = (Batch::default(), Mapped::default());
+        while !refused.is_empty() && reader.fill(&mut batch)? {
+            self.check()?;
+            self.map_batch(&batch, &HashMap::new(), &mut mapped)?;
+            for (index, value) in self.unique_values(&mapped) {
+                for one in refused.remove(&(batch.source, value)).into_iter().flatten() {
+                    let earlier = batch.position(index, "");
+                    let id = earlier.id.map_or("no _id".to_owned(), |id| format!("_id {id}"));
+                    one.reason += &format!(": document {} (byte offset {}, {id})", earlier.document, earlier.offset);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_existing(&self, batch: &Batch, mapped: &Mapped) -> Result<()> {
@@ -1045,7 +1094,13 @@ impl<'a> Stages for Transforming<'a> {
                 // What is set aside is all in the report; only an error stops listing.
                 if self.options.skip_unrestorable || source.refused.len() < self.options.max_findings {
                     let position = batch.position(refused.index, "");
-                    source.refused.push(SetAside { document: position.document, id: position.id, reason: refused.reason.to_string() });
+                    source.refused.push(SetAside {
+                        document: position.document,
+                        offset: position.offset,
+                        id: position.id,
+                        reason: refused.reason.to_string(),
+                        duplicate: duplicates.get(&refused.index).copied(),
+                    });
                 }
             }
             journal.clear();
@@ -1055,23 +1110,19 @@ impl<'a> Stages for Transforming<'a> {
         }
         self.progress.advance(writer.documents, writer.file_bytes);
         let goes_out = |source: &Source<'_>| source.refused_count == 0 || self.options.skip_unrestorable;
-        let mut archive = writer.archive.as_mut().map(|archive| {
+        let mut blocks = Vec::new();
+        if let Some(archive) = &mut writer.archive {
             // Each batch's documents collection by collection: its bounds do not depend on the rounds.
-            let with_batch = round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source]));
-            let parts = with_batch.flat_map(|(input, (mapped, _))| {
+            for (input, (mapped, _)) in round.iter().filter(|(input, _)| goes_out(&writer.sources[input.batch.source])) {
                 let first = input.batch.source * mapped.outputs.len();
-                mapped
-                    .outputs
-                    .iter()
-                    .zip(&mapped.counts)
-                    .enumerate()
-                    .map(move |(target, (bytes, count))| (first + target, bytes.as_slice(), *count))
-            });
-            (archive, parts.collect::<Vec<_>>())
-        });
+                blocks.extend(mapped.outputs.iter().enumerate().map(|(target, bytes)| (first + target, bytes.as_slice())));
+                archive.count(mapped.counts.iter().sum());
+            }
+        }
+        let mut beside_archive = None;
         let mut appends = Vec::new();
         for (number, source) in writer.sources.iter_mut().enumerate() {
-            if source.refused_count > 0 && !self.options.skip_unrestorable {
+            if !goes_out(source) {
                 continue; // the run will fail; what is left to do is to find all such documents
             }
             let of_source: Vec<&(Read, Self::Output)> = round.iter().filter(|(input, _)| input.batch.source == number).collect();
@@ -1090,17 +1141,19 @@ impl<'a> Stages for Transforming<'a> {
                 let documents = of_source.iter().map(|(_, (mapped, _))| mapped.refused.len() as u64).sum();
                 appends.push(Append { file, pieces, documents, beside: None });
             }
-            // The source is hashed side by side with the largest of its files.
-            let pieces = of_source.iter().map(|(input, _)| input.batch.bytes.as_slice()).collect();
-            if let Some(largest) = appends[first_append..].iter_mut().max_by_key(|append| append.bytes()) {
+            // The source is hashed side by side with the largest of its files, or with the archive that stands for them.
+            let pieces: Vec<&[u8]> = of_source.iter().map(|(input, _)| input.batch.bytes.as_slice()).collect();
+            if writer.archive.is_some() && beside_archive.is_none() && !pieces.is_empty() {
+                beside_archive = Some((&mut source.hash, pieces));
+            } else if let Some(largest) = appends[first_append..].iter_mut().max_by_key(|append| append.bytes()) {
                 largest.beside = Some((&mut source.hash, pieces));
             }
         }
         // The longest piece of work first, so that the threads end together.
         appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
         let write_archive = || {
-            let Some((archive, parts)) = &mut archive else { return Ok(()) };
-            parts.iter().try_for_each(|(number, bytes, count)| archive.block(*number, bytes, *count))?;
+            let Some(archive) = &mut writer.archive else { return Ok(()) };
+            archive.blocks(&blocks, beside_archive.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice())))?;
             archive.compress()
         };
         let (in_archive, in_files) = pipeline::join(write_archive, || pipeline::for_each(&mut appends, Append::run));
@@ -1182,7 +1235,7 @@ fn check_results(options: &Options, files: &[String], sources: &[Source<'_>], pl
 /// One line on a document that a server would refuse.
 pub fn set_aside_line(refused: &SetAside) -> String {
     let id = refused.id.as_deref().map_or("no _id".to_owned(), |id| format!("_id {id}"));
-    format!("document {} ({id}): {}", refused.document, refused.reason)
+    format!("document {} (byte offset {}, {id}): {}", refused.document, refused.offset, refused.reason)
 }
 
 /// Every source document is in each target that takes all, or was set aside.

@@ -4,24 +4,24 @@ mod restored;
 mod source;
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::batch::{Batch, Splitter};
+use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::{Disk, IoMode};
-use crate::dump::{Metadata, Stream, archive, read_small};
+use crate::dump::{Hashing, Metadata, Stream, archive, read_small};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::hash::{self, Counted};
-use crate::journal;
+use crate::journal::{self, Header, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
+use crate::mapping::document_digest;
 use crate::output;
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw;
-use crate::transform::rounded_seconds;
+use crate::transform::{Indexes, rounded_seconds};
 
 pub use restored::{DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
@@ -122,8 +122,8 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     let mut checked = Checked { documents: 0, bytes: 0 };
     for file in &manifest.files {
         let checking = match file.role {
-            Role::Archive => check_archive(&disk, &options.out, &manifest, file, &mut checked, progress),
-            _ => check_file(&disk, &threads, &manifest.path_in(&options.out, &file.path), file, &mut checked, progress),
+            Role::Archive => check_archive(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+            _ => check_file(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
         };
         match checking {
             Ok(found) => differences.extend(found),
@@ -230,9 +230,23 @@ fn files_beside(out: &Path, manifest: &Manifest) -> Vec<String> {
     differences
 }
 
-/// Where the manifest's own numbers do not agree.
+pub(crate) fn unknown_indexes(manifest: &Manifest) -> String {
+    format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes.escape_debug())
+}
+
+/// Where what the manifest says does not agree, or is not known.
 fn contradictions(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
+    if Indexes::of_name(&manifest.options.indexes).is_none() {
+        found.push(unknown_indexes(manifest));
+    }
+    let level = manifest.options.gzip_level.map_or("no level of compression".to_owned(), |level| format!("compression level {level}"));
+    let is_other =
+        |file: &&manifest::File| file.role != Role::Rejected && file.raw_sha256.is_some() != manifest.options.gzip_level.is_some();
+    found.extend(manifest.files.iter().find(is_other).map(|file| {
+        let sum = if file.raw_sha256.is_some() { "a" } else { "no" };
+        format!("the manifest gives {level}, and {sum} SHA-256 of uncompressed bytes for '{}'", file.path)
+    }));
     for source in &manifest.sources {
         if (manifest.kind == Kind::Transform) == source.targets.is_empty() {
             let kind = if manifest.kind == Kind::Transform { "transform" } else { "reverse" };
@@ -271,11 +285,13 @@ struct Checked {
 fn check_file(
     disk: &Disk,
     threads: &Threads,
-    path: &Path,
+    out: &Path,
+    manifest: &Manifest,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
+    let path = &manifest.path_in(out, &file.path);
     let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, said: &str| {
         if found != said {
@@ -293,38 +309,51 @@ fn check_file(
         Metadata::parse(content, path)?;
         return Ok(differences);
     }
-    let (stream, hashed) = if file.raw_sha256.is_some() {
-        let (stream, hashed) = Stream::open_hashed(disk, path)?;
-        (stream, Some(hashed))
-    } else {
-        (Stream::open(disk, path)?, None)
+    let (stream, stored) = match file.raw_sha256 {
+        Some(_) => Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?,
+        None => (Stream::open(disk, path)?, None),
     };
     let limit = if file.role == Role::Journal { journal::MAX_DOCUMENT_BYTES } else { raw::MAX_DOCUMENT_BYTES };
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
-    let mut raw = Counted::default();
+    let mut batch = Batch::default();
+    let mut content = Counted::default();
+    let mut digest = 0u128;
     let before = (checked.documents, checked.bytes);
-    let framed = pipeline::run(threads, &Framing { progress, before }, &mut splitter, &mut raw);
+    let framed = Framing { behind: &[stored.as_deref()], progress }.run(threads, &mut content, |bytes| {
+        std::mem::swap(bytes, &mut batch.bytes);
+        if !splitter.fill(&mut batch)? {
+            return Ok(0);
+        }
+        batch.documents().for_each(|document| digest = digest.wrapping_add(document_digest(document)));
+        std::mem::swap(bytes, &mut batch.bytes);
+        progress.advance(before.0 + splitter.counts().0, before.1 + splitter.stream().file_bytes_read());
+        Ok(bytes.len())
+    });
     let (documents, _) = splitter.counts();
-    let read = splitter.stream().file_bytes_read();
     checked.documents += documents;
-    checked.bytes += read;
+    checked.bytes += splitter.stream().file_bytes_read();
     framed?;
     splitter.stream().check_unchanged()?;
-    let (raw_bytes, raw_sha256) = raw.finish();
-    match hashed {
-        None => {
-            // Another size was noted before anything was read.
-            differ("SHA-256 ", raw_sha256, &file.sha256);
-        }
-        Some(hashed) => {
-            let (_, sha256) = hashed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
-            differ("SHA-256 ", sha256, &file.sha256);
-            differ("uncompressed bytes: ", raw_bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
-            differ("uncompressed SHA-256 ", raw_sha256, file.raw_sha256.as_deref().unwrap_or_default());
+    let (bytes, sha256) = content.finish();
+    match stored {
+        // Another size was noted before anything was read.
+        None => differ("SHA-256 ", sha256, &file.sha256),
+        Some(stored) => {
+            differ("SHA-256 ", stored.finish().1, &file.sha256);
+            differ("uncompressed bytes: ", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
+            differ("uncompressed SHA-256 ", sha256, file.raw_sha256.as_deref().unwrap_or_default());
         }
     }
     if let Some(said) = file.documents {
         differ("", counted(documents, "document"), &counted(said, "document"));
+    }
+    // What says something of other bytes than the manifest's, says nothing of the manifest.
+    if differences.is_empty() {
+        differences.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
+        if file.role == Role::Journal {
+            let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
+            differences.extend(of_another_run(&header, path, manifest, &file.namespace));
+        }
     }
     Ok(differences)
 }
@@ -332,13 +361,13 @@ fn check_file(
 /// Checks an archive: what is stored and what is unpacked, framing, checksums, and each namespace's documents.
 fn check_archive(
     disk: &Disk,
+    threads: &Threads,
     out: &Path,
     manifest: &Manifest,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
-    const STEP: u64 = 256;
     let path = manifest.path_in(out, &file.path);
     let mut differences = Vec::new();
     let mut differ = |what: &str, found: String, said: String| {
@@ -346,30 +375,34 @@ fn check_archive(
             differences.push(format!("'{}' has {what} {found}, the manifest says {said}", file.path));
         }
     };
-    let (stream, stored) = Stream::open_hashed(disk, &path)?;
+    let (mut stream, stored) = Stream::open_hashed(disk, &path)?;
+    let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
     let before = (checked.documents, checked.bytes);
-    let read = stream.counter();
-    let unpacked = Hashing { stream, hash: Counted::default(), is_needed: file.raw_sha256.is_some() };
-    let mut reader = archive::Reader::open(unpacked, path.display().to_string())?;
+    let mut reader = archive::Reader::open(stream, path.display().to_string())?;
     reader.check_all_and_go_on();
-    while reader.next_document()?.is_some() {
-        checked.documents += 1;
-        if checked.documents.is_multiple_of(STEP) {
-            if let Some(signal) = progress.interrupted() {
-                return Err(Error::Interrupted(signal));
-            }
-            progress.advance(checked.documents, before.1 + read.load(std::sync::atomic::Ordering::Relaxed));
+    let mut digests = vec![0u128; reader.prelude().entries.len()];
+    Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(threads, &mut Counted::default(), |_| {
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES
+            && let Some(document) = reader.next_document()?
+        {
+            bytes += document.bytes.len();
+            let digest = &mut digests[document.namespace];
+            *digest = digest.wrapping_add(document_digest(document.bytes));
+            checked.documents += 1;
         }
-    }
-    reader.stream().stream.check_unchanged()?;
-    checked.bytes += read.load(std::sync::atomic::Ordering::Relaxed);
-    let (bytes, sha256) = stored.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone().finish();
+        progress.advance(checked.documents, before.1 + reader.stream().file_bytes_read());
+        Ok(bytes)
+    })?;
+    reader.stream().check_unchanged()?;
+    checked.bytes += reader.stream().file_bytes_read();
+    let (bytes, sha256) = stored.finish();
     differ("bytes", bytes.to_string(), file.bytes.to_string());
     differ("SHA-256", sha256, file.sha256.clone());
-    if let Some(raw_sha256) = &file.raw_sha256 {
-        let (bytes, sha256) = reader.stream().hash.clone().finish();
+    if let Some(unpacked) = unpacked {
+        let (bytes, sha256) = unpacked.finish();
         differ("bytes uncompressed", bytes.to_string(), file.raw_bytes.unwrap_or_default().to_string());
-        differ("SHA-256 uncompressed", sha256, raw_sha256.clone());
+        differ("SHA-256 uncompressed", sha256, file.raw_sha256.clone().unwrap_or_default());
     }
     differ("documents", (checked.documents - before.0).to_string(), file.documents.unwrap_or_default().to_string());
     let expected: Vec<(&str, u64)> = match manifest.kind {
@@ -394,52 +427,73 @@ fn check_archive(
     if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
         differ("open at once", reader.most_open().to_string(), reader.prelude().concurrent_collections.to_string());
     }
+    if differences.is_empty() {
+        let of_entry = |(entry, digest): (&archive::Entry, &u128)| check_digest(manifest, &file.path, &entry.namespace(), *digest);
+        differences.extend(entries.iter().zip(&digests).filter_map(of_entry));
+    }
     Ok(differences)
 }
 
-/// A stream that is hashed as it is unpacked, where that is needed.
-struct Hashing {
-    stream: Stream,
-    hash: Counted,
-    is_needed: bool,
+/// How the digest of a target's documents differs from the manifest's.
+fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) -> Option<String> {
+    let target = manifest.sources.iter().flat_map(|source| &source.targets).find(|target| target.namespace == namespace)?;
+    let found = manifest::digest_text(digest);
+    (found != target.digest).then(|| format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest))
 }
 
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.stream.read(buffer)?;
-        if self.is_needed {
-            self.hash.update(&buffer[..read]);
-        }
-        Ok(read)
+/// What a journal's header says that a manifest does not.
+pub(crate) fn of_another_run(header: &Header, path: &Path, manifest: &Manifest, namespace: &str) -> Option<String> {
+    let mapping = &manifest.mapping;
+    let shown =
+        |(name, version, sha256): (&str, &str, &str)| format!("mapping '{}' {} ({sha256})", name.escape_debug(), version.escape_debug());
+    let was = (header.mapping_name.as_str(), header.mapping_version.as_str(), header.mapping_sha256.as_str());
+    let said = (mapping.name.as_str(), mapping.version.as_str(), mapping.sha256.as_str());
+    ((header.namespace.as_str(), was) != (namespace, said)).then(|| {
+        format!(
+            "'{}' is the journal of another run: it is of {} by {}, the manifest is of {namespace} by {}",
+            path.display(),
+            header.namespace,
+            shown(was),
+            shown(said)
+        )
+    })
+}
+
+/// Frames documents while what was read is hashed on another thread.
+struct Framing<'a> {
+    /// What is hashed behind the reading.
+    behind: &'a [Option<&'a Hashing>],
+    progress: &'a dyn Progress,
+}
+
+/// Frames some documents and says how many bytes they have, none at the end; what of them is to be hashed, it hands over.
+type Frame<'a> = Box<dyn FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a>;
+
+impl<'a> Framing<'a> {
+    fn run(&self, threads: &Threads, hash: &mut Counted, frame: impl FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a) -> Result<()> {
+        pipeline::run(threads, self, &mut (Box::new(frame) as Frame<'a>), hash)
     }
 }
 
-/// Frames documents while they are hashed on another thread.
-struct Framing<'a> {
-    progress: &'a dyn Progress,
-    before: (u64, u64),
-}
-
-impl Stages for Framing<'_> {
-    type Input = Batch;
+impl<'a> Stages for Framing<'a> {
+    type Input = (Vec<u8>, usize);
     type Output = ();
-    type Reader = Splitter<Stream>;
+    type Reader = Frame<'a>;
     type Writer = Counted;
 
-    fn read(&self, splitter: &mut Splitter<Stream>, batch: &mut Batch) -> Result<bool> {
-        let more = splitter.fill(batch)?;
-        let (documents, _) = splitter.counts();
-        self.progress.advance(self.before.0 + documents, self.before.1 + splitter.stream().file_bytes_read());
-        Ok(more)
+    fn read(&self, frame: &mut Frame<'a>, (bytes, framed): &mut Self::Input) -> Result<bool> {
+        *framed = frame(bytes)?;
+        Ok(*framed > 0)
     }
-    fn size(&self, batch: &Batch) -> usize {
-        batch.bytes.len()
+    fn size(&self, (_, framed): &Self::Input) -> usize {
+        *framed
     }
-    fn map(&self, _: &Batch, _: &mut ()) -> Result<()> {
+    fn map(&self, _: &Self::Input, (): &mut ()) -> Result<()> {
         Ok(())
     }
-    fn write(&self, hash: &mut Counted, round: &mut [(Batch, ())]) -> Result<()> {
-        round.iter().for_each(|(batch, ())| hash.update(&batch.bytes));
+    fn write(&self, hash: &mut Counted, round: &mut [(Self::Input, ())]) -> Result<()> {
+        self.behind.iter().flatten().for_each(|hashing| hashing.catch_up());
+        round.iter().for_each(|((bytes, _), ())| hash.update(bytes));
         Ok(())
     }
     fn check(&self) -> Result<()> {

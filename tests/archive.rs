@@ -797,6 +797,55 @@ fn a_closed_pipe_ends_the_run() {
     assert!(files(folder.path()).is_empty());
 }
 
+/// Of an archive that is a file the first of two documents is found by reading again; standard input cannot be.
+#[test]
+fn duplicates_are_named() {
+    let folder = folder();
+    let documents = [source(1), source(2), source(1)];
+    let bytes = [
+        header(),
+        entry("d", "user_data"),
+        END.to_vec(),
+        block("d", "user_data", &documents[..1]),
+        block("d", "user_data", &documents[1..]),
+        close("d", "user_data", &documents),
+    ]
+    .concat();
+    let second = bytes.windows(documents[0].len()).rposition(|window| window == documents[0]).unwrap();
+    let first = bytes.windows(documents[0].len()).position(|window| window == documents[0]).unwrap();
+    let said = |name: &str, place: &str| {
+        format!(
+            "'{name}, d.user_data': a server would refuse 1 of the 3 documents of d.user_data:\n  \
+             document 3 (byte offset {second}, _id 1): dataset_metadata: an earlier document has the same value in the unique \
+             index 'dataset_id_1_unique'{place}\nmend them in the database and dump again, or give --skip-unrestorable to leave them out"
+        )
+    };
+    let dump = folder.path().join("dump.archive");
+    fs::write(&dump, &bytes).unwrap();
+    let error = run(&options(&dump, &folder.path().join("out"))).unwrap_err().to_string();
+    assert_eq!(error, said(&dump.display().to_string(), &format!(": document 1 (byte offset {first}, _id 1)")));
+    let out = folder.path().join("out").display().to_string();
+    let output = mongosplit(&["transform", "-", &out], &bytes);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("mongosplit: {}\n", said("standard input", "")));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn verify_finds_another_digest_in_the_manifest() {
+    for gzip_level in [None, Some(1)] {
+        let folder = folder();
+        let out = folder.path().join("out");
+        run(&transform::Options { archive: true, gzip_level, ..options(&fixture("dump"), &out) }).unwrap();
+        let path = folder.path().join("out.manifest.json");
+        let mut manifest = mongosplit::manifest::Manifest::parse(&fs::read(&path).unwrap(), &path).unwrap();
+        let digest = std::mem::replace(&mut manifest.sources[0].targets[1].digest, "0".repeat(32));
+        fs::write(&path, manifest.to_text()).unwrap();
+        let name = "narrative_modeling.transformation_configs";
+        let said = format!("'out' has digest {digest} of {name}, the manifest says 00000000000000000000000000000000");
+        assert_eq!(verified(&out).unwrap().differences, [said]);
+    }
+}
+
 // --- what others have written ---
 
 #[test]

@@ -3,6 +3,7 @@
 //! A directory's files, a single file and an archive are one [`Dump`]. Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
 
 pub mod archive;
+mod hashing;
 mod metadata;
 mod names;
 mod oplog;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+pub use hashing::Hashing;
+use hashing::Passing;
 pub use metadata::{Metadata, create_index_command};
 pub use names::{collection_file_name, is_database_name};
 pub(crate) use oplog::touching_in;
@@ -21,7 +24,6 @@ pub use shares::{Documents, Shares};
 use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::gzip;
-use crate::hash::Counted;
 
 /// A dump, and what is in it.
 #[derive(Debug)]
@@ -123,17 +125,21 @@ impl std::fmt::Debug for Stream {
 impl Stream {
     /// Opens a file; gzip is recognised by its first bytes.
     pub fn open(disk: &Disk, path: &Path) -> Result<Stream> {
-        Stream::open_with(disk, path, |_| {})
+        Stream::open_with(disk, path, None)
     }
-    /// Opens a file whose bytes, as they are stored, are counted and hashed while they are read.
-    pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Mutex<Counted>>)> {
-        let hashed = Arc::new(Mutex::new(Counted::default()));
-        let hash = Arc::clone(&hashed);
-        let stream =
-            Stream::open_with(disk, path, move |bytes| hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).update(bytes))?;
-        Ok((stream, hashed))
+    /// Opens a file whose bytes, as they are stored, are counted and hashed behind the reading.
+    pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Hashing>)> {
+        let hashing = Arc::new(Hashing::default());
+        Ok((Stream::open_with(disk, path, Some(Arc::clone(&hashing)))?, hashing))
     }
-    fn open_with(disk: &Disk, path: &Path, mut pass: impl FnMut(&[u8]) + Send + 'static) -> Result<Stream> {
+    /// Counts and hashes the uncompressed bytes, too, behind the reading.
+    pub fn hash_content(&mut self) -> Arc<Hashing> {
+        let hashing = Arc::new(Hashing::default());
+        let inner = std::mem::replace(&mut self.inner, Box::new(std::io::empty()));
+        self.inner = Box::new(Passing { inner, hashing: Arc::clone(&hashing) });
+        hashing
+    }
+    fn open_with(disk: &Disk, path: &Path, hashing: Option<Arc<Hashing>>) -> Result<Stream> {
         let magic = head(disk, path, 2)?;
         let mut file = disk.open(path)?;
         let checked = Some(Arc::new(disk.open(path)?));
@@ -146,7 +152,9 @@ impl Stream {
         let counter = Arc::clone(&progress);
         let read = move |buffer: &mut [u8]| {
             let read = file.read(buffer)?;
-            pass(&buffer[..read]);
+            if let Some(hashing) = &hashing {
+                hashing.pass(&buffer[..read]);
+            }
             Ok(read)
         };
         let counted = Counting { inner: read, counter };

@@ -2,7 +2,7 @@
 
 use crc_fast::Digest;
 
-use super::{DocumentSink, Held, OutputFile};
+use super::{Beside, DocumentSink, Held, OutputFile};
 use crate::dump::archive::{FORMAT_VERSION, MAGIC, TERMINATOR, checksum};
 use crate::error::Result;
 use crate::hash::Counted;
@@ -65,18 +65,22 @@ impl<'d> ArchiveFile<'d> {
         let collections = collections.into_iter().map(|collection| (collection, Checksum(checksum()))).collect();
         Ok(ArchiveFile { file, collections })
     }
-    /// Appends documents of the collection with this number.
-    pub fn block(&mut self, number: usize, documents: &[u8], count: u64) -> Result<()> {
-        if documents.is_empty() {
-            return Ok(());
+    /// Appends documents of collections, each with its number, as a block each, and hashes them side by side with
+    /// another stream's.
+    pub fn blocks(&mut self, blocks: &[(usize, &[u8])], beside: Option<Beside<'_>>) -> Result<()> {
+        let mut headers = Vec::new();
+        for (number, documents) in blocks {
+            let (collection, checksum) = &mut self.collections[*number];
+            checksum.0.update(documents);
+            headers.push(namespace_header(collection, None));
         }
-        let (collection, checksum) = &mut self.collections[number];
-        checksum.0.update(documents);
-        self.file.append(&namespace_header(collection, None))?;
-        self.file.append(documents)?;
-        self.file.append(&TERMINATOR)?;
-        self.file.count(count);
-        Ok(())
+        let with_headers = headers.iter().zip(blocks).filter(|(_, (_, documents))| !documents.is_empty());
+        let pieces: Vec<&[u8]> = with_headers.flat_map(|(header, (_, documents))| [header, *documents, &TERMINATOR]).collect();
+        self.file.append_beside(&pieces, beside)
+    }
+    /// Counts documents that were appended.
+    pub fn count(&mut self, documents: u64) {
+        self.file.count(documents);
     }
     /// Compresses what can be; to be called now and then.
     pub fn compress(&mut self) -> Result<()> {
@@ -131,13 +135,16 @@ impl Share<'_, '_> {
 }
 
 impl DocumentSink for Share<'_, '_> {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.raw.update(bytes);
-        self.archive.block(self.number, bytes, 0)
+    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+        if let Some((hash, pieces)) = beside {
+            pieces.iter().for_each(|piece| hash.update(piece));
+        }
+        let blocks: Vec<(usize, &[u8])> = pieces.iter().map(|piece| (self.number, *piece)).collect();
+        self.archive.blocks(&blocks, Some((&mut self.raw, pieces)))
     }
     fn count(&mut self, documents: u64) {
         self.documents += documents;
-        self.archive.file.count(documents);
+        self.archive.count(documents);
     }
     fn compress(&mut self) -> Result<()> {
         self.archive.compress()

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
-use super::{Options, Report};
+use super::{Options, Report, unknown_indexes};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Stream, archive};
 use crate::error::{Error, Result, counted};
@@ -111,9 +111,7 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<tra
         let to = source.targets.first().and_then(|target| database(&target.namespace));
         to.filter(|to| Some(to) != database(&source.namespace).as_ref())
     };
-    let indexes = Indexes::of_name(&manifest.options.indexes).ok_or_else(|| {
-        Error::Check(format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes))
-    })?;
+    let indexes = Indexes::of_name(&manifest.options.indexes).ok_or_else(|| Error::Check(unknown_indexes(manifest)))?;
     Ok(transform::Options {
         databases: sources,
         to_database: manifest.sources.first().and_then(renamed),

@@ -1,0 +1,104 @@
+//! Hashing behind a stream: bytes are kept as they are read, and hashed by another thread when it has the time.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::hash::Counted;
+
+/// Bytes that may wait. More than what a run reads between two calls of [`Hashing::with_waiting`] as a rule; where
+/// it is not, who reads hashes.
+const MOST_WAITING: usize = 16 * 1024 * 1024;
+
+/// Counts and hashes what a stream reads.
+#[derive(Debug, Default)]
+pub struct Hashing {
+    waiting: Mutex<Vec<u8>>,
+    hashed: Mutex<Hashed>,
+}
+
+#[derive(Debug, Default)]
+struct Hashed {
+    hash: Counted,
+    /// The other buffer, while one is read into.
+    taken: Vec<u8>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hashing {
+    /// Takes note of bytes that were read.
+    pub(super) fn pass(&self, bytes: &[u8]) {
+        let mut waiting = lock(&self.waiting);
+        waiting.extend_from_slice(bytes);
+        let is_full = waiting.len() >= MOST_WAITING;
+        drop(waiting);
+        if is_full {
+            self.catch_up();
+        }
+    }
+    /// How many bytes wait to be hashed.
+    pub fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+    /// Hands over the bytes that wait, all of which must be hashed. `work` must not wait for other threads' work: one
+    /// of them may be reading, and wait for this.
+    pub fn with_waiting<T>(&self, work: impl FnOnce(&mut Counted, &[u8]) -> T) -> T {
+        let mut hashed = lock(&self.hashed);
+        let Hashed { hash, taken } = &mut *hashed;
+        taken.clear();
+        std::mem::swap(taken, &mut lock(&self.waiting));
+        work(hash, taken)
+    }
+    /// Hashes the bytes that wait.
+    pub fn catch_up(&self) {
+        self.with_waiting(Counted::update);
+    }
+    /// The number of bytes that were read, and their SHA-256 in hex.
+    pub fn finish(&self) -> (u64, String) {
+        self.with_waiting(|hash, bytes| {
+            hash.update(bytes);
+            hash.clone().finish()
+        })
+    }
+}
+
+/// A stream that is hashed.
+pub(super) struct Passing<R> {
+    pub inner: R,
+    pub hashing: Arc<Hashing>,
+}
+
+impl<R: Read> Read for Passing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hashing.pass(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::sha256;
+
+    #[test]
+    fn hashes_in_order_whoever_does_it() {
+        let bytes: Vec<u8> = (0..3 * MOST_WAITING + 12345).map(|at| (at * 31 + at / 977) as u8).collect();
+        let hashing = Arc::new(Hashing::default());
+        let mut stream = Passing { inner: bytes.as_slice(), hashing: Arc::clone(&hashing) };
+        let mut buffer = vec![0; 999_983];
+        for turn in 0.. {
+            if stream.read(&mut buffer).expect("bytes") == 0 {
+                break;
+            }
+            assert!(hashing.waiting() < MOST_WAITING);
+            if turn % 7 == 3 && turn < 20 {
+                hashing.catch_up();
+            }
+        }
+        assert_eq!(hashing.finish(), (bytes.len() as u64, sha256(&bytes)));
+        assert_eq!(hashing.finish(), (bytes.len() as u64, sha256(&bytes)));
+    }
+}
