@@ -177,10 +177,13 @@ impl<'a> Value<'a> {
     /// BSON null.
     pub const NULL: Value<'static> = Value { kind: kind::NULL, bytes: &[] };
 
-    /// The content of a string, without length and NUL; of any other type nothing.
+    /// The content of a string, without length and NUL; of any other type nothing, and of one that has no room for its NUL.
     #[inline]
     pub fn text(&self) -> Option<&'a [u8]> {
-        (self.kind == kind::STRING).then(|| &self.bytes[4..self.bytes.len() - 1])
+        if self.kind != kind::STRING {
+            return None;
+        }
+        self.bytes.get(4..self.bytes.len() - 1)
     }
     /// Whether the value is null.
     #[inline]

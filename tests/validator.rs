@@ -171,3 +171,15 @@ fn a_fault_tells_its_place_and_kind() {
     assert_eq!(fault(&framed(b"\x0aabc")), Fault { offset: 5, kind: FaultKind::UnterminatedName });
     assert_eq!(fault(&framed(&[0, 0])), Fault { offset: 4, kind: FaultKind::EarlyEnd(2) });
 }
+
+/// Errors name the `_id` of a document that may be faulty because of it.
+#[test]
+fn an_id_that_is_faulty_itself_is_displayed() {
+    for kind in 0..=255 {
+        for length in 0..30 {
+            let elements = [element(kind, b"_id", &vec![0; length]), vec![0xff; 3]].concat();
+            let _ = mongosplit::raw::display_id(&framed(&elements));
+        }
+    }
+    assert_eq!(mongosplit::raw::display_id(&framed(&element(2, b"_id", &[0; 4]))).as_deref(), Some("''"));
+}
