@@ -483,8 +483,8 @@ impl Validator {
                     return fault(value_at, FaultKind::Boolean(document[value_at]));
                 }
                 kind::BINARY if document[value_at + 4] == 2 => {
-                    let inner = read_length(&document[value_at + 5..at]);
-                    if inner.and_then(|n| usize::try_from(n).ok()) != (size - 5).checked_sub(4) {
+                    let inner = read_length(&document[value_at + 5..at]).and_then(|n| usize::try_from(n).ok());
+                    if inner.and_then(|n| n.checked_add(4)) != Some(size - 5) {
                         return fault(value_at, FaultKind::InnerLength("binary of subtype 2"));
                     }
                 }
