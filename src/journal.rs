@@ -139,7 +139,8 @@ impl JournalBatch {
     pub fn reader(&self) -> Reader<'_> {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
-        let values = field(b"values").map(|value| value.bytes).unwrap_or_default();
+        // Of another type it would hold bytes that no one has checked.
+        let values = field(b"values").filter(|value| value.kind == kind::ARRAY).map(|value| value.bytes).unwrap_or_default();
         Reader::new(program, values, &self.orders)
     }
 }

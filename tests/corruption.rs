@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
@@ -334,6 +336,38 @@ fn a_journal_of_another_format() {
     fs::write(out.join("manifest.json"), manifest).expect("the manifest");
     let (_, reversed) = said(&world, &out);
     assert_eq!(reversed, "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1");
+}
+
+/// A journal with this batch instead of its own.
+fn with_batch(journal: &[u8], batch: &Document) -> Vec<u8> {
+    let header = u32::from_le_bytes(journal[..4].try_into().expect("a length")) as usize;
+    [&journal[..header], &batch.to_vec().expect("a document")].concat()
+}
+
+/// What `reverse` says where the journal has this batch, and the manifest fits it.
+fn reversed_with(case: &str, batch: &Document) -> String {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd").join(case), "out");
+    let journal = fs::read(out.join(JOURNAL)).expect("the journal");
+    fs::write(out.join(JOURNAL), with_batch(&journal, batch)).expect("the journal");
+    fs::write(out.join("manifest.json"), fit_manifest(&out, JOURNAL)).expect("the manifest");
+    let (_, reversed) = said(&world, &out);
+    assert!(!world.path("back").exists());
+    reversed
+}
+
+fn program(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+/// The documents that a journal keeps whole are in an array, which is checked with the journal.
+#[test]
+fn a_journal_with_its_values_in_bytes() {
+    // As an array these bytes, their subtype included, would hold a document of a length that it does not have.
+    let values = Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
+    let batch = doc! { "documents": 1, "targets": [1, 1, 0], "orders": [], "program": program(&[7]), "values": values };
+    let reversed = reversed_with("no-prelude", &batch);
+    assert_eq!(reversed, format!("'DIR/out/{JOURNAL}' does not fit the collections: a value that the program asks for is missing"));
 }
 
 /// Changes every byte of every file, one at a time. A rejected document is among them.
