@@ -611,6 +611,8 @@ pub trait Writer {
     fn open(&mut self) -> Open;
     /// Closes it: the final NUL, and the length.
     fn close(&mut self, open: Open);
+    /// Bytes written since it was opened.
+    fn since(&self, open: &Open) -> usize;
 
     /// Appends type and name (with its NUL) of an element.
     #[inline]
@@ -653,6 +655,10 @@ impl Writer for Vec<u8> {
         let length = (self.len() - open.0) as i32;
         self[open.0..open.0 + 4].copy_from_slice(&length.to_le_bytes());
     }
+    #[inline]
+    fn since(&self, open: &Open) -> usize {
+        self.len() - open.0
+    }
 }
 
 /// A [`Writer`] that compares what is written with what is expected and keeps nothing.
@@ -692,6 +698,10 @@ impl Writer for Comparer<'_> {
         self.put(&[0]);
         let length = ((self.at - open.0) as i32).to_le_bytes();
         self.same = self.same && self.expected.get(open.0..open.0 + 4) == Some(&length[..]);
+    }
+    #[inline]
+    fn since(&self, open: &Open) -> usize {
+        self.at - open.0
     }
 }
 

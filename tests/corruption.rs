@@ -9,7 +9,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Document, doc};
+use bson::{Binary, Bson, Document, doc};
+use mongosplit::journal::{JournalBatch, JournalReader};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
@@ -358,6 +359,37 @@ fn reversed_with(case: &str, batch: &Document) -> String {
 
 fn program(bytes: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+/// A journal says in few bytes what may come back as many: field orders and records of items are referred to.
+#[test]
+fn a_journal_cannot_ask_for_any_amount_of_memory() {
+    let said = |what: &str| format!("'DIR/out/{JOURNAL}' does not fit the collections: {what}");
+    let name = |length: usize| "n".repeat(length) + "\0";
+
+    // Each document has one field with a long name, null.
+    let null = [6, 0, 2, 0];
+    let batch = doc! {
+        "documents": 3, "targets": [3, 3, 0], "orders": [name(200_000)], "program": program(&null.repeat(3)), "values": [],
+    };
+    assert_eq!(reversed_with("no-prelude", &batch), said("a batch would come back larger than one can be"));
+
+    // The third document of the case has two items, and one record serves both.
+    let items = [6, 1, 5, 4, 2, 0, 1, 0];
+    let batch = doc! {
+        "documents": 3, "targets": [3, 3, 0], "orders": ["x\0", "transformation_history\0", name(9_000_000)],
+        "program": program(&[&null[..], &null, &items].concat()), "values": [],
+    };
+    assert_eq!(reversed_with("steps", &batch), said("a document would come back larger than one can be"));
+
+    let orders: Vec<Bson> = [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
+    let batch = doc! { "documents": 3, "targets": [3, 3, 0], "orders": orders, "program": program(&[]), "values": [] };
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let journal = with_batch(&fs::read(out.join(JOURNAL)).expect("the journal"), &batch);
+    let (mut reader, _) = JournalReader::open(journal.as_slice(), "j".into()).expect("the header");
+    let error = reader.next(&mut JournalBatch::default()).expect_err("an error");
+    assert_eq!(error.to_string(), "'j': a batch has more field orders than its documents can have");
 }
 
 /// The documents that a journal keeps whole are in an array, which is checked with the journal.
