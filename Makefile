@@ -60,7 +60,7 @@ oracle: build ## hostile documents against an independent reading of the mapping
 kill: build ## kill -9 at random times: complete output or none
 	tests/kill --kills $(KILLS)
 
-fuzz: ## fuzz the parsers (FUZZ=options of fuzz/run)
+fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)
 
 lint: deny ## format, clippy, documentation, licences and advisories

@@ -143,7 +143,8 @@ impl JournalBatch {
     pub fn reader(&self) -> Reader<'_> {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
-        let values = field(b"values").map(|value| value.bytes).unwrap_or_default();
+        // Of another type it would hold bytes that no one has checked.
+        let values = field(b"values").filter(|value| value.kind == kind::ARRAY).map(|value| value.bytes).unwrap_or_default();
         Reader::new(program, values, &self.orders)
     }
 }
@@ -198,12 +199,19 @@ impl<R: Read> JournalReader<R> {
             batch.targets.push(count.ok_or_else(|| broken("a batch does not tell its number of documents"))?);
         }
         batch.orders.clear();
+        let mut order_bytes = 0;
         let orders = field(b"orders").filter(|value| value.kind == kind::ARRAY);
         for order in orders.ok_or_else(|| broken("a batch has no field orders"))?.elements() {
             let value = order.value();
             if let Some(number) = value.integer() {
                 let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
-                batch.orders.push(known.ok_or_else(|| broken("a batch refers to a field order that was not given"))?.clone());
+                let known = known.ok_or_else(|| broken("a batch refers to a field order that was not given"))?;
+                // Those of a batch are no more than its documents' names; a reference is much smaller than what it stands for.
+                order_bytes += known.len();
+                if order_bytes > MAX_DOCUMENT_BYTES {
+                    return Err(broken("a batch has more field orders than its documents can have"));
+                }
+                batch.orders.push(known.clone());
                 continue;
             }
             let order = value.text().or_else(|| binary(value)).ok_or_else(|| broken("a field order is of another type"))?;

@@ -185,10 +185,13 @@ impl<'a> Value<'a> {
     /// BSON null.
     pub const NULL: Value<'static> = Value { kind: kind::NULL, bytes: &[] };
 
-    /// The content of a string, without length and NUL; of any other type nothing.
+    /// The content of a string, without length and NUL; of any other type nothing, and of one that has no room for its NUL.
     #[inline]
     pub fn text(&self) -> Option<&'a [u8]> {
-        (self.kind == kind::STRING).then(|| &self.bytes[4..self.bytes.len() - 1])
+        if self.kind != kind::STRING {
+            return None;
+        }
+        self.bytes.get(4..self.bytes.len() - 1)
     }
     /// Whether the value is null.
     #[inline]
@@ -572,8 +575,8 @@ impl Validator {
                     return fault(value_at, FaultKind::Boolean(document[value_at]));
                 }
                 kind::BINARY if document[value_at + 4] == 2 => {
-                    let inner = read_length(&document[value_at + 5..at]);
-                    if inner.and_then(|n| usize::try_from(n).ok()) != (size - 5).checked_sub(4) {
+                    let inner = read_length(&document[value_at + 5..at]).and_then(|n| usize::try_from(n).ok());
+                    if inner.and_then(|n| n.checked_add(4)) != Some(size - 5) {
                         return fault(value_at, FaultKind::InnerLength("binary of subtype 2"));
                     }
                 }
@@ -678,6 +681,8 @@ pub trait Writer {
     fn open(&mut self) -> Open;
     /// Closes it: the final NUL, and the length.
     fn close(&mut self, open: Open);
+    /// Bytes written since it was opened.
+    fn since(&self, open: &Open) -> usize;
 
     /// Appends type and name (with its NUL) of an element.
     #[inline]
@@ -719,6 +724,10 @@ impl Writer for Vec<u8> {
         self.push(0);
         let length = (self.len() - open.0) as i32;
         self[open.0..open.0 + 4].copy_from_slice(&length.to_le_bytes());
+    }
+    #[inline]
+    fn since(&self, open: &Open) -> usize {
+        self.len() - open.0
     }
 }
 
@@ -766,6 +775,10 @@ impl Writer for Comparer<'_> {
         self.put(&[0]);
         let length = ((self.at - open.0) as i32).to_le_bytes();
         self.same = self.same && self.expected.get(open.0..open.0 + 4) == Some(&length[..]);
+    }
+    #[inline]
+    fn since(&self, open: &Open) -> usize {
+        self.at - open.0
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::batch::{Batch, Splitter};
+use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::{Disk, IoMode, ReadFile};
 use crate::dump::{self, Hashing, Metadata, Stream, archive, is_database_name};
 use crate::error::{Error, IoContext, Result};
@@ -19,6 +19,7 @@ use crate::output::archive::ArchiveFile;
 use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
+use crate::raw::MAX_DOCUMENT_BYTES;
 use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
 use crate::verify::{file_set, of_another_run, read_manifest};
 
@@ -652,6 +653,10 @@ impl Restorer<'_> {
                 document
             };
             self.restore(&mut reader, take, out)?;
+            // The batch was one of source documents, which have the same bounds for every run.
+            if out.len() > if notes.documents == 1 { MAX_DOCUMENT_BYTES } else { BATCH_BYTES } {
+                return Err(crate::mapping::Misfit("a batch would come back larger than one can be"));
+            }
         }
         match reader.is_at_end() {
             true => Ok(()),

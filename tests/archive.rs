@@ -124,7 +124,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 // --- helpers ---
 
 fn read(bytes: &[u8]) -> mongosplit::Result<Content> {
-    let mut reader = Reader::open(bytes, "a".to_owned())?;
+    read_from(bytes)
+}
+
+fn read_from(stream: impl Read) -> mongosplit::Result<Content> {
+    let mut reader = Reader::open(stream, "a".to_owned())?;
     let names: Vec<String> = reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
     (0..names.len()).for_each(|number| reader.check(number));
     let mut content: Content = names.iter().map(|name| (name.clone(), Vec::new())).collect();
@@ -132,6 +136,23 @@ fn read(bytes: &[u8]) -> mongosplit::Result<Content> {
         content.get_mut(&names[document.namespace]).unwrap().push(document.bytes.to_vec());
     }
     Ok(content)
+}
+
+/// A pipe gives as much as it has at once; neither what is read nor what is said hangs on that.
+#[test]
+fn read_byte_by_byte() {
+    struct Trickle<'a>(&'a [u8]);
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let size = self.0.len().min(buffer.len()).min(1);
+            self.0.read(&mut buffer[..size])
+        }
+    }
+    let log = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n";
+    for bytes in [small(), log.to_vec(), b"not".to_vec(), [header(), log.to_vec()].concat(), [small(), log.to_vec()].concat()] {
+        let text = |result: mongosplit::Result<Content>| result.map_err(|error| error.to_string());
+        assert_eq!(text(read_from(Trickle(&bytes))), text(read(&bytes)));
+    }
 }
 
 fn folder() -> tempfile::TempDir {

@@ -8,6 +8,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, Document, doc};
+use mongosplit::journal::{JournalBatch, JournalReader};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
@@ -332,6 +335,69 @@ fn a_journal_of_another_format() {
     fs::write(out.join("manifest.json"), manifest).expect("the manifest");
     let (_, reversed) = said(&world, &out);
     assert_eq!(reversed, "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1");
+}
+
+/// A journal with this batch instead of its own.
+fn with_batch(journal: &[u8], batch: &Document) -> Vec<u8> {
+    let header = u32::from_le_bytes(journal[..4].try_into().expect("a length")) as usize;
+    [&journal[..header], &batch.to_vec().expect("a document")].concat()
+}
+
+/// What `reverse` says where the journal has this batch, and the manifest fits it.
+fn reversed_with(case: &str, batch: &Document) -> String {
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd").join(case), "out");
+    let journal = fs::read(out.join(JOURNAL)).expect("the journal");
+    fs::write(out.join(JOURNAL), with_batch(&journal, batch)).expect("the journal");
+    fs::write(out.join("manifest.json"), fit_manifest(&out, JOURNAL)).expect("the manifest");
+    let (_, reversed) = said(&world, &out);
+    assert!(!world.path("back").exists());
+    reversed
+}
+
+fn program(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+/// A journal says in few bytes what may come back as many: field orders and records of items are referred to.
+#[test]
+fn a_journal_cannot_ask_for_any_amount_of_memory() {
+    let said = |what: &str| format!("'DIR/out/{JOURNAL}' does not fit the collections: {what}");
+    let name = |length: usize| "n".repeat(length) + "\0";
+
+    // Each document has one field with a long name, null.
+    let null = [6, 0, 2, 0];
+    let batch = doc! {
+        "documents": 3, "targets": [3, 3, 0], "orders": [name(200_000)], "program": program(&null.repeat(3)), "values": [],
+    };
+    assert_eq!(reversed_with("no-prelude", &batch), said("a batch would come back larger than one can be"));
+
+    // The third document of the case has two items, and one record serves both.
+    let items = [6, 1, 5, 4, 2, 0, 1, 0];
+    let batch = doc! {
+        "documents": 3, "targets": [3, 3, 0], "orders": ["x\0", "transformation_history\0", name(9_000_000)],
+        "program": program(&[&null[..], &null, &items].concat()), "values": [],
+    };
+    assert_eq!(reversed_with("steps", &batch), said("a document would come back larger than one can be"));
+
+    let orders: Vec<Bson> = [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
+    let batch = doc! { "documents": 3, "targets": [3, 3, 0], "orders": orders, "program": program(&[]), "values": [] };
+    let world = World::new();
+    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let journal = with_batch(&fs::read(out.join(JOURNAL)).expect("the journal"), &batch);
+    let (mut reader, _) = JournalReader::open(journal.as_slice(), "j".into()).expect("the header");
+    let error = reader.next(&mut JournalBatch::default()).expect_err("an error");
+    assert_eq!(error.to_string(), "'j': a batch has more field orders than its documents can have");
+}
+
+/// The documents that a journal keeps whole are in an array, which is checked with the journal.
+#[test]
+fn a_journal_with_its_values_in_bytes() {
+    // As an array these bytes, their subtype included, would hold a document of a length that it does not have.
+    let values = Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
+    let batch = doc! { "documents": 1, "targets": [1, 1, 0], "orders": [], "program": program(&[7]), "values": values };
+    let reversed = reversed_with("no-prelude", &batch);
+    assert_eq!(reversed, format!("'DIR/out/{JOURNAL}' does not fit the collections: a value that the program asks for is missing"));
 }
 
 /// Changes every byte of every file, one at a time. A rejected document is among them.

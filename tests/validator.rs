@@ -171,3 +171,26 @@ fn a_fault_tells_its_place_and_kind() {
     assert_eq!(fault(&framed(b"\x0aabc")), Fault { offset: 5, kind: FaultKind::UnterminatedName });
     assert_eq!(fault(&framed(&[0, 0])), Fault { offset: 4, kind: FaultKind::EarlyEnd(2) });
 }
+
+#[test]
+fn old_binary_without_room_for_its_inner_length_is_refused() {
+    for room in 0..4 {
+        let value = [&[room as u8, 0, 0, 0, 2][..], &vec![0; room]].concat();
+        let document = framed(&element(5, b"a", &value));
+        assert_eq!(check(&document), Err(Fault { offset: 7, kind: FaultKind::InnerLength("binary of subtype 2") }), "{room}");
+        assert_eq!(verdict(&document), Verdict::Faulty);
+    }
+    assert!(check(&framed(&element(5, b"a", &[4, 0, 0, 0, 2, 0, 0, 0, 0]))).is_ok());
+}
+
+/// Errors name the `_id` of a document that may be faulty because of it.
+#[test]
+fn an_id_that_is_faulty_itself_is_displayed() {
+    for kind in 0..=255 {
+        for length in 0..30 {
+            let elements = [element(kind, b"_id", &vec![0; length]), vec![0xff; 3]].concat();
+            let _ = mongosplit::raw::display_id(&framed(&elements));
+        }
+    }
+    assert_eq!(mongosplit::raw::display_id(&framed(&element(2, b"_id", &[0; 4]))).as_deref(), Some("''"));
+}

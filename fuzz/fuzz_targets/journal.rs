@@ -1,70 +1,91 @@
-//! Arbitrary bytes as what a journal says of a batch, applied to documents that it does not fit: an error, never a panic, and no more
-//! output than the journal and the documents can give.
+//! Arbitrary bytes as a journal, as the documents behind a journal's header, and in the place of bytes of a true journal's batch.
+//! A journal that does not fit gives an error, never a panic; what comes back by it is sound.
 #![no_main]
+
+mod shared;
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
-use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
+use mongosplit::mapping::{Mapped, Mapper, Restorer};
+use mongosplit::raw::{Elements, Validator};
+use shared::common::{element, framed};
+use shared::{BUILT_IN, patched, split};
 
+/// A source, what it became, and its journal.
 struct Fixture {
-    plan: Plan,
-    header: Vec<u8>,
+    source: &'static [u8],
     targets: Vec<Vec<u8>>,
+    header: Vec<u8>,
+    batch: Vec<u8>,
 }
 
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
-    let plan = Plan::built_in().unwrap();
-    // {_id: 7, transformation_history: [{type: "impute_mean", applied_at: "2025-10-13"}], algorithm: "x"}
-    let step = framed(&[&b"\x02type\0\x0c\0\0\0impute_mean\0"[..], b"\x02applied_at\0\x0b\0\0\x002025-10-13\0"].concat());
-    let steps = framed(&[&b"\x030\0"[..], &step, b"\x031\0", &step].concat());
-    let source = framed(&[&b"\x10_id\0\x07\0\0\0"[..], b"\x04transformation_history\0", &steps, b"\x02algorithm\0\x02\0\0\0x\0"].concat());
+    // All kinds of fixes, and items.
+    let source = include_bytes!("../../fixtures/odd/iso-text/narrative_modeling/user_data.bson");
+    let documents = split(source);
     let mut mapped = Mapped::default();
-    Mapper::new(&plan).map([source.as_slice()].into_iter(), |_| None, &mut mapped).unwrap();
-    let mut header = Vec::new();
-    JournalWriter::default().write_header("db.c", &plan, None, &mut header);
-    Fixture { targets: mapped.outputs.clone(), plan, header }
+    Mapper::new(&BUILT_IN).map(documents.iter().copied(), |_| None, &mut mapped).unwrap();
+    let mut writer = JournalWriter::default();
+    let (mut header, mut batch) = (Vec::new(), Vec::new());
+    writer.write_header("db.c", &BUILT_IN, None, &mut header);
+    writer.write_batch(documents.len(), &mapped.counts, &mapped.notes, &mut batch);
+    Fixture { source, targets: mapped.outputs, header, batch }
 });
 
-fn framed(elements: &[u8]) -> Vec<u8> {
-    [&(elements.len() as u32 + 5).to_le_bytes()[..], elements, &[0]].concat()
-}
-
-fn restore(journal: &[u8]) {
-    let Ok((mut reader, _)) = JournalReader::open(journal, "journal".into()) else { return };
+/// What a journal gives, up to the first error.
+fn restore(journal: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let Ok((mut reader, _)) = JournalReader::open(journal, "journal".into()) else { return out };
     let mut notes = JournalBatch::default();
-    let mut restorer = Restorer::new(&FIXTURE.plan);
+    let mut restorer = Restorer::new(&BUILT_IN);
+    let mut targets: Vec<_> = FIXTURE.targets.iter().map(|bytes| split(bytes).into_iter()).collect();
     while let Ok(true) = reader.next(&mut notes) {
         let mut notes_reader = notes.reader();
-        for _ in 0..notes.documents.min(4) {
-            let mut out = Vec::new();
-            if restorer.restore(&mut notes_reader, |target| FIXTURE.targets.get(target).map(Vec::as_slice), &mut out).is_err() {
-                break;
+        for _ in 0..notes.documents {
+            let before = out.len();
+            if restorer.restore(&mut notes_reader, |target| targets.get_mut(target)?.next(), &mut out).is_err() {
+                out.truncate(before);
+                return out;
             }
+            assert!(Validator::default().check(&out[before..]).is_ok(), "what came back is no sound document");
         }
     }
+    out
+}
+
+/// A true batch with one of its fields' content patched, lengths and all around it put right.
+fn with_patched(field: &[u8], patch: &[u8]) -> Vec<u8> {
+    let mut elements = Vec::new();
+    for one in Elements::new(&FIXTURE.batch) {
+        let value = one.value().bytes;
+        let value = match one.kind() {
+            _ if one.key() != field => value.to_vec(),
+            5 => {
+                let content = patched(&value[5..], patch);
+                [&(content.len() as u32).to_le_bytes()[..], &[0], &content].concat()
+            }
+            _ => framed(&patched(&value[4..value.len() - 1], patch)),
+        };
+        elements.extend(element(one.kind(), one.key(), &value));
+    }
+    [&FIXTURE.header[..], &framed(&elements)].concat()
 }
 
 fuzz_target!(|data: &[u8]| {
-    restore(data);
-    restore(&[&FIXTURE.header[..], data].concat());
-    // The same bytes as a program of a batch, with orders and values that it may use.
-    let orders = framed(b"\x020\0\x22\0\0\0_id\0transformation_history\0other\0\0\x021\0\x11\0\0\0type\0applied_at\0\0");
-    let values = framed(b"\x020\0\x02\0\0\0v\0\x101\0\x05\0\0\0\x032\0\x05\0\0\0\0");
-    let program = [&(data.len() as u32).to_le_bytes()[..], &[0], data].concat();
-    let batch = framed(
-        &[
-            &b"\x10documents\0\x02\0\0\0\x04targets\0"[..],
-            &framed(b"\x100\0\x02\0\0\0\x101\0\x02\0\0\0\x102\0\x02\0\0\0"),
-            b"\x04orders\0",
-            &orders,
-            b"\x05program\0",
-            &program,
-            b"\x04values\0",
-            &values,
-        ]
-        .concat(),
-    );
-    restore(&[&FIXTURE.header[..], &batch].concat());
+    let Some((mode, data)) = data.split_first() else {
+        assert!(restore(&[&FIXTURE.header[..], &FIXTURE.batch].concat()) == FIXTURE.source);
+        return;
+    };
+    let journal = match mode % 6 {
+        0 => data.to_vec(),
+        1 => [&FIXTURE.header[..], data].concat(),
+        2 => with_patched(b"orders", data),
+        3 => with_patched(b"values", data),
+        // Any field, of any type.
+        4 => [&FIXTURE.header[..], &framed(&patched(&FIXTURE.batch[4..FIXTURE.batch.len() - 1], data))].concat(),
+        _ => with_patched(b"program", data),
+    };
+    restore(&journal);
 });

@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a manifest, with their own checksum and as it may have been damaged: what is accepted is written again as it was read, and
-//! its paths stay below the output.
+//! Arbitrary bytes as a manifest, with their own checksum and as it may have been damaged: what is accepted is written
+//! again as it was read, and its paths stay below the output.
 #![no_main]
 
 use std::path::Path;

@@ -3,9 +3,9 @@
 
 use bson::raw::{RawBsonRef, RawDocument};
 use libfuzzer_sys::fuzz_target;
-use mongosplit::raw::{Elements, Validator};
+use mongosplit::raw::{Elements, Validator, display_id};
 
-/// Nothing where the crate stops at what is not UTF-8.
+/// Nothing where the crate stops at what is not UTF-8, which we pass on.
 fn is_sound(bytes: &[u8]) -> Option<bool> {
     let judge = |error: bson::error::Error| match error.kind {
         bson::error::ErrorKind::Utf8Encoding { .. } => None,
@@ -27,6 +27,35 @@ fn is_sound(bytes: &[u8]) -> Option<bool> {
     Some(true)
 }
 
+/// Levels of nesting of a sound document, whose elements lie one behind the other at each of them, found by name or not.
+fn depth_of_tiles(bytes: &[u8]) -> u32 {
+    let mut todo = vec![(bytes, 1)];
+    let mut depth = 0;
+    while let Some((document, level)) = todo.pop() {
+        depth = depth.max(level);
+        let (mut at, mut expecting) = (4, Elements::new(document));
+        for (number, element) in Elements::new(document).enumerate() {
+            let expected = if number % 2 == 0 { element.key_nul() } else { b"another\0" };
+            let (same, found) = expecting.next_expecting(expected).expect("an element");
+            assert_eq!((same.bytes.as_ptr(), same.bytes, found), (element.bytes.as_ptr(), element.bytes, expected == element.key_nul()));
+            assert_eq!(same.key(), element.key());
+            assert_eq!(element.bytes.as_ptr(), document[at..].as_ptr());
+            at += element.bytes.len();
+            let value = element.value();
+            match value.kind {
+                3 | 4 => todo.push((value.bytes, level + 1)),
+                15 => {
+                    let code = u32::from_le_bytes(value.bytes[4..8].try_into().unwrap()) as usize;
+                    todo.push((&value.bytes[8 + code..], level + 1));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(at, document.len() - 1);
+    }
+    depth
+}
+
 fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();
     // The length is put right mostly, so that the input gets past it.
@@ -35,15 +64,19 @@ fuzz_target!(|data: &[u8]| {
         bytes[..4].copy_from_slice(&length.to_le_bytes());
         *bytes.last_mut().unwrap() = 0;
     }
-    let ours = Validator::default().check(&bytes);
-    let covered: usize = Elements::new(&bytes).map(|element| element.bytes.len()).sum();
-    match &ours {
-        Ok(facts) => {
-            assert_eq!(covered + 5, bytes.len());
-            if facts.invalid_utf8.is_none() {
-                assert_eq!(is_sound(&bytes), Some(true));
-            }
+    let _ = display_id(&bytes);
+    match (Validator::default().check(&bytes), is_sound(&bytes)) {
+        (Ok(facts), oracle) => {
+            assert_ne!(oracle, Some(false));
+            assert_eq!(oracle.is_none(), facts.invalid_utf8.is_some());
+            assert_eq!(depth_of_tiles(&bytes), facts.depth);
         }
-        Err(_) => assert_ne!(is_sound(&bytes), Some(true)),
+        (Err(fault), oracle) => {
+            assert_ne!(oracle, Some(true));
+            assert!(fault.offset <= bytes.len());
+            // The cursor ends early on it.
+            let covered: usize = Elements::new(&bytes).map(|element| element.bytes.len()).sum();
+            assert!(covered <= bytes.len());
+        }
     }
 });

@@ -199,7 +199,8 @@ impl<R: Read> Reader<R> {
     }
 
     fn read_magic(&mut self) -> Result<()> {
-        let have = self.fill(4)?;
+        // More than the four bytes, so that what is shown of a text does not hang on how much a pipe gives at once.
+        let have = self.fill(64)?;
         let head = &self.buffer[..have.min(64)];
         if have == 0 {
             return Err(Error::input(self.file.as_ref(), "has no bytes, so it is no archive; did mongodump fail?"));

@@ -8,7 +8,7 @@ use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, ro
 use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
 use super::plan::{Constant, Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
 use super::shape::{Record, Shape, Shapes, Span};
-use crate::raw::{Elements, ItemKey, Value, Writer, kind};
+use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
 /// A value as the inverse gives it.
 pub(super) enum Guess<'a> {
@@ -541,6 +541,10 @@ fn restore_items<W: Writer>(
                 out.head(kind::DOCUMENT, key.key_nul());
                 restore_item(item, &shape.meaning, &shape.keys, target, reader, out)?;
             }
+        }
+        // One record may serve any number of items, so that a small journal could ask for any amount of memory.
+        if out.since(&open) > MAX_DOCUMENT_BYTES {
+            return Err(Misfit("a document would come back larger than one can be"));
         }
         key.advance();
         if repeats == 0 {

@@ -1,0 +1,111 @@
+//! Arbitrary bytes as an archive, and in the place of bytes of a true one: an error, or documents that are the archive's bytes
+//! where they say that they are; the same whatever pieces it is read in, and with checksums that are right.
+#![no_main]
+
+mod shared;
+
+use std::io::Read;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use mongosplit::dump::archive::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
+use shared::common::{element, framed, string};
+use shared::patched;
+
+fn text(name: &str, text: &str) -> Vec<u8> {
+    element(2, name.as_bytes(), &string(text.as_bytes()))
+}
+
+/// Two collections, their blocks mixed.
+static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let number = element(16, b"concurrent_collections", &4i32.to_le_bytes());
+    let header = [number, text("version", FORMAT_VERSION), text("server_version", "8.0"), text("tool_version", "100")].concat();
+    let mut archive = [&MAGIC[..], &framed(&header)].concat();
+    for (name, kind) in [("a", "collection"), ("b", "timeseries")] {
+        let size = element(16, b"size", &[0; 4]);
+        archive.extend(framed(&[text("db", "d"), text("collection", name), text("metadata", "{}"), size, text("type", kind)].concat()));
+    }
+    archive.extend(TERMINATOR);
+    let document = framed(&element(16, b"_id", &7i32.to_le_bytes()));
+    let mut crc = checksum();
+    crc.update(&document);
+    for (name, is_end) in [("a", 0), ("b", 0), ("b", 1), ("a", 1)] {
+        let crc = if is_end == 1 { crc.finalize() } else { 0 };
+        let end = [element(8, b"EOF", &[is_end]), element(18, b"CRC", &crc.to_le_bytes())].concat();
+        archive.extend(framed(&[text("db", "d"), text("collection", name), end].concat()));
+        if is_end == 0 {
+            archive.extend(&document);
+        }
+        archive.extend(TERMINATOR);
+    }
+    archive
+});
+
+struct Pieces<'a>(&'a [u8], usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let size = self.0.len().min(buffer.len()).min(self.1);
+        buffer[..size].copy_from_slice(&self.0[..size]);
+        self.0 = &self.0[size..];
+        Ok(size)
+    }
+}
+
+/// Each document's namespace and offset, what was seen of the namespaces, and the error.
+type Outcome = (Vec<(usize, u64)>, Vec<Seen>, Option<String>);
+
+fn read(bytes: &[u8], piece: usize, checks: bool) -> Outcome {
+    let mut reader = match Reader::open(Pieces(bytes, piece), "archive".into()) {
+        Ok(reader) => reader,
+        Err(error) => return (Vec::new(), Vec::new(), Some(error.to_string())),
+    };
+    let count = reader.prelude().entries.len();
+    match checks {
+        true => (0..count).for_each(|namespace| reader.check(namespace)),
+        false => reader.check_all_and_go_on(),
+    }
+    let mut documents = Vec::new();
+    let mut sums = vec![(checksum(), 0, 0); count];
+    let error = loop {
+        match reader.next_document() {
+            Ok(Some(document)) => {
+                let at = document.offset as usize;
+                assert_eq!(document.bytes, &bytes[at..at + document.bytes.len()]);
+                assert_eq!(document.bytes[..4], (document.bytes.len() as u32).to_le_bytes());
+                let (crc, many, size) = &mut sums[document.namespace];
+                crc.update(document.bytes);
+                (*many, *size) = (*many + 1, *size + document.bytes.len() as u64);
+                documents.push((document.namespace, document.offset));
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error.to_string()),
+        }
+    };
+    let seen: Vec<Seen> = (0..count).map(|namespace| reader.seen(namespace)).collect();
+    for (seen, (_, many, size)) in seen.iter().zip(&sums) {
+        assert_eq!((seen.documents, seen.bytes), (*many, *size));
+    }
+    if error.is_none() {
+        assert!(seen.iter().all(|seen| if checks { seen.checksum_holds == Some(true) } else { seen.checksum_holds.is_some() }));
+        for (seen, (crc, ..)) in seen.iter().zip(&sums).filter(|(seen, _)| seen.checksum_holds == Some(true)) {
+            // The end says it, so it stands somewhere in the archive.
+            let crc = crc.finalize().to_le_bytes();
+            assert!(bytes.windows(8).any(|window| window == crc), "{seen:?}");
+        }
+    }
+    (documents, seen, error)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&mode, data)) = data.split_first() else {
+        let (documents, _, error) = read(&ARCHIVE, 1 << 20, true);
+        assert_eq!((documents.len(), error), (2, None));
+        return;
+    };
+    let archive = if mode & 1 == 0 { patched(&ARCHIVE, data) } else { data.to_vec() };
+    let tolerant = read(&archive, 1 << 20, false);
+    assert_eq!(read(&archive, usize::from(mode >> 1) + 1, false), tolerant);
+    let strict = read(&archive, 1 << 20, true);
+    assert!(strict == tolerant || strict.2.is_some());
+});

@@ -1,0 +1,28 @@
+//! A mapping made by chance from the input's first bytes, and documents made of the others: forward, into a journal, and back.
+#![no_main]
+
+mod shared;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use libfuzzer_sys::fuzz_target;
+use mongosplit::mapping::Plan;
+use shared::common::{Chance, mappings};
+use shared::{Tape, check};
+
+thread_local! {
+    /// Compiling takes longer than mapping a few documents. Nothing where a mapping is refused.
+    static PLANS: RefCell<HashMap<u64, Option<&'static Plan>>> = RefCell::default();
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut tape = Tape(data);
+    let seed = u64::from(tape.byte()) << 8 | u64::from(tape.byte());
+    let compile = || Plan::parse(&mappings::text(&mut Chance::new(seed))).ok().map(|plan| &*Box::leak(Box::new(plan)));
+    let plan = PLANS.with_borrow_mut(|plans| *plans.entry(seed).or_insert_with(compile));
+    if let Some(plan) = plan {
+        let sources = tape.sources();
+        check(plan, &sources.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+});
