@@ -120,6 +120,21 @@ struct Gzip {
     members: u64,
 }
 
+fn hash_beside(hash: &mut Counted, pieces: &[&[u8]], beside: Option<Beside<'_>>) {
+    match beside {
+        Some(other) => update_both((hash, pieces), other),
+        None => pieces.iter().for_each(|piece| hash.update(piece)),
+    }
+}
+
+fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Result<()> {
+    match gzip {
+        Some(gzip) => pieces.iter().for_each(|piece| gzip.pending.extend_from_slice(piece)),
+        None => sink.write(pieces)?,
+    }
+    Ok(())
+}
+
 impl OutputFile<'_> {
     /// Appends bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
@@ -127,15 +142,13 @@ impl OutputFile<'_> {
     }
     /// Appends bytes in pieces and hashes them side by side with another stream's.
     pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        match beside {
-            Some(other) => update_both((&mut self.raw, pieces), other),
-            None => pieces.iter().for_each(|piece| self.raw.update(piece)),
-        }
-        match &mut self.gzip {
-            Some(gzip) => pieces.iter().for_each(|piece| gzip.pending.extend_from_slice(piece)),
-            None => self.sink.write(pieces)?,
-        }
-        Ok(())
+        hash_beside(&mut self.raw, pieces, beside);
+        store(&mut self.gzip, &mut self.sink, pieces)
+    }
+    /// The same with the hashing on one thread and the writing on another, so that a run does not wait for both.
+    pub fn append_at_once(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+        let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
+        pipeline::join(|| hash_beside(raw, pieces, beside), || store(gzip, sink, pieces)).1
     }
     /// Counts documents that were appended.
     pub fn count(&mut self, documents: u64) {
