@@ -255,7 +255,25 @@ impl<'a> Elements<'a> {
     }
     /// The value of the first element with this name.
     pub fn find(mut self, key: &[u8]) -> Option<Value<'a>> {
-        self.find_map(|element| same(element.key(), key).then(|| element.value()))
+        while let Some(element) = self.step() {
+            if same(element.key(), key) {
+                return Some(element.value());
+            }
+        }
+        None
+    }
+    /// The next element. A call of its own for each would cost as much as it does.
+    #[inline(always)]
+    fn step(&mut self) -> Option<Element<'a>> {
+        let (&kind, behind) = self.rest.split_first()?;
+        if kind == 0 {
+            return None;
+        }
+        let value_at = nul_position(behind)? + 2;
+        let size = value_size(kind, self.rest.get(value_at..)?)?;
+        let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
+        self.rest = rest;
+        Some(Element { bytes, value_at: value_at as u32 })
     }
     /// The bytes not yet passed, the final NUL included.
     #[inline]
@@ -268,15 +286,7 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let (&kind, behind) = self.rest.split_first()?;
-        if kind == 0 {
-            return None;
-        }
-        let value_at = nul_position(behind)? + 2;
-        let size = value_size(kind, self.rest.get(value_at..)?)?;
-        let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
-        self.rest = rest;
-        Some(Element { bytes, value_at: value_at as u32 })
+        self.step()
     }
 }
 
@@ -433,6 +443,12 @@ fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
     if size < UNTOLD {
         return usize::try_from(read_length(bytes)?).ok().map(|length| length + (size - COUNTED) as usize);
     }
+    untold_size(kind, bytes)
+}
+
+/// The same for the one type whose size is told by two NULs, and for those that are none.
+#[cold]
+fn untold_size(kind: u8, bytes: &[u8]) -> Option<usize> {
     if kind != kind::REGEX {
         return None;
     }
