@@ -84,8 +84,8 @@ check: test lint ## test and lint
 bench: ## the benchmark, 1 GB; writes docs/BENCHMARKS.md (BENCH=options of benches/run)
 	benches/run --size 1G $(BENCH)
 
-bench-large: ## the same with 8 GB
-	benches/run --size 8G $(BENCH)
+bench-large: ## what depends on the size, with 8 GB; writes docs/BENCHMARKS-LARGE.md
+	benches/run --size 8G --only main --only sizes --runs 3 --page docs/BENCHMARKS-LARGE.md $(BENCH)
 
 bench-micro: ## the hot parts, one by one
 	$(CARGO) bench --bench micro

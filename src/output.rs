@@ -138,15 +138,11 @@ fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Resu
 impl OutputFile<'_> {
     /// Appends bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.append_beside(&[bytes], None)
+        self.raw.update(bytes);
+        store(&mut self.gzip, &mut self.sink, &[bytes])
     }
-    /// Appends bytes in pieces and hashes them side by side with another stream's.
+    /// Appends bytes in pieces and hashes them side by side with another stream's, while another thread writes them.
     pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        hash_beside(&mut self.raw, pieces, beside);
-        store(&mut self.gzip, &mut self.sink, pieces)
-    }
-    /// The same with the hashing on one thread and the writing on another, so that a run does not wait for both.
-    pub fn append_at_once(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
         let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
         pipeline::join(|| hash_beside(raw, pieces, beside), || store(gzip, sink, pieces)).1
     }

@@ -935,3 +935,75 @@ pub(crate) fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of every length that the comparisons by words treat differently, ASCII and not.
+    fn names() -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        for length in 0..40 {
+            let name: Vec<u8> = (0..length).map(|at| b'a' + (at % 26) as u8).collect();
+            for changed in 0..length {
+                let mut other = name.clone();
+                other[changed] = 0xc3;
+                names.push(other);
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    #[test]
+    fn names_are_scanned_wherever_they_end() {
+        for name in names() {
+            for behind in 0..20 {
+                let bytes = [&name[..], &[0], &vec![b'x'; behind]].concat();
+                assert_eq!(scan_name(&bytes), Some((name.len(), name.is_ascii())), "{name:?} before {behind} bytes");
+            }
+            assert_eq!(scan_name(&name), None);
+        }
+    }
+
+    #[test]
+    fn ranges_are_ascii_whatever_stands_around_them() {
+        for text in names() {
+            for before in 0..20 {
+                let bytes = [&vec![0xff; before], &text[..], &[0xff; 3]].concat();
+                assert_eq!(is_ascii(&bytes, before, before + text.len()), text.is_ascii(), "{text:?} behind {before} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn an_expected_name_is_found_where_it_is_and_nowhere_else() {
+        let names = names();
+        for (number, name) in names.iter().enumerate() {
+            let nul = [&name[..], &[0]].concat();
+            // The value is short, so that the document ends soon behind the name, or long.
+            for value in [&[][..], &[7; 8][..], &[7; 16][..]] {
+                let kind = [(0, kind::NULL), (8, kind::INT64), (16, kind::DECIMAL128)].iter().find(|(size, _)| *size == value.len());
+                let kind = kind.map_or(0, |(_, kind)| *kind);
+                let document = [&[9, 9, 9, 9, kind], &nul[..], value, &[0]].concat();
+                let element = Elements::new(&document).next().expect("an element");
+                assert_eq!(element.key_nul(), nul);
+                let place = (5 + nul.len(), 5 + nul.len() + value.len());
+                assert_eq!(ExpectedName::new(&nul).value_at(&document, 4), Some(place));
+                for other in names.iter().skip(number.saturating_sub(45)).take(90).filter(|other| *other != name) {
+                    assert_eq!(ExpectedName::new(&[&other[..], &[0]].concat()).value_at(&document, 4), None, "{other:?} in {name:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_the_same_only_if_all_of_them_are() {
+        let names = names();
+        for one in &names {
+            for other in &names {
+                assert_eq!(same(one, other), one == other);
+            }
+        }
+    }
+}

@@ -1179,7 +1179,7 @@ impl Append<'_, '_> {
     fn run(&mut self) -> Result<()> {
         self.file.count(self.documents);
         let beside = self.beside.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice()));
-        self.file.append_at_once(&self.pieces, beside)?;
+        self.file.append_beside(&self.pieces, beside)?;
         self.file.compress()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::hash::Counted;
 
 /// Bytes that may wait. More than what a run reads between two calls of [`Hashing::with_waiting`] as a rule; where
-/// it is not, who reads hashes.
+/// it is not, who reads hashes, unless what waited before is being hashed just then.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
 
 /// Counts and hashes what a stream reads.
@@ -34,19 +34,21 @@ impl Hashing {
         waiting.extend_from_slice(bytes);
         let is_full = waiting.len() >= MOST_WAITING;
         drop(waiting);
-        if is_full {
-            self.catch_up();
+        // Never waited for: who hashes may wait for other threads' work, and this thread's is some of it.
+        if is_full && let Ok(mut hashed) = self.hashed.try_lock() {
+            self.hand_over(&mut hashed, Counted::update);
         }
     }
     /// How many bytes wait to be hashed.
     pub fn waiting(&self) -> usize {
         lock(&self.waiting).len()
     }
-    /// Hands over the bytes that wait, all of which must be hashed. `work` must not wait for other threads' work: one
-    /// of them may be reading, and wait for this.
+    /// Hands over the bytes that wait, all of which must be hashed.
     pub fn with_waiting<T>(&self, work: impl FnOnce(&mut Counted, &[u8]) -> T) -> T {
-        let mut hashed = lock(&self.hashed);
-        let Hashed { hash, taken } = &mut *hashed;
+        self.hand_over(&mut lock(&self.hashed), work)
+    }
+    fn hand_over<T>(&self, hashed: &mut Hashed, work: impl FnOnce(&mut Counted, &[u8]) -> T) -> T {
+        let Hashed { hash, taken } = hashed;
         taken.clear();
         std::mem::swap(taken, &mut lock(&self.waiting));
         work(hash, taken)

@@ -35,3 +35,23 @@ impl<T> Texts<T> {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_found_by_all_their_bytes() {
+        let all: Vec<String> = (0..24).flat_map(|length| ["a", "b"].map(|end| "x".repeat(length) + end)).collect();
+        let (known, unknown): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(number, _)| number % 3 != 0);
+        let texts: Texts<usize> = known.iter().map(|(number, text)| (text.as_bytes().into(), *number)).collect();
+        for (number, text) in known {
+            assert_eq!(texts.find(text.as_bytes()), Some(&number));
+            assert!(texts.has_in_any_case(text.to_uppercase().as_bytes()));
+        }
+        for (_, text) in unknown {
+            assert_eq!(texts.find(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(texts.find(b""), None);
+    }
+}
