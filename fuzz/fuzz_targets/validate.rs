@@ -3,7 +3,7 @@
 
 use bson::raw::{RawBsonRef, RawDocument};
 use libfuzzer_sys::fuzz_target;
-use mongosplit::raw::{Elements, Validator, display_id};
+use mongosplit::raw::{Elements, ExpectedName, Validator, display_id};
 
 /// Nothing where the crate stops at what is not UTF-8, which we pass on.
 fn is_sound(bytes: &[u8]) -> Option<bool> {
@@ -33,12 +33,13 @@ fn depth_of_tiles(bytes: &[u8]) -> u32 {
     let mut depth = 0;
     while let Some((document, level)) = todo.pop() {
         depth = depth.max(level);
-        let (mut at, mut expecting) = (4, Elements::new(document));
-        for (number, element) in Elements::new(document).enumerate() {
-            let expected = if number % 2 == 0 { element.key_nul() } else { b"another\0" };
-            let (same, found) = expecting.next_expecting(expected).expect("an element");
-            assert_eq!((same.bytes.as_ptr(), same.bytes, found), (element.bytes.as_ptr(), element.bytes, expected == element.key_nul()));
-            assert_eq!(same.key(), element.key());
+        let mut at = 4;
+        for element in Elements::new(document) {
+            let place = (at + 1 + element.key_nul().len(), at + element.bytes.len());
+            for expected in [element.key_nul(), b"another\0"] {
+                let found = ExpectedName::new(expected).value_at(document, at);
+                assert_eq!(found, (expected == element.key_nul()).then_some(place));
+            }
             assert_eq!(element.bytes.as_ptr(), document[at..].as_ptr());
             at += element.bytes.len();
             let value = element.value();
