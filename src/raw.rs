@@ -316,15 +316,14 @@ impl ExpectedName {
     #[inline(always)]
     pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
         let rest = document.get(at..)?;
-        let Some((kind, word)) = rest.first_chunk::<9>().and_then(|start| start.split_first()) else {
+        let Some(word) = rest.get(1..).and_then(|name| name.first_chunk::<8>()) else {
             return self.value_at_end(rest).map(|(value, end)| (at + value, at + end));
         };
-        let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
-        if word & self.mask != self.head || !self.goes_on_in(rest) {
+        if u64::from_le_bytes(*word) & self.mask != self.head || !self.goes_on_in(rest) {
             return None;
         }
         let value = 1 + self.nul.len();
-        let end = value + value_size(*kind, rest.get(value..)?)?;
+        let end = value + value_size(rest[0], rest.get(value..)?)?;
         (end <= rest.len()).then_some((at + value, at + end))
     }
     /// Whether the element at the start of these bytes has this name beyond its first eight bytes.

@@ -282,6 +282,22 @@ struct Checked {
     bytes: u64,
 }
 
+/// What a file has that the manifest says otherwise.
+struct Differences<'a> {
+    file: &'a str,
+    found: Vec<String>,
+}
+
+impl Differences<'_> {
+    /// Compares one thing; `what` may be empty.
+    fn note(&mut self, what: &str, found: String, said: &str) {
+        if found != said {
+            let space = if what.is_empty() { "" } else { " " };
+            self.found.push(format!("'{}' has {what}{space}{found}, the manifest says {said}", self.file));
+        }
+    }
+}
+
 fn check_file(
     disk: &Disk,
     threads: &Threads,
@@ -292,22 +308,17 @@ fn check_file(
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
     let path = &manifest.path_in(out, &file.path);
-    let mut differences = Vec::new();
-    let mut differ = |what: &str, found: String, said: &str| {
-        if found != said {
-            differences.push(format!("'{}' has {what}{found}, the manifest says {said}", file.path));
-        }
-    };
+    let mut differences = Differences { file: &file.path, found: Vec::new() };
     if file.role == Role::Metadata {
         let stored = std::fs::read(path).reading("read", path)?;
         checked.bytes += stored.len() as u64;
-        differ("SHA-256 ", hash::sha256(&stored), &file.sha256);
+        differences.note("SHA-256", hash::sha256(&stored), &file.sha256);
         let content = read_small(disk, path)?;
         if let Some(raw_sha256) = &file.raw_sha256 {
-            differ("SHA-256 of its content ", hash::sha256(&content), raw_sha256);
+            differences.note("SHA-256 of its content", hash::sha256(&content), raw_sha256);
         }
         Metadata::parse(content, path)?;
-        return Ok(differences);
+        return Ok(differences.found);
     }
     let (stream, stored) = match file.raw_sha256 {
         Some(_) => Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?,
@@ -337,25 +348,25 @@ fn check_file(
     let (bytes, sha256) = content.finish();
     match stored {
         // Another size was noted before anything was read.
-        None => differ("SHA-256 ", sha256, &file.sha256),
+        None => differences.note("SHA-256", sha256, &file.sha256),
         Some(stored) => {
-            differ("SHA-256 ", stored.finish().1, &file.sha256);
-            differ("uncompressed bytes: ", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
-            differ("uncompressed SHA-256 ", sha256, file.raw_sha256.as_deref().unwrap_or_default());
+            differences.note("SHA-256", stored.finish().1, &file.sha256);
+            differences.note("uncompressed bytes:", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
+            differences.note("uncompressed SHA-256", sha256, file.raw_sha256.as_deref().unwrap_or_default());
         }
     }
     if let Some(said) = file.documents {
-        differ("", counted(documents, "document"), &counted(said, "document"));
+        differences.note("", counted(documents, "document"), &counted(said, "document"));
     }
     // What says something of other bytes than the manifest's, says nothing of the manifest.
-    if differences.is_empty() {
-        differences.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
+    if differences.found.is_empty() {
+        differences.found.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
         if file.role == Role::Journal {
             let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-            differences.extend(of_another_run(&header, path, manifest, &file.namespace));
+            differences.found.extend(of_another_run(&header, path, manifest, &file.namespace));
         }
     }
-    Ok(differences)
+    Ok(differences.found)
 }
 
 /// Checks an archive: what is stored and what is unpacked, framing, checksums, and each namespace's documents.
@@ -369,12 +380,7 @@ fn check_archive(
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
     let path = manifest.path_in(out, &file.path);
-    let mut differences = Vec::new();
-    let mut differ = |what: &str, found: String, said: String| {
-        if found != said {
-            differences.push(format!("'{}' has {what} {found}, the manifest says {said}", file.path));
-        }
-    };
+    let mut differences = Differences { file: &file.path, found: Vec::new() };
     let (mut stream, stored) = Stream::open_hashed(disk, &path)?;
     let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
     let before = (checked.documents, checked.bytes);
@@ -397,14 +403,14 @@ fn check_archive(
     reader.stream().check_unchanged()?;
     checked.bytes += reader.stream().file_bytes_read();
     let (bytes, sha256) = stored.finish();
-    differ("bytes", bytes.to_string(), file.bytes.to_string());
-    differ("SHA-256", sha256, file.sha256.clone());
+    differences.note("bytes", bytes.to_string(), &file.bytes.to_string());
+    differences.note("SHA-256", sha256, &file.sha256);
     if let Some(unpacked) = unpacked {
         let (bytes, sha256) = unpacked.finish();
-        differ("bytes uncompressed", bytes.to_string(), file.raw_bytes.unwrap_or_default().to_string());
-        differ("SHA-256 uncompressed", sha256, file.raw_sha256.clone().unwrap_or_default());
+        differences.note("bytes uncompressed", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
+        differences.note("SHA-256 uncompressed", sha256, file.raw_sha256.as_deref().unwrap_or_default());
     }
-    differ("documents", (checked.documents - before.0).to_string(), file.documents.unwrap_or_default().to_string());
+    differences.note("documents", (checked.documents - before.0).to_string(), &file.documents.unwrap_or_default().to_string());
     let expected: Vec<(&str, u64)> = match manifest.kind {
         Kind::Transform => {
             manifest.sources.iter().flat_map(|source| &source.targets).map(|target| (target.namespace.as_str(), target.documents)).collect()
@@ -415,23 +421,23 @@ fn check_archive(
     for (number, entry) in entries.iter().enumerate() {
         let (namespace, seen) = (entry.namespace(), reader.seen(number));
         let said = expected.iter().find(|(name, _)| *name == namespace).map_or("none".to_owned(), |(_, documents)| documents.to_string());
-        differ(&format!("documents of {namespace}:"), seen.documents.to_string(), said);
+        differences.note(&format!("documents of {namespace}:"), seen.documents.to_string(), &said);
         if seen.checksum_holds == Some(false) {
-            differ(&format!("a CRC of {namespace} that"), "does not hold".to_owned(), "it holds".to_owned());
+            differences.note(&format!("a CRC of {namespace} that"), "does not hold".to_owned(), "it holds");
         }
         Metadata::parse(entry.metadata.clone(), &path)?;
     }
     for (namespace, _) in expected.iter().filter(|(namespace, _)| !entries.iter().any(|entry| entry.namespace() == *namespace)) {
-        differ("no collection", String::new(), (*namespace).to_owned());
+        differences.note("no collection", String::new(), namespace);
     }
     if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
-        differ("open at once", reader.most_open().to_string(), reader.prelude().concurrent_collections.to_string());
+        differences.note("open at once", reader.most_open().to_string(), &reader.prelude().concurrent_collections.to_string());
     }
-    if differences.is_empty() {
+    if differences.found.is_empty() {
         let of_entry = |(entry, digest): (&archive::Entry, &u128)| check_digest(manifest, &file.path, &entry.namespace(), *digest);
-        differences.extend(entries.iter().zip(&digests).filter_map(of_entry));
+        differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
     }
-    Ok(differences)
+    Ok(differences.found)
 }
 
 /// How the digest of a target's documents differs from the manifest's.

@@ -5,7 +5,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Chance, documents, mappings};
+use common::{Chance, documents, mappings, split};
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
 use mongosplit::raw::{Elements, Validator};
@@ -44,16 +44,6 @@ fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool
         writer.write_batch(group.len(), &mapped.counts, &mapped.notes, &mut run.journal);
     }
     run
-}
-
-fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
-    let mut documents = Vec::new();
-    while let Some(length) = bytes.first_chunk::<4>() {
-        let (document, rest) = bytes.split_at(u32::from_le_bytes(*length) as usize);
-        documents.push(document);
-        bytes = rest;
-    }
-    documents
 }
 
 fn reverse(plan: &Plan, run: &Run) -> Result<Vec<u8>, String> {

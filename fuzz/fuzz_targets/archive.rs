@@ -4,11 +4,11 @@
 
 mod shared;
 
-use std::io::Read;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use mongosplit::dump::archive::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
+use shared::Pieces;
 use shared::common::{element, framed, string};
 use shared::patched;
 
@@ -40,17 +40,6 @@ static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     }
     archive
 });
-
-struct Pieces<'a>(&'a [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let size = self.0.len().min(buffer.len()).min(self.1);
-        buffer[..size].copy_from_slice(&self.0[..size]);
-        self.0 = &self.0[size..];
-        Ok(size)
-    }
-}
 
 /// Each document's namespace and offset, what was seen of the namespaces, and the error.
 type Outcome = (Vec<(usize, u64)>, Vec<Seen>, Option<String>);

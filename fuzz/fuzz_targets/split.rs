@@ -2,23 +2,14 @@
 //! and the fault is where a plain reading of the lengths finds it.
 #![no_main]
 
+mod shared;
+
 use std::cell::RefCell;
-use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
 use mongosplit::batch::{Batch, Splitter};
 use mongosplit::error::Error;
-
-struct Pieces<'a>(&'a [u8], usize);
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let size = self.0.len().min(buffer.len()).min(self.1);
-        buffer[..size].copy_from_slice(&self.0[..size]);
-        self.0 = &self.0[size..];
-        Ok(size)
-    }
-}
+use shared::Pieces;
 
 thread_local! {
     /// Kept, as a new one begins with clearing half a megabyte.

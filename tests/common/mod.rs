@@ -4,6 +4,17 @@
 pub mod documents;
 pub mod mappings;
 
+/// The documents that stand one behind the other in bytes that are nothing else.
+pub fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut documents = Vec::new();
+    while let Some(length) = bytes.first_chunk::<4>() {
+        let (document, rest) = bytes.split_at(u32::from_le_bytes(*length) as usize);
+        documents.push(document);
+        bytes = rest;
+    }
+    documents
+}
+
 /// Numbers by chance, the same for a seed on every machine (xorshift64*).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);

@@ -5,6 +5,7 @@
 #[path = "../../../tests/common/mod.rs"]
 pub mod common;
 
+use std::io::Read;
 use std::sync::LazyLock;
 
 use common::{documents, element, framed, string};
@@ -163,15 +164,18 @@ impl Tape<'_> {
     }
 }
 
-/// The documents that stand one behind the other in bytes that are nothing else.
-pub fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
-    let mut documents = Vec::new();
-    while let Some(length) = bytes.first_chunk::<4>() {
-        let (document, rest) = bytes.split_at(u32::from_le_bytes(*length) as usize);
-        documents.push(document);
-        bytes = rest;
+pub use common::split;
+
+/// Bytes that are read a few at a time.
+pub struct Pieces<'a>(pub &'a [u8], pub usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let size = self.0.len().min(buffer.len()).min(self.1);
+        buffer[..size].copy_from_slice(&self.0[..size]);
+        self.0 = &self.0[size..];
+        Ok(size)
     }
-    documents
 }
 
 /// Bytes with some of them replaced, as `patch` says: where, how many, by what. Without a patch they stay as they are.
