@@ -198,7 +198,7 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("a number as text", "\"documents\": 3,", "\"documents\": \"3\","),
     ("another namespace", "\"namespace\": \"narrative_modeling.user_data\"", "\"namespace\": \"elsewhere.user_data\""),
     ("another mapping", "\"name\": \"user_data\"", "\"name\": \"other\""),
-    ("another version of the mapping", "\"version\": \"1.0.0\"", "\"version\": \"2.0.0\""),
+    ("another version of the mapping", "\"version\": \"2.0.0\"", "\"version\": \"3.0.0\""),
     ("files that are no list", "\"files\": [", "\"files\": {"),
     ("fewer proven", "\"proven\": 3", "\"proven\": 2"),
     ("a digest that is long", "\"digest\": \"", "\"digest\": \"0"),

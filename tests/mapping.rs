@@ -10,6 +10,7 @@ fn refusal(text: &str) -> String {
     Plan::parse(text).expect_err("it must not compile").to_string()
 }
 
+const TARGET: &str = "[[target]]\ncollection = \"t\"\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"a\" }]\n";
 const HEAD: &str = "format = 1\nname = \"m\"\nversion = \"0\"\ncollection = \"src\"\nkey = \"k\"\n";
 
 #[test]
@@ -127,7 +128,7 @@ fn the_built_in_mapping_is_shown_as_a_table() {
     let shown = Plan::built_in().expect("it compiles").show();
     // The SHA-256 changes with every comment in the file.
     let (first, rest) = shown.split_once('\n').expect("lines");
-    assert!(first.starts_with("Mapping 'user_data' version 1.0.0, SHA-256 "), "{first}");
+    assert!(first.starts_with("Mapping 'user_data' version 2.0.0, SHA-256 "), "{first}");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write("tests/golden/mapping_show.txt", rest).expect("writable");
     }
@@ -277,4 +278,49 @@ fn a_key_is_text_of_any_id() {
     let long = framed(&element(2, b"a", &string(&[b'x'; 300])));
     let hash = mongosplit::hash::sha256(&long);
     assert_eq!(id_text(3, &long), some(&format!("bson:03:sha256:{hash}")));
+}
+
+#[test]
+fn a_document_that_has_a_dataset_id_keeps_it() {
+    let ids = |own: &[u8]| {
+        let outputs = map(&[element(7, b"_id", &[0xab; 12]), own.to_vec()].concat());
+        let config = text(&outputs[1], "config_id").map(str::to_owned);
+        (text(&outputs[0], "dataset_id").map(str::to_owned), text(&outputs[1], "dataset_id").map(str::to_owned), config)
+    };
+    let all = |id: &str| (Some(id.to_owned()), Some(id.to_owned()), Some(format!("{id}_config")));
+    assert_eq!(ids(&element(2, b"dataset_id", &string(b"dataset_0123456789abcdef"))), all("dataset_0123456789abcdef"));
+    assert_eq!(ids(&element(2, b"dataset_id", &string(b""))), all(""));
+    // Of another type it is no id, and reaches only the journal.
+    assert_eq!(ids(&element(16, b"dataset_id", &7i32.to_le_bytes())), all(&"ab".repeat(12)));
+    assert_eq!(ids(&element(10, b"dataset_id", &[])), all(&"ab".repeat(12)));
+}
+
+#[test]
+fn names_that_a_server_refuses_do_not_become_files() {
+    let with = |source: &str, target: &str| {
+        refusal(&format!(
+            "format = 1\nname = \"m\"\nversion = \"0\"\ncollection = \"{source}\"\nkey = \"_id\"\n\
+             [[target]]\ncollection = \"{target}\"\nfield = [{{ name = \"_id\", copy = \"_id\" }}]\n"
+        ))
+    };
+    let long = "a".repeat(254);
+    for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "", "system.users", "a\\\\b", &long] {
+        let expected = format!(
+            "'{name}' cannot be the name of a collection: 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at an end, not in 'system.'"
+        );
+        assert!(with(name, "t").contains(&format!("collection: {expected}")), "{}", with(name, "t"));
+        assert!(with("src", name).contains(&format!("target: {expected}")), "{}", with("src", name));
+    }
+}
+
+#[test]
+fn a_definition_that_names_nothing_or_itself_is_refused() {
+    for value in ["typo", "a"] {
+        let said = refusal(&format!("{HEAD}[define]\na = {{ value = \"{value}\" }}\n{TARGET}"));
+        assert!(said.contains(&format!("define.a: '{value}' is not defined")), "{said}");
+    }
+    let said = refusal(&format!("{HEAD}[define]\na = {{ pluck = \"x\" }}\n{TARGET}"));
+    assert!(said.contains("define.a: 'x' is not of the form ARRAY[].FIELD"), "{said}");
+    let said = refusal(&format!("{HEAD}[define]\na = {{ copy = \"x\", or = [{{ copy = \"y\", or = [{{ text = \"z\" }}] }}] }}\n{TARGET}"));
+    assert!(said.contains("define.a: an alternative has no `or` of its own; list all of them in one"), "{said}");
 }

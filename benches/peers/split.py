@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bson
 
-DATASET_READ = set("""_id user_id filename original_filename file_type file_path s3_url row_count num_rows num_columns columns data_schema
+DATASET_READ = set("""_id user_id dataset_id filename original_filename file_type file_path s3_url row_count num_rows num_columns columns data_schema
     schema statistics quality_report data_preview aiSummary contains_pii pii_report pii_risk_level pii_masked is_processed processed_at
     onboarding_progress created_at updated_at transformation_history model_name description problem_type algorithm feature_config
     training_config model_path model_file_url feature_transformer_path model_size trained_at tags notes hyperparameters
@@ -73,10 +73,10 @@ def dataset(old):
            "file_type": old.get("file_type") or "csv", "file_path": old.get("file_path") or f"datasets/{old.get('user_id')}/{old.get('filename')}",
            "s3_url": old.get("s3_url"), "file_size": None, "num_rows": old.get("row_count") or old.get("num_rows"),
            "num_columns": old.get("num_columns"), "columns": old.get("columns") or [field.get("field_name") for field in schema],
-           "data_schema": [schema_field(field) for field in schema], "inferred_schema": old.get("schema")}
+           "data_schema": [schema_field(field) for field in schema], "schema": old.get("schema")}
     for name in ("statistics", "quality_report", "data_preview"):
         new[name] = old.get(name)
-    new["ai_summary"] = old.get("aiSummary")
+    new["aiSummary"] = old.get("aiSummary")
     new["pii_report"] = {"contains_pii": old.get("contains_pii") or False,
                          "pii_fields": pii.get("fields") or [found.get("column") for found in pii.get("detections") or []],
                          "risk_level": old.get("pii_risk_level") or "low", "detection_details": pii,

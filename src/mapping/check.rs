@@ -122,7 +122,9 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
     for requirement in &item.requires {
         let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
         let applies = text.is_some_and(|text| requirement.one_of.find(text).is_some());
-        let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !value.is_null());
+        // What is empty counts for nothing in the application's own check.
+        let is_nothing = |value: Value<'_>| value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty);
+        let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_nothing(value));
         if applies && !requirement.needs_any.iter().any(is_set) {
             broken(requirement.rule);
         }
@@ -131,10 +133,14 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
 
 #[inline]
 fn check_value(check: &Check, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
-    match value.filter(|value| check.kinds.has(value.kind)) {
-        None => broken(check.rule),
-        Some(value) if !check.by_type_alone => check_content(check, value, broken),
-        Some(_) => {}
+    match value {
+        None if check.optional => {}
+        Some(value) if check.kinds.has(value.kind) => {
+            if !check.by_type_alone {
+                check_content(check, value, broken);
+            }
+        }
+        _ => broken(check.rule),
     }
 }
 
@@ -143,18 +149,15 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
     if check.strings && value.kind == kind::ARRAY && !holds_strings(value) {
         return broken(check.rule);
     }
-    if let (false, Some(text)) = (check.one_of.is_empty(), value.text())
-        && check.one_of.find(text).is_none()
-        && !(check.any_case && check.one_of.has_in_any_case(text))
+    if let Some(text) = value.text()
+        && !is_known_text(check, text)
     {
         broken(check.rule);
     }
-    if (check.min.is_some() || check.max.is_some()) && !value.is_null() {
-        let number = value.integer().map(|integer| integer as f64).or_else(|| value.double()).unwrap_or(f64::NAN);
-        let fits = check.min.is_none_or(|min| number >= f64::from(min)) && check.max.is_none_or(|max| number <= f64::from(max));
-        if !fits {
-            broken(check.rule);
-        }
+    if let (Some(range), false) = (check.range, value.is_null())
+        && !range.has(value.integer().map(|integer| integer as f64).or_else(|| value.double()).unwrap_or(f64::NAN))
+    {
+        broken(check.rule);
     }
     if let Some(items) = check.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
         value.elements().for_each(|item| check_value(items, Some(item.value()), broken));
@@ -164,5 +167,16 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
             let found = names.iter().find_map(|name| Elements::new(value.bytes).find(name));
             check_value(check, found, broken);
         }
+        if let Some(values) = &check.values {
+            value.elements().for_each(|field| check_value(values, Some(field.value()), broken));
+        }
     }
+}
+
+/// Whether a string is one of those that pass.
+fn is_known_text(check: &Check, text: &[u8]) -> bool {
+    let begins =
+        |start: &[u8]| text.get(..start.len()).is_some_and(|head| head == start || check.any_case && head.eq_ignore_ascii_case(start));
+    let is_one = check.one_of.is_empty() || check.one_of.find(text).is_some() || check.any_case && check.one_of.has_in_any_case(text);
+    is_one && (check.starts_with.is_empty() || check.starts_with.iter().any(|start| begins(start)))
 }

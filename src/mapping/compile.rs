@@ -1,12 +1,14 @@
 //! From a mapping file to a [`Plan`]: names resolved, contradictions found, all of them reported at once.
 
+use std::ops::Bound;
+
 use bson::{Bson, Document};
 use sha2::{Digest, Sha256};
 
 use super::model::{self, TypeName};
 use super::plan::{
-    Alias, Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Kinds, MAX_TARGETS,
-    Part, Path, Plan, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique, Usual,
+    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Kinds, MAX_TARGETS, Part,
+    Path, Plan, Range, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique, Usual, copies,
 };
 use super::shape::Names;
 use crate::error::{Error, Result};
@@ -15,6 +17,9 @@ use crate::raw::{self, Writer, kind};
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
 const FORMAT: u32 = 1;
+/// Bytes of a collection's name that fit into a namespace beside the shortest name of a database and a dot; a server
+/// takes 255 for both together (MongoDB manual, "Limits and Thresholds", Length of Namespace).
+const MAX_COLLECTION_NAME: usize = 253;
 
 impl Plan {
     /// The built-in mapping of `user_data`.
@@ -86,10 +91,14 @@ impl Compiler {
         if mapping.target.is_empty() || mapping.target.len() > MAX_TARGETS {
             self.problem("target", format!("{} targets, 1 to {MAX_TARGETS} are possible", mapping.target.len()));
         }
-        for (name, expression) in &mapping.define {
+        self.collection_name("collection", &mapping.collection);
+        for (name, definition) in &mapping.define {
             let at = format!("define.{name}");
-            let value = self.expression(&at, expression, &mut Scope::Document);
-            self.defines.push(Define { name: name.clone(), value });
+            let mut alternatives = vec![self.expression(&at, definition, &mut Scope::Document)];
+            for other in &definition.or {
+                alternatives.push(self.alternative(&at, other, &mut Scope::Document));
+            }
+            self.defines.push(Define { name: name.clone(), alternatives });
         }
         for (name, item) in &mapping.item {
             let item = self.item(name, item);
@@ -102,9 +111,7 @@ impl Compiler {
             if targets.iter().any(|other| other.collection == target.collection) {
                 self.problem(&target.collection, "is a target twice");
             }
-            if target.collection.is_empty() || target.collection.contains(['\0', '$']) {
-                self.problem(&target.collection, "is no name of a collection");
-            }
+            self.collection_name("target", &target.collection);
             if target.collection == mapping.collection {
                 self.problem(&target.collection, "is both source and target");
             }
@@ -167,6 +174,20 @@ impl Compiler {
         }
     }
 
+    /// Names of collections become names of files, so that what a server refuses must not come so far.
+    fn collection_name(&mut self, at: &str, name: &str) {
+        let is_reserved = name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
+        if name.is_empty() || name.len() > MAX_COLLECTION_NAME || is_reserved || name.contains(['\0', '$', '/', '\\']) {
+            self.problem(
+                at,
+                format!(
+                    "'{}' cannot be the name of a collection: 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or NUL, no dot at an end, not in 'system.'",
+                    name.escape_debug()
+                ),
+            );
+        }
+    }
+
     fn one_target(&mut self, target: &model::Target) -> Target {
         let when_any = target.when_any.iter().map(|name| self.read(name)).collect();
         let mut names = Names::default();
@@ -215,18 +236,7 @@ impl Compiler {
             }
             let value = self.row_value(&at, field);
             let check = field.must.as_ref().map(|must| self.check(&at, must));
-            rows.push(Row {
-                name_nul: nul(&field.name),
-                usual: self.usual(&field.name, &value),
-                value,
-                check,
-                alias: field.alias.as_ref().map(|alias| alias.as_bytes().into()),
-                aliases: field
-                    .aliases
-                    .iter()
-                    .map(|(name, alias)| Alias { name: name.as_bytes().into(), alias: alias.as_bytes().into() })
-                    .collect(),
-            });
+            rows.push(Row { name_nul: nul(&field.name), usual: self.usual(&field.name, &value), value, check });
         }
         rows
     }
@@ -265,7 +275,7 @@ impl Compiler {
         }
         let mut alternatives = vec![self.expression(at, &field.expression(), &mut Scope::Document)];
         for other in &field.or {
-            alternatives.push(self.expression(at, other, &mut Scope::Document));
+            alternatives.push(self.alternative(at, other, &mut Scope::Document));
         }
         if let Some(convert) = self.convert(at, field.date, &field.translate, &[]) {
             match &mut alternatives[0] {
@@ -362,6 +372,13 @@ impl Compiler {
         }
     }
 
+    fn alternative(&mut self, at: &str, expression: &model::Expression, scope: &mut Scope<'_>) -> Expression {
+        if !expression.or.is_empty() {
+            self.problem(at, "an alternative has no `or` of its own; list all of them in one");
+        }
+        self.expression(at, expression, scope)
+    }
+
     fn expression(&mut self, at: &str, expression: &model::Expression, scope: &mut Scope<'_>) -> Expression {
         if operators(expression) != 1 {
             self.problem(at, "an alternative has exactly one operator");
@@ -381,7 +398,7 @@ impl Compiler {
                 }
                 None => {
                     self.problem(at, format!("'{name}' is not defined"));
-                    Expression::Defined(0)
+                    nothing()
                 }
             };
         }
@@ -392,12 +409,12 @@ impl Compiler {
             return Expression::Template(self.template(at, template, scope));
         }
         if let Some(text) = &expression.constant {
-            return Expression::Constant(self.constant(at, text).unwrap_or(Constant { kind: kind::NULL, bytes: Box::default() }));
+            return self.constant(at, text).map_or_else(nothing, Expression::Constant);
         }
         if let Some(pluck) = &expression.pluck {
             let Some((array, field)) = pluck.split_once("[].") else {
                 self.problem(at, format!("'{pluck}' is not of the form ARRAY[].FIELD"));
-                return Expression::Defined(0);
+                return nothing();
             };
             return Expression::Pluck { path: self.path(at, array, scope), field: field.as_bytes().into(), only };
         }
@@ -468,11 +485,20 @@ impl Compiler {
 
     /// A target that uses a defined value reads the fields behind it.
     fn mark_defined(&mut self, number: usize) {
-        self.mark_read(&heads(&self.defines[number].value));
-        // A definition refers to earlier ones only, so this ends.
-        for other in defined_in(&self.defines[number].value) {
-            self.mark_defined(other);
+        let mut open = vec![number];
+        let mut known = Vec::new();
+        let mut read = Vec::new();
+        while let Some(number) = open.pop() {
+            if known.contains(&number) {
+                continue;
+            }
+            known.push(number);
+            for alternative in &self.defines[number].alternatives {
+                read.extend(heads(alternative));
+                open.extend(defined_in(alternative));
+            }
         }
+        self.mark_read(&read);
     }
 
     fn item(&mut self, name: &str, item: &model::Item) -> Item {
@@ -497,7 +523,7 @@ impl Compiler {
             }
             let mut missing = Chain { fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()), ..Chain::default() };
             for other in &field.or {
-                missing.alternatives.push(self.expression(&at, other, &mut Scope::Item(&mut names)));
+                missing.alternatives.push(self.alternative(&at, other, &mut Scope::Item(&mut names)));
             }
             rows.push(ItemRow {
                 name_nul: nul(&field.name),
@@ -547,49 +573,58 @@ impl Compiler {
 
     fn check(&mut self, at: &str, must: &model::Constraint) -> Check {
         let types = must.is.to_vec();
-        let mut text = format!("must be {}", types.iter().map(|name| name.name()).collect::<Vec<_>>().join(" or "));
+        let absent = must.optional.then_some("absent");
+        let names: Vec<&str> = absent.into_iter().chain(types.iter().map(|name| name.name())).collect();
+        let mut text = format!("must be {}", names.join(" or "));
         if !must.one_of.is_empty() {
             text += &format!(", one of {}", must.one_of.join(", "));
         }
-        match (must.min, must.max) {
-            (Some(min), Some(max)) => text += &format!(" from {min} to {max}"),
-            (Some(min), None) => text += &format!(" of at least {min}"),
-            (None, Some(max)) => text += &format!(" of at most {max}"),
-            (None, None) => {}
+        text += &bounds(must);
+        if !must.starts_with.is_empty() {
+            text += &format!(" that starts with {}", must.starts_with.join(" or "));
         }
-        let items = must.items.as_ref().map(|items| Box::new(self.check(&format!("{at}[]"), items)));
-        let fields = must
+        let mut part = |at: String, part: &Option<Box<model::Constraint>>| part.as_ref().map(|part| Box::new(self.check(&at, part)));
+        let items = part(format!("{at}[]"), &must.items);
+        let values = part(format!("{at}.*"), &must.values);
+        let fields: Vec<_> = must
             .fields
             .iter()
             .map(|field| {
                 let names = field.name.to_vec();
-                let constraint = model::Constraint {
-                    is: field.is.clone(),
-                    items: field.items.clone(),
-                    one_of: Vec::new(),
-                    any_case: false,
-                    min: None,
-                    max: None,
-                    fields: Vec::new(),
-                };
-                let check = self.check(&format!("{at}.{}", names.join("|")), &constraint);
+                let check = self.check(&format!("{at}.{}", names.join("|")), &field.must);
                 (names.iter().map(|name| name.as_bytes().into()).collect(), check)
             })
             .collect();
         let strings = types.contains(&TypeName::Strings) && !types.contains(&TypeName::Array);
-        let has_range = must.min.is_some() || must.max.is_some();
+        let range = self.range(at, must);
+        let has_texts = !must.one_of.is_empty() || !must.starts_with.is_empty();
+        let has_parts = items.is_some() || values.is_some() || !fields.is_empty();
         Check {
             rule: self.rule(at, text),
             kinds: Kinds::of_any(&types),
-            by_type_alone: !strings && must.one_of.is_empty() && !has_range && items.is_none() && must.fields.is_empty(),
+            optional: must.optional,
+            by_type_alone: !strings && !has_texts && range.is_none() && !has_parts,
             strings,
             one_of: must.one_of.iter().map(|text| (text.as_bytes().into(), ())).collect(),
+            starts_with: must.starts_with.iter().map(|text| text.as_bytes().into()).collect(),
             any_case: must.any_case,
-            min: must.min,
-            max: must.max,
+            range,
             items,
+            values,
             fields,
         }
+    }
+
+    fn range(&mut self, at: &str, must: &model::Constraint) -> Option<Range> {
+        if must.min.is_some() && must.above.is_some() || must.max.is_some() && must.below.is_some() {
+            self.problem(at, "one lower and one upper bound at most: `min` or `above`, `max` or `below`");
+        }
+        let bound = |included: Option<f64>, excluded: Option<f64>| {
+            included.map(Bound::Included).or(excluded.map(Bound::Excluded)).unwrap_or(Bound::Unbounded)
+        };
+        let range = Range { from: bound(must.min, must.above), to: bound(must.max, must.below) };
+        let is_bounded = must.min.or(must.max).or(must.above).or(must.below).is_some();
+        is_bounded.then_some(range)
     }
 
     /// Where each source field's value can be had back: rows that hold it as it is before rows that hold it
@@ -624,7 +659,7 @@ impl Compiler {
         match &row.value {
             RowValue::Each { path, item, .. } => add(path.head, 0, Inverse::Each(*item), &[]),
             RowValue::Chain(chain) => {
-                for (rank, alternative) in chain.alternatives.iter().enumerate() {
+                for (rank, alternative) in copies(&self.defines, chain).into_iter().enumerate() {
                     if let Expression::Copy { path, convert, .. } = alternative {
                         let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
                         // A row that holds its value only at times stands behind those that always do.
@@ -725,6 +760,25 @@ fn operators(expression: &model::Expression) -> usize {
     .into_iter()
     .filter(|operator| operator.is_some())
     .count()
+}
+
+/// What stands for an expression that a problem has been reported of.
+fn nothing() -> Expression {
+    Expression::Constant(Constant { kind: kind::NULL, bytes: Box::default() })
+}
+
+/// A constraint's bounds in words.
+fn bounds(must: &model::Constraint) -> String {
+    let mut text = match (must.min, must.max) {
+        (Some(min), Some(max)) => format!(" from {min} to {max}"),
+        (Some(min), None) => format!(" of at least {min}"),
+        (None, Some(max)) => format!(" of at most {max}"),
+        (None, None) => String::new(),
+    };
+    text += &must.above.map(|above| format!(" above {above}")).unwrap_or_default();
+    let and = if must.above.is_some() { " and" } else { "" };
+    text += &must.below.map(|below| format!("{and} below {below}")).unwrap_or_default();
+    text
 }
 
 fn nul(name: &str) -> Box<[u8]> {

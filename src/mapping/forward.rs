@@ -232,17 +232,9 @@ impl Forward {
         for (number, define) in plan.defines.iter().enumerate() {
             let mut text = self.defined[number].take().unwrap_or_else(|| std::mem::take(&mut self.spare));
             text.clear();
-            let is_set = match &define.value {
-                Expression::Text(path) => follow(record, path).map(|value| convert::write_text(value, &mut text)),
-                expression => {
-                    // The element with an empty name: type and NUL, then the value.
-                    let mut element = Vec::new();
-                    write_expression(expression, &[0], record, record, &self.defined, &mut element);
-                    let value = element.get(2..).map(|bytes| Value { kind: element[0], bytes });
-                    value.and_then(|value| value.text()).map(|content| text.extend_from_slice(content))
-                }
-            };
-            if is_set.is_some() {
+            let mut alternatives = define.alternatives.iter();
+            let is_set = alternatives.any(|one| defined_text(one, record, &self.defined, &mut text));
+            if is_set {
                 self.defined[number] = Some(text);
             } else {
                 self.spare = text;
@@ -283,6 +275,27 @@ impl Forward {
         }
         written
     }
+}
+
+/// Appends the text that one alternative of a defined value gives; false where it gives none.
+fn defined_text(expression: &Expression, record: Record<'_>, defined: &[Option<Vec<u8>>], text: &mut Vec<u8>) -> bool {
+    let value = match expression {
+        Expression::Text(path) => {
+            return follow(record, path).map(|value| convert::write_text(value, text)).is_some();
+        }
+        Expression::Copy { path, only, convert: None } => {
+            let found = follow(record, path).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
+            return found.and_then(|value| value.text()).map(|content| text.extend_from_slice(content)).is_some();
+        }
+        expression => {
+            // The element with an empty name: type and NUL, then the value.
+            let mut element = Vec::new();
+            write_expression(expression, &[0], record, record, defined, &mut element);
+            element
+        }
+    };
+    let value = value.get(2..).map(|bytes| Value { kind: value[0], bytes });
+    value.and_then(|value| value.text()).map(|content| text.extend_from_slice(content)).is_some()
 }
 
 /// Appends the fields that no rule reads, neighbours in one piece.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::backward::{Guess, kept_original, unconverted};
 use super::forward::{Fate, Forward, Role, descend, is_of_type, keep_row};
 use super::mapper::document_digest;
-use super::plan::{Alias, Chain, Expression, Inverse, Item, Plan, Row, RowValue};
+use super::plan::{Chain, Expression, Inverse, Item, Plan, Row, RowValue, copies};
 use super::shape::{Record, Shapes, Span};
 use crate::raw::{Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind};
 
@@ -60,8 +60,6 @@ struct Cell<'a> {
     row: usize,
     inner: Option<usize>,
     value: Option<Value<'a>>,
-    /// The field's names inside the value that stand for others.
-    aliases: &'a [Alias],
 }
 
 /// A changed field on its way to a source field.
@@ -69,8 +67,22 @@ struct Candidate<'a> {
     source: usize,
     below: &'a [Box<[u8]>],
     inverse: Inverse,
+    /// It feeds the row through a defined value, which has other sources too.
+    is_defined: bool,
     base: Option<Value<'a>>,
     cell: Cell<'a>,
+}
+
+/// What has been found out while changes went to their source fields.
+#[derive(Default)]
+struct Told {
+    changed: Vec<Change>,
+    conflicts: Vec<Conflict>,
+    /// Fields of the targets whose value another one's has replaced.
+    superseded: Vec<String>,
+    /// Fields of the targets whose value is in the source now; of an array that is mapped, the number of its items'
+    /// description.
+    carried: Vec<(String, Option<usize>)>,
 }
 
 /// What becomes of a source field.
@@ -89,26 +101,27 @@ impl<'p> Merger<'p> {
     /// that is missing in `current` counts as unchanged.
     pub fn merge(&mut self, original: Option<&[u8]>, base: &[Option<&[u8]>], current: &[Option<&[u8]>]) -> Merged {
         let plan = self.plan;
-        let mut merged = Merged::default();
         let mut candidates = Vec::new();
-        let mut superseded = Vec::new();
         for (target, document) in current.iter().enumerate() {
             let Some(document) = document else { continue };
-            for cell in cells(plan, target, document, base[target], &mut superseded) {
+            let is_new = original.is_some() && target != plan.driver() && !has_same_id(base[target], document);
+            for cell in cells(plan, target, document) {
                 let before = base[target].and_then(|base| field_value(plan, &cell, base));
                 if base[target].is_some() && same(before, cell.value) {
                     continue;
                 }
-                let row = cell.row(plan);
-                if target != plan.driver() && &*row.name_nul == b"_id\0" {
+                if target != plan.driver() && key_of(cell.row(plan)) == b"_id" {
                     continue;
                 }
-                if let Some(feed) = feeding(plan, &cell, original) {
-                    if base[target].is_none() && original.is_some_and(|original| !speaks_for(plan, feed.source, cell.value, original)) {
-                        continue;
-                    }
-                    candidates.push(Candidate { source: feed.source, below: feed.below, inverse: feed.inverse, base: before, cell });
+                let Some(feed) = feeding(plan, &cell, original) else { continue };
+                if is_new && is_of_driver(plan, feed.source, current[plan.driver()]) {
+                    continue;
                 }
+                if is_new && base[target].is_none() && cell.value.is_none_or(|value| value.is_null()) {
+                    continue;
+                }
+                let Feed { source, below, inverse, is_defined } = feed;
+                candidates.push(Candidate { source, below, inverse, is_defined, base: before, cell });
             }
         }
         let present = |target: &usize| base[*target].or(current[*target]).is_some();
@@ -129,18 +142,17 @@ impl<'p> Merger<'p> {
             // changes do not bring it about anyway.
             let whole: Vec<Candidate<'_>> = candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
             parts = std::mem::replace(&mut candidates, whole);
-            let mut tried = Merged::default();
-            let document = self.build(&order, &candidates, original, &rest, &mut tried, &mut Vec::new());
+            let document = self.build(&order, &candidates, original, &rest, &mut Told::default());
             let mut outputs = vec![Vec::new(); plan.targets.len()];
             self.forward.map(plan, &document, &mut outputs);
             parts.retain(|part| !same(field_value(plan, &part.cell, &outputs[part.cell.target]), part.cell.value));
         }
         candidates.append(&mut parts);
         candidates.sort_by_key(|candidate| (candidate.cell.target, candidate.cell.row, candidate.cell.inner));
-        let document = self.build(&order, &candidates, original, &rest, &mut merged, &mut superseded);
-        merged.document = document;
-        self.note_not_carried_back(base, current, &superseded, &mut merged);
-        merged
+        let mut told = Told::default();
+        let document = self.build(&order, &candidates, original, &rest, &mut told);
+        let not_carried_back = self.not_carried_back(&document, base, current, &told);
+        Merged { document, changed: told.changed, conflicts: told.conflicts, not_carried_back }
     }
 
     /// The source document with the changes of the candidates, source field by source field in this order.
@@ -150,34 +162,26 @@ impl<'p> Merger<'p> {
         candidates: &[Candidate<'_>],
         original: Option<&[u8]>,
         rest: &RestEdits,
-        merged: &mut Merged,
-        superseded: &mut Vec<String>,
+        told: &mut Told,
     ) -> Vec<u8> {
         let plan = self.plan;
         let mut edits: Vec<(usize, Edit)> = Vec::new();
         for &source in order {
             let of_source: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.source == source).collect();
             if !of_source.is_empty() {
-                edits.push((source, self.edit(source, &of_source, original, merged, superseded)));
+                edits.push((source, self.edit(source, &of_source, original, told)));
             }
         }
-        assemble(plan, original, edits, rest, &mut merged.changed)
+        assemble(plan, original, edits, rest, &mut told.changed)
     }
 
     /// The new value of one source field from the changed targets' fields.
-    fn edit(
-        &mut self,
-        source: usize,
-        candidates: &[&Candidate<'_>],
-        original: Option<&[u8]>,
-        merged: &mut Merged,
-        superseded: &mut Vec<String>,
-    ) -> Edit {
+    fn edit(&mut self, source: usize, candidates: &[&Candidate<'_>], original: Option<&[u8]>, told: &mut Told) -> Edit {
         let plan = self.plan;
         let name = String::from_utf8_lossy(plan.names.name(source)).into_owned();
         let was = original.and_then(|original| Elements::new(original).find(plan.names.name(source)));
         let whole: Vec<&&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.below.is_empty()).collect();
-        let mut edit = None;
+        let mut edit = Edit::of(was);
         if let Some(first) = whole.first() {
             let newest = whole.iter().filter(|candidate| plan.sources[source].newest && candidate.date().is_some()).max_by(|a, b| {
                 // Of equal dates the first wins, which `max_by` would pass over.
@@ -189,53 +193,51 @@ impl<'p> Merger<'p> {
             let disagrees = |other: &&&&Candidate<'_>| !same(other.cell.value, winner.cell.value) && !said_nothing(other);
             let losers: Vec<String> = whole.iter().filter(disagrees).map(|loser| loser.cell.label(plan)).collect();
             if !losers.is_empty() {
-                superseded.extend(losers.iter().cloned());
-                merged.conflicts.push(Conflict { field: name.clone(), winner: winner.cell.label(plan), losers });
+                told.superseded.extend(losers.iter().cloned());
+                told.conflicts.push(Conflict { field: name.clone(), winner: winner.cell.label(plan), losers });
             }
-            merged.changed.push(Change { field: name.clone(), from: winner.cell.label(plan) });
-            edit = Some(self.inverse(winner, was));
+            edit = self.inverse(winner, was);
+            if edit.value() != was {
+                told.changed.push(Change { field: name.clone(), from: winner.cell.label(plan) });
+                let item = if let Inverse::Each(item) = winner.inverse { Some(item) } else { None };
+                told.carried.push((winner.cell.label(plan), item));
+            }
         }
         for part in candidates.iter().filter(|candidate| !candidate.below.is_empty()) {
-            let now = match &edit {
-                Some(Edit::Set(kind, bytes)) => Some(Value { kind: *kind, bytes }),
-                Some(Edit::Remove) => None,
-                None => was,
-            };
             if let ([field], Some(value)) = (part.below, part.cell.value)
-                && let Some(bytes) = with_field(now, field, value)
+                && let Some(bytes) = with_field(edit.value(), field, value)
             {
-                merged.changed.push(Change { field: format!("{name}.{}", String::from_utf8_lossy(field)), from: part.cell.label(plan) });
-                edit = Some(Edit::Set(kind::DOCUMENT, bytes));
+                told.changed.push(Change { field: format!("{name}.{}", String::from_utf8_lossy(field)), from: part.cell.label(plan) });
+                told.carried.push((part.cell.label(plan), None));
+                edit = Edit::Set(kind::DOCUMENT, bytes);
             }
         }
-        edit.unwrap_or_else(|| was.map_or(Edit::Remove, |was| Edit::Set(was.kind, was.bytes.to_vec())))
+        edit
     }
 
     fn inverse(&mut self, winner: &Candidate<'_>, was: Option<Value<'_>>) -> Edit {
         let Some(value) = winner.cell.value else { return Edit::Remove };
         match &winner.inverse {
-            Inverse::Same if value.kind == kind::DOCUMENT => {
-                Edit::Set(value.kind, without_aliased(value, winner.base, winner.cell.aliases))
-            }
-            Inverse::Same => Edit::Set(value.kind, value.bytes.to_vec()),
             Inverse::Convert(convert) => edit_of(&unconverted(convert, value, None)),
             Inverse::Each(item) if value.kind == kind::ARRAY => Edit::Set(kind::ARRAY, self.merge_items(*item, was, winner.base, value)),
-            Inverse::Each(_) => Edit::Set(value.kind, value.bytes.to_vec()),
+            Inverse::Same | Inverse::Each(_) => Edit::of(Some(value)),
         }
     }
 
     /// An array's items: those that have not changed in their original bytes, the others by the inverse.
     fn merge_items(&mut self, number: usize, was: Option<Value<'_>>, base: Option<Value<'_>>, current: Value<'_>) -> Vec<u8> {
+        let item = &self.plan.items[number];
+        let digest = |value: Value<'_>| carried_digest(item, value);
         let array = |value: Option<Value<'_>>| value.filter(|value| value.kind == kind::ARRAY).is_some();
         let items = |value: Value<'_>| value.elements().map(|_| ()).count();
         let aligned = match (was, base) {
             (Some(was), Some(base)) if array(Some(was)) && array(Some(base)) && items(was) == items(base) => {
                 let was: Vec<_> = was.elements().map(|element| element.bytes).collect();
-                Some((was, base.elements().map(|element| unordered_digest(element.value())).collect::<Vec<_>>()))
+                Some((was, base.elements().map(|element| digest(element.value())).collect::<Vec<_>>()))
             }
             _ => None,
         };
-        let now: Vec<u128> = current.elements().map(|element| unordered_digest(element.value())).collect();
+        let now: Vec<u128> = current.elements().map(|element| digest(element.value())).collect();
         let mut kept: Vec<Option<usize>> = vec![None; now.len()];
         if let Some((_, before)) = &aligned {
             for (old, new) in aligned_items(before, &now) {
@@ -277,38 +279,73 @@ impl<'p> Merger<'p> {
         out.close(open);
     }
 
-    /// Maps the merged document forward and notes each change that this does not give again.
-    fn note_not_carried_back(&mut self, base: &[Option<&[u8]>], current: &[Option<&[u8]>], superseded: &[String], merged: &mut Merged) {
+    /// Maps the merged document forward and names each change that this does not give again, and that is not in
+    /// the document either.
+    fn not_carried_back(&mut self, document: &[u8], base: &[Option<&[u8]>], current: &[Option<&[u8]>], told: &Told) -> Vec<String> {
         let plan = self.plan;
+        let mut lost = Vec::new();
         let mut outputs = vec![Vec::new(); plan.targets.len()];
-        let written = self.forward.map(plan, &merged.document, &mut outputs);
+        let written = self.forward.map(plan, document, &mut outputs);
         for (target, current) in current.iter().enumerate() {
             let Some(current) = current else { continue };
             let collection = &plan.targets[target].collection;
             if written & 1 << target == 0 {
                 if base[target].is_none_or(|base| !differing_paths(base, current).is_empty()) {
-                    merged.not_carried_back.push(collection.clone());
+                    lost.push(collection.clone());
                 }
                 continue;
             }
             let since: Option<Vec<String>> = base[target].map(|base| all_differing_paths(base, current));
             for path in all_differing_paths(&outputs[target], current) {
                 let related = |other: &String| is_within(&path, other) || is_within(other, &path);
-                let changed = since.as_ref().is_none_or(|since| since.iter().any(related));
+                let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
                 let label = format!("{collection}.{path}");
-                if changed && !superseded.iter().any(|known| is_within(&label, known)) {
-                    merged.not_carried_back.push(label);
+                if has_changed && !told.superseded.iter().any(|known| is_within(&label, known)) && !told.has_carried(plan, &label) {
+                    lost.push(label);
                 }
             }
+        }
+        lost
+    }
+}
+
+impl Told {
+    /// Whether the value at a place in a target is in the source now, if perhaps in another form.
+    fn has_carried(&self, plan: &Plan, label: &str) -> bool {
+        self.carried.iter().any(|(field, item)| {
+            let Some(below) = label.strip_prefix(field.as_str()) else { return false };
+            let mut names = below.split('.');
+            if names.next() != Some("") {
+                return false;
+            }
+            // Behind the number of an item comes a field of it, which may be one that goes nowhere.
+            match (item, names.nth(1)) {
+                (Some(item), Some(name)) => {
+                    !plan.items[*item].rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, name.as_bytes()))
+                }
+                _ => true,
+            }
+        })
+    }
+}
+
+impl Edit {
+    fn of(value: Option<Value<'_>>) -> Self {
+        value.map_or(Edit::Remove, |value| Edit::Set(value.kind, value.bytes.to_vec()))
+    }
+    fn value(&self) -> Option<Value<'_>> {
+        match self {
+            Edit::Set(kind, bytes) => Some(Value { kind: *kind, bytes }),
+            Edit::Remove => None,
         }
     }
 }
 
 impl Candidate<'_> {
-    /// Whether the row holds a part of its source field, or holds it on a condition only.
+    /// Whether the row holds a part of its source field, holds it on a condition only, or may have it from another.
     fn is_dependent(&self, plan: &Plan) -> bool {
         let has_condition = matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
-        !self.below.is_empty() || has_condition
+        !self.below.is_empty() || has_condition || self.is_defined
     }
     fn date(&self) -> Option<i64> {
         self.cell.value.and_then(|value| value.date_millis())
@@ -346,60 +383,36 @@ fn field_value<'a>(plan: &Plan, cell: &Cell<'_>, document: &'a [u8]) -> Option<V
     }
 }
 
-/// The rows' fields of a target's current document. A field's alias that is present stands for it.
-fn cells<'a>(plan: &'a Plan, target: usize, document: &'a [u8], base: Option<&[u8]>, superseded: &mut Vec<String>) -> Vec<Cell<'a>> {
+/// The rows' fields of a target's current document.
+fn cells<'a>(plan: &Plan, target: usize, document: &'a [u8]) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
-    for (number, row) in plan.targets[target].rows.iter().enumerate() {
+    for (row_number, row) in plan.targets[target].rows.iter().enumerate() {
         let inner: Vec<Option<usize>> = match &row.value {
             RowValue::Document(rows) => (0..rows.len()).map(Some).collect(),
             _ => vec![None],
         };
         for inner in inner {
-            let mut cell = Cell { target, row: number, inner, value: None, aliases: &row.aliases };
+            let mut cell = Cell { target, row: row_number, inner, value: None };
             cell.value = field_value(plan, &cell, document);
-            let before = base.and_then(|base| field_value(plan, &cell, base));
-            if let Some(alias) = &row.alias
-                && let Some(value) = Elements::new(document).find(alias)
-            {
-                superseded.push(format!("{}.{}", plan.targets[target].collection, String::from_utf8_lossy(alias)));
-                if is_stale(cell.value, before, Some(value)) {
-                    superseded.push(cell.label(plan));
-                }
-                cell.value = Some(value);
-            }
-            for Alias { name, alias } in cell.aliases {
-                let inner = |key: &[u8]| cell.value.filter(|value| value.kind == kind::DOCUMENT)?.elements().find(key);
-                let (named, known) = (inner(name), document_field(before, name));
-                if inner(alias).is_some() && document_field(before, alias).is_none() && is_stale(named, known, inner(alias)) {
-                    superseded.push(format!("{}.{}", cell.label(plan), String::from_utf8_lossy(name)));
-                }
-            }
             cells.push(cell);
         }
     }
     cells
 }
 
-/// Whether a field beside its alias has nothing to tell that the alias does not.
-fn is_stale(named: Option<Value<'_>>, before: Option<Value<'_>>, alias: Option<Value<'_>>) -> bool {
-    named.is_none_or(|named| named.is_null()) || same(named, before) || same(named, alias)
+/// Whether a document has the `_id` of the one that was migrated.
+fn has_same_id(base: Option<&[u8]>, current: &[u8]) -> bool {
+    let id = |document| Elements::new(document).find(b"_id");
+    base.is_some_and(|base| id(base) == id(current))
 }
 
-fn document_field<'a>(value: Option<Value<'a>>, key: &[u8]) -> Option<Value<'a>> {
-    value.filter(|value| value.kind == kind::DOCUMENT)?.elements().find(key)
-}
-
-/// Whether a field of a document that was created since, beside one that was migrated, sets a source field.
+/// Whether the driving target's document speaks of a source field: by a row, or by a field that was passed on.
 ///
-/// Its creation is no change of what the source has already: of that the migrated documents tell. It says
-/// something where the source has nothing, and where it is the newest.
-fn speaks_for(plan: &Plan, source: usize, value: Option<Value<'_>>, original: &[u8]) -> bool {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return false };
-    let was = Elements::new(original).find(plan.names.name(source)).filter(|was| !was.is_null());
-    match was {
-        None => true,
-        Some(was) => plan.sources[source].newest && was.date_millis().is_some() && value.date_millis() > was.date_millis(),
-    }
+/// A document of another target that was made anew says nothing of such a field: its creation is no change of it.
+fn is_of_driver(plan: &Plan, source: usize, driver: Option<&[u8]>) -> bool {
+    let has_row = plan.sources[source].routes.iter().any(|route| route.target == plan.driver() && route.below.is_empty());
+    let passed = driver.and_then(|driver| Elements::new(driver).find(plan.names.name(source)));
+    has_row || passed.is_some_and(|value| !value.is_null())
 }
 
 /// A source field, or a place in it, that feeds a row.
@@ -407,6 +420,7 @@ struct Feed<'p> {
     source: usize,
     below: &'p [Box<[u8]>],
     inverse: Inverse,
+    is_defined: bool,
 }
 
 /// The source field that a row's change goes to.
@@ -415,18 +429,22 @@ struct Feed<'p> {
 /// the alternative of the row's own name, else the first.
 fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
-        RowValue::Each { path, item, .. } => return Some(Feed { source: path.head, below: &[], inverse: Inverse::Each(*item) }),
+        RowValue::Each { path, item, .. } => {
+            return Some(Feed { source: path.head, below: &[], inverse: Inverse::Each(*item), is_defined: false });
+        }
         RowValue::Document(_) => return None,
         RowValue::Chain(chain) => chain,
     };
-    let of = |expression: &'p Expression| match expression {
+    let is_defined = chain.alternatives.iter().any(|one| matches!(one, Expression::Defined(_)));
+    let copies = copies(&plan.defines, chain);
+    let of = |expression: &&'p Expression| match expression {
         Expression::Copy { path, convert, .. } => {
             let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
-            Some(Feed { source: path.head, below: path.below.as_slice(), inverse })
+            Some(Feed { source: path.head, below: path.below.as_slice(), inverse, is_defined })
         }
         _ => None,
     };
-    let gave = |expression: &&'p Expression| {
+    let gave = |expression: &&&'p Expression| {
         let Expression::Copy { path, only, .. } = expression else { return false };
         let head = original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
         let value = head.and_then(|head| descend(head, &path.below)).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
@@ -434,9 +452,9 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
     };
     let is_home =
         |source: usize| plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row);
-    let own_name = |expression: &&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
-    let gave = chain.alternatives.iter().find(gave).and_then(of).filter(|feed| feed.below.is_empty() && is_home(feed.source));
-    gave.or_else(|| chain.alternatives.iter().find(own_name).and_then(of)).or_else(|| chain.alternatives.iter().find_map(of))
+    let own_name = |expression: &&&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
+    let gave = copies.iter().find(gave).and_then(of).filter(|feed| feed.below.is_empty() && is_home(feed.source));
+    gave.or_else(|| copies.iter().find(own_name).and_then(of)).or_else(|| copies.iter().find_map(of))
 }
 
 /// Whether two values are the same, the order of fields aside.
@@ -450,15 +468,22 @@ fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     }
 }
 
-/// A document without the fields whose aliases have been added since.
-fn without_aliased(document: Value<'_>, base: Option<Value<'_>>, aliases: &[Alias]) -> Vec<u8> {
-    let is_new = |alias: &[u8]| document.elements().find(alias).is_some() && document_field(base, alias).is_none();
-    let is_aliased = |key: &[u8]| aliases.iter().any(|Alias { name, alias }| **name == *key && is_new(alias));
-    let mut out = Vec::new();
-    let open = out.open();
-    document.elements().filter(|element| !is_aliased(element.key())).for_each(|element| out.put(element.bytes));
-    out.close(open);
-    out
+/// A digest of what of an item goes back to the source, the order of fields aside.
+fn carried_digest(item: &Item, value: Value<'_>) -> u128 {
+    let is_generated = |key: &[u8]| item.rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, key));
+    if value.kind != kind::DOCUMENT || !item.rows.iter().any(|row| row.generated) {
+        return unordered_digest(value);
+    }
+    let mut carried = Vec::new();
+    let open = carried.open();
+    value.elements().filter(|element| !is_generated(element.key())).for_each(|element| carried.put(element.bytes));
+    carried.close(open);
+    unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
+}
+
+/// Whether a name with its NUL is this name.
+fn key_nul_is(name_nul: &[u8], key: &[u8]) -> bool {
+    name_nul.strip_suffix(&[0]) == Some(key)
 }
 
 /// The items of a longest common subsequence, as positions in both.
@@ -601,13 +626,12 @@ impl<'a> Occurrences<'a> {
 fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) -> RestEdits {
     let Some(rest) = plan.rest else { return RestEdits::default() };
     let target = &plan.targets[rest];
-    let is_alias = |key: &[u8]| target.rows.iter().any(|row| row.alias.as_deref() == Some(key));
     fn others<'a>(document: &'a [u8], is_other: impl Fn(&[u8]) -> bool) -> Vec<(&'a [u8], usize, Element<'a>)> {
         let mut occurrences = Occurrences::default();
         let found = Elements::new(document).filter(|element| is_other(element.key()));
         found.map(|element| (element.key(), occurrences.of(element.key()), element)).collect()
     }
-    let is_other = |key: &[u8]| target.names.number(key).is_none() && !is_alias(key);
+    let is_other = |key: &[u8]| target.names.number(key).is_none();
     let before = base.map(|base| others(base, is_other)).unwrap_or_default();
     let now = others(current, is_other);
     let by_name: HashMap<(&[u8], usize), Element<'_>> =

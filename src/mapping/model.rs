@@ -57,6 +57,15 @@ pub(super) struct Expression {
     pub non_empty: Option<String>,
     pub outer: Option<String>,
     pub only: Option<TypeName>,
+    /// In a definition: what is tried next where it gives no text.
+    pub or: Vec<Expression>,
+}
+
+impl Expression {
+    /// A definition's operators, in the order in which they are tried.
+    pub fn alternatives(&self) -> impl Iterator<Item = &Expression> {
+        std::iter::once(self).chain(&self.or)
+    }
 }
 
 /// A row of a target's (or of a `document`'s) table.
@@ -85,8 +94,8 @@ pub(super) struct Field {
     pub translate: Vec<Translation>,
     pub must: Option<Constraint>,
     pub merge: Option<Merge>,
-    pub alias: Option<String>,
-    pub aliases: BTreeMap<String, String>,
+    /// What a reader should know of the row; it changes nothing.
+    pub note: Option<String>,
 }
 
 impl Field {
@@ -101,8 +110,8 @@ impl Field {
             pluck: self.pluck.clone(),
             count: self.count.clone(),
             non_empty: self.non_empty.clone(),
-            outer: None,
             only: self.only,
+            ..Expression::default()
         }
     }
 }
@@ -156,13 +165,25 @@ pub(super) struct Requirement {
 #[serde(deny_unknown_fields)]
 pub(super) struct Constraint {
     pub is: OneOrMany<TypeName>,
+    /// An absent value passes.
+    #[serde(default)]
+    pub optional: bool,
     #[serde(default)]
     pub one_of: Vec<String>,
     #[serde(default)]
+    pub starts_with: Vec<String>,
+    #[serde(default)]
     pub any_case: bool,
-    pub min: Option<i32>,
-    pub max: Option<i32>,
+    /// The least and the greatest number.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Bounds that the number itself must not reach.
+    pub above: Option<f64>,
+    pub below: Option<f64>,
+    /// What each item of an array must be.
     pub items: Option<Box<Constraint>>,
+    /// What the value of each field of a document must be.
+    pub values: Option<Box<Constraint>>,
     #[serde(default)]
     pub fields: Vec<FieldConstraint>,
 }
@@ -172,8 +193,7 @@ pub(super) struct Constraint {
 #[serde(deny_unknown_fields)]
 pub(super) struct FieldConstraint {
     pub name: OneOrMany<String>,
-    pub is: OneOrMany<TypeName>,
-    pub items: Option<Box<Constraint>>,
+    pub must: Constraint,
 }
 
 /// A value or a list of them.
@@ -203,6 +223,7 @@ pub(super) enum TypeName {
     Integer,
     Number,
     Date,
+    ObjectId,
     Document,
     Array,
     /// An array of strings.
@@ -218,6 +239,7 @@ impl TypeName {
             TypeName::Integer => "an integer",
             TypeName::Number => "a number",
             TypeName::Date => "a date",
+            TypeName::ObjectId => "an ObjectId",
             TypeName::Document => "a document",
             TypeName::Array => "an array",
             TypeName::Strings => "an array of strings",

@@ -79,11 +79,11 @@ pub(super) enum Inverse {
     Each(usize),
 }
 
-/// A named value that is computed once a document.
+/// A named text that is computed once a document: the first of the alternatives that is one.
 #[derive(Debug)]
 pub(super) struct Define {
     pub name: String,
-    pub value: Expression,
+    pub alternatives: Vec<Expression>,
 }
 
 /// A collection that is written.
@@ -129,17 +129,6 @@ pub(super) struct Row {
     pub value: RowValue,
     pub usual: Usual,
     pub check: Option<Check>,
-    /// The name under which the application saves the field beside the migrated one.
-    pub alias: Option<Box<[u8]>>,
-    /// Such names of fields inside it, and what they stand for.
-    pub aliases: Vec<Alias>,
-}
-
-/// A field's name inside a value, and the one that stands for it where it is present.
-#[derive(Debug)]
-pub(super) struct Alias {
-    pub name: Box<[u8]>,
-    pub alias: Box<[u8]>,
 }
 
 #[derive(Debug)]
@@ -302,18 +291,36 @@ pub(super) struct Check {
     pub rule: usize,
     /// The element types that pass, as [`Kinds`] has them.
     pub kinds: Kinds,
+    /// No value passes.
+    pub optional: bool,
     /// Any value of these types passes.
     pub by_type_alone: bool,
     /// An array passes if it holds nothing but strings.
     pub strings: bool,
     /// Texts of which a string must be one; none: any text.
     pub one_of: Texts<()>,
+    /// Texts of which a string must begin with one; none: any text.
+    pub starts_with: Vec<Box<[u8]>>,
     pub any_case: bool,
-    pub min: Option<i32>,
-    pub max: Option<i32>,
+    pub range: Option<Range>,
     pub items: Option<Box<Check>>,
+    pub values: Option<Box<Check>>,
     /// Names of which the first that is there counts, and what it must be.
     pub fields: Vec<(Vec<Box<[u8]>>, Check)>,
+}
+
+/// Numbers between two bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    pub from: std::ops::Bound<f64>,
+    pub to: std::ops::Bound<f64>,
+}
+
+impl Range {
+    /// Whether a number lies in it; NaN never does.
+    pub fn has(self, number: f64) -> bool {
+        !number.is_nan() && std::ops::RangeBounds::contains(&(self.from, self.to), &number)
+    }
 }
 
 /// A set of element types. MinKey and MaxKey are the same in it, which no [`TypeName`] stands for.
@@ -330,6 +337,7 @@ impl Kinds {
             TypeName::Integer => bit(kind::INT32) | bit(kind::INT64),
             TypeName::Number => bit(kind::INT32) | bit(kind::INT64) | bit(kind::DOUBLE),
             TypeName::Date => bit(kind::DATE),
+            TypeName::ObjectId => bit(kind::OBJECT_ID),
             TypeName::Document => bit(kind::DOCUMENT),
             TypeName::Array | TypeName::Strings => bit(kind::ARRAY),
         })
@@ -436,6 +444,24 @@ impl Plan {
     pub fn key<'a>(&self, document: &'a [u8]) -> Option<Value<'a>> {
         raw::Elements::new(document).find(&self.key_nul[..self.key_nul.len() - 1])
     }
+}
+
+/// The copies among a row's alternatives, those behind defined values too, in the order in which they are tried.
+pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Expression> {
+    let mut found = Vec::new();
+    let mut known = Vec::new();
+    let mut open: Vec<&Expression> = chain.alternatives.iter().rev().collect();
+    while let Some(expression) = open.pop() {
+        match expression {
+            Expression::Copy { .. } => found.push(expression),
+            Expression::Defined(number) if !known.contains(number) => {
+                known.push(*number);
+                open.extend(defines[*number].alternatives.iter().rev());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The fingerprint of some values together.

@@ -66,13 +66,15 @@ fn push_rows(rows: &mut Vec<[String; 3]>, prefix: &str, fields: &[Field], mappin
         }
         rules.extend(field.empty.as_ref().map(|value| format!("empty -> {value}")));
         rules.extend(field.absent.as_ref().map(|value| format!("absent -> {value}")));
+        rules.extend(field.note.clone());
         rows.push([name, source.join(", "), rules.join("; ")]);
     }
 }
 
 fn from(expression: &Expression, mapping: &Mapping) -> String {
     if let Some(name) = &expression.value {
-        return mapping.define.get(name).map_or(name.clone(), |define| from(define, mapping));
+        let of_define = |define: &Expression| define.alternatives().map(|one| from(one, mapping)).collect::<Vec<_>>().join(", ");
+        return mapping.define.get(name).map_or(name.clone(), of_define);
     }
     if let Some(template) = &expression.template {
         return format!("\"{template}\"");

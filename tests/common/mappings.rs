@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::Chance;
 use super::documents::KNOWN;
 
-const TYPES: [&str; 9] = ["null", "string", "boolean", "integer", "number", "date", "document", "array", "strings"];
+const TYPES: [&str; 10] = ["null", "string", "boolean", "integer", "number", "date", "object_id", "document", "array", "strings"];
 const CONSTANTS: [&str; 8] = ["null", "[]", "{}", "false", "7", r#""text""#, r#"{"$numberDouble": "0.5"}"#, r#"{"a": [1, {"b": null}]}"#];
 const ITEM_FIELDS: [&str; 10] =
     ["transformation_type", "column", "columns", "parameters", "applied_at", "is_valid", "rows_affected", "field_name", "data_type", "b"];
@@ -82,8 +82,16 @@ fn translation(chance: &mut Chance, keep: Option<&str>) -> String {
 fn must(chance: &mut Chance, row: &mut String) {
     if chance.one_in(4) {
         let kind = TYPES[chance.below(TYPES.len())];
-        let more = ["", ", min = 0", ", max = 10", ", one_of = [\"csv\", \"low\"], any_case = true", ", items = { is = \"string\" }"]
-            [chance.below(5)];
+        let more = [
+            "",
+            ", min = 0",
+            ", max = 10",
+            ", above = 0.5, below = 7, optional = true",
+            ", one_of = [\"csv\", \"low\"], any_case = true",
+            ", starts_with = [\"dat\"], any_case = true",
+            ", items = { is = \"string\" }",
+            ", values = { is = \"number\", optional = true }, fields = [{ name = [\"a\", \"b\"], must = { is = \"string\", optional = true } }]",
+        ][chance.below(8)];
         let _ = write!(row, ", must = {{ is = [\"null\", \"{kind}\"]{more} }}");
     }
 }
@@ -125,9 +133,6 @@ fn row(chance: &mut Chance, name: &str, items: usize, inside: usize) -> String {
             }
             if chance.one_in(8) {
                 row.push_str(", merge = \"newest\"");
-            }
-            if chance.one_in(8) {
-                row.push_str(", alias = \"other_name\", aliases = { a = \"b\" }");
             }
         }
     }
@@ -178,9 +183,13 @@ fn item(chance: &mut Chance) -> String {
 /// A mapping's text. `sound`: with an `_id` in every target, and a target that is always written.
 pub fn text(chance: &mut Chance) -> String {
     let mut text = String::from(
-        "format = 1\nname = \"random\"\nversion = \"0\"\ncollection = \"src\"\nkey = \"k\"\n[define]\nk = { text = \"_id\" }\n\
+        "format = 1\nname = \"random\"\nversion = \"0\"\ncollection = \"src\"\nkey = \"k\"\n[define]\n\
          joined = { template = \"{filename}-{kind}\" }\nwho = { copy = \"user_id\" }\n",
     );
+    text.push_str(match chance.one_in(3) {
+        true => "k = { copy = \"notes\", only = \"string\", or = [{ text = \"_id\" }] }\n",
+        false => "k = { text = \"_id\" }\n",
+    });
     let _ = writeln!(text, "again = {{ template = \"{{{}}}+{{user_id}}\" }}", if chance.one_in(2) { "filename" } else { "k" });
     let items = chance.below(3);
     let targets = [1, 1, 2, 3, 5][chance.below(5)];
