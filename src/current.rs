@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::journal::JournalReader;
 use crate::lookup::Lookup;
 use crate::manifest::{self, Role};
@@ -16,7 +16,7 @@ use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer, fingerpri
 use crate::output::{Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
-use crate::raw::{self, Elements, differing_paths};
+use crate::raw::{self, Elements, Value, differing_paths, kind};
 use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, not_verified, read_pieces};
 use crate::transform::{documents_path, metadata_path, rounded_seconds};
 
@@ -27,7 +27,9 @@ pub struct Event {
     pub namespace: String,
     /// The document's `_id`.
     pub id: String,
-    /// `drifted`, `added`, `deleted`, or `unchanged` with something else to tell.
+    /// `drifted`, `added`, `deleted`, or `unchanged` with something else to tell; of the source collection itself
+    /// in the later dump `source-changed`, `source-added`, `source-removed`; `orphan` of a document whose first
+    /// sibling is not there.
     pub kind: &'static str,
     /// Source fields with a new value.
     pub changed: Vec<Change>,
@@ -56,23 +58,53 @@ pub struct Counts {
     pub not_carried_back: u64,
     /// Documents that a collection besides the first lacks.
     pub missing_siblings: u64,
+    /// Documents of the source collection itself that were changed there since; none of it is carried back.
+    pub source_changed: u64,
+    /// Documents that were added to the source collection itself since.
+    pub source_added: u64,
+    /// Documents that were removed from the source collection itself since.
+    pub source_removed: u64,
 }
 
 impl Counts {
     fn note(&mut self, event: &Event) {
-        *match event.kind {
+        let count = match event.kind {
             "drifted" => &mut self.drifted,
             "added" => &mut self.added,
             "deleted" => &mut self.deleted,
+            "source-changed" => &mut self.source_changed,
+            "source-added" => &mut self.source_added,
+            "source-removed" => &mut self.source_removed,
             _ => &mut self.unchanged,
-        } += 1;
+        };
+        *count += 1;
+        if event.is_of_source() {
+            return;
+        }
         self.conflicts += u64::from(!event.conflicts.is_empty());
         self.not_carried_back += u64::from(!event.not_carried_back.is_empty());
         self.missing_siblings += u64::from(!event.missing_in.is_empty());
     }
+    /// Documents of the source collection itself that are not what they were.
+    pub fn in_source(&self) -> u64 {
+        self.source_changed + self.source_added + self.source_removed
+    }
     /// Whether nothing has changed since the migration.
     pub fn is_unchanged(&self) -> bool {
-        self.drifted + self.added + self.deleted + self.conflicts + self.not_carried_back + self.missing_siblings == 0
+        self.has_source_documents() && self.conflicts + self.not_carried_back + self.missing_siblings + self.in_source() == 0
+    }
+    /// What has been counted since.
+    fn since(&self, before: &Counts) -> Counts {
+        Counts {
+            drifted: self.drifted - before.drifted,
+            added: self.added - before.added,
+            deleted: self.deleted - before.deleted,
+            ..Counts::default()
+        }
+    }
+    /// Whether the result holds the source's own documents and no others.
+    fn has_source_documents(&self) -> bool {
+        self.drifted + self.added + self.deleted == 0
     }
 }
 
@@ -87,6 +119,8 @@ pub struct Report {
     pub counts: Counts,
     /// The first few that have become something else.
     pub first: Vec<Event>,
+    /// What a user should know of the later dump.
+    pub remarks: Vec<String>,
 }
 
 /// Events that a report keeps.
@@ -120,39 +154,51 @@ pub fn reverse_current(
         false => Some(Staging::begin(&disk, &options.dest, form)?),
     };
     let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
-    let is_target = |collection: &Collection| {
-        manifest.sources.iter().flat_map(|source| &source.targets).any(|target| target.namespace == collection.namespace())
+    let mut restored = Vec::new();
+    for source in &manifest.sources {
+        let database = database_of(&source.namespace, options.to_database.as_deref())?;
+        restored.push(format!("{database}.{}", plan.collection()));
+    }
+    let is_read = |collection: &Collection| {
+        let namespace = collection.namespace();
+        let mut targets = manifest.sources.iter().flat_map(|source| &source.targets);
+        restored.contains(&namespace) || targets.any(|target| target.namespace == namespace)
     };
-    let later = Dump::open_unpacked(&disk, redump, None, &scratch, is_target)?;
+    let later = Dump::open_unpacked(&disk, redump, None, &scratch, is_read)?;
+    let mut remarks = later.remarks.clone();
     let mut result = reverse::reverse_manifest(&manifest, options);
     let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
     let mut ttl_indexes = Vec::new();
-    for (mut source, said) in sources.into_iter().zip(&manifest.sources) {
+    for ((mut source, said), namespace) in sources.into_iter().zip(&manifest.sources).zip(&restored) {
         let database = database_of(&said.namespace, options.to_database.as_deref())?;
-        let namespace = format!("{database}.{}", plan.collection());
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
-        let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
+        let mut file = Staging::file(staging.as_mut(), path, Role::Documents, namespace, level)?;
         let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch)?;
+        check_driver(options, redump, said, plan, &lookups)?;
+        let source_lookup = open_source_lookup(&disk, &later, redump, namespace, &scratch)?;
+        remarks.extend(redump_remarks(redump, namespace, source_lookup.as_ref(), said, &lookups));
         let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
         progress.start("reverse", Some(total));
         let before = telling.counts.clone();
-        merge_source(&threads, plan, said, &mut source, &lookups, &mut file, progress, &mut telling)?;
+        let today =
+            Today { plan, said, lookups: &lookups, source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)), progress };
+        merge_source(&threads, today, &mut source, &mut file, &mut telling)?;
         progress.finish();
-        for lookup in &lookups {
+        for lookup in lookups.iter().chain(&source_lookup) {
             lookup.check_unchanged()?;
         }
-        drop(lookups);
+        drop((lookups, source_lookup)); // what was unpacked must be gone before the result is published
         let entry = threads.run(|| file.finish())?;
-        let is_unchanged = Counts { unchanged: before.unchanged, ..telling.counts.clone() } == before;
-        result.sources.push(source_entry(said, &namespace, &entry, is_unchanged)?);
+        let has_source_documents = telling.counts.since(&before).has_source_documents();
+        result.sources.push(source_entry(said, namespace, &entry, has_source_documents)?);
         result.files.push(entry);
         if let Some(bytes) = source.header.metadata.clone() {
             let path = metadata_path(&database, plan.collection(), level.is_some());
-            let mut file = Staging::file(staging.as_mut(), path, Role::Metadata, &namespace, level)?;
+            let mut file = Staging::file(staging.as_mut(), path, Role::Metadata, namespace, level)?;
             file.append(&bytes)?;
             result.files.push(threads.run(|| file.finish())?);
-            reverse::note_ttl_indexes(&mut ttl_indexes, &namespace, Some(bytes))?;
+            reverse::note_ttl_indexes(&mut ttl_indexes, namespace, Some(bytes))?;
         }
     }
     drop(later); // what was unpacked must be gone before the result is published
@@ -160,8 +206,16 @@ pub fn reverse_current(
     let Telling { counts, first, .. } = telling;
     if strict && !counts.is_unchanged() {
         return Err(Error::Check(format!(
-            "the collections have changed since the migration, and --strict was given: {} drifted, {} added, {} deleted, {} with conflicts, {} with changes that are not carried back, {} missing in one collection only; nothing was published",
-            counts.drifted, counts.added, counts.deleted, counts.conflicts, counts.not_carried_back, counts.missing_siblings
+            "the collections have changed since the migration, and --strict was given: {} drifted, {} added, {} deleted, {} with conflicts, {} with changes that are not carried back, {} missing in one collection only; in the source collection itself {} changed, {} added, {} removed; nothing was published",
+            counts.drifted,
+            counts.added,
+            counts.deleted,
+            counts.conflicts,
+            counts.not_carried_back,
+            counts.missing_siblings,
+            counts.source_changed,
+            counts.source_added,
+            counts.source_removed
         )));
     }
     if let Some(signal) = progress.interrupted() {
@@ -180,12 +234,17 @@ pub fn reverse_current(
         ttl_indexes,
         seconds: rounded_seconds(began.elapsed()),
     };
-    Ok(Report { reversal, redump: redump.to_owned(), counts, first })
+    Ok(Report { reversal, redump: redump.to_owned(), counts, first, remarks })
 }
 
-/// What the result's manifest says of a source. Where nothing has changed, it must be the source itself.
-fn source_entry(said: &manifest::Source, namespace: &str, restored: &manifest::File, is_unchanged: bool) -> Result<manifest::Source> {
-    if is_unchanged {
+/// What the result's manifest says of a source. Where it holds the source's own documents, it must be the source itself.
+fn source_entry(
+    said: &manifest::Source,
+    namespace: &str,
+    restored: &manifest::File,
+    has_source_documents: bool,
+) -> Result<manifest::Source> {
+    if has_source_documents {
         return reverse::proven(said, namespace, reverse::content_of(restored));
     }
     Ok(manifest::Source {
@@ -229,6 +288,68 @@ fn open_lookups(disk: &Disk, plan: &Plan, later: &Dump, redump: &Path, said: &ma
     Ok(lookups)
 }
 
+/// Refuses a later dump that looks like one that was cut short: every document that it lacks would be deleted.
+fn check_driver(options: &Options, redump: &Path, said: &manifest::Source, plan: &Plan, lookups: &[Lookup]) -> Result<()> {
+    let (target, documents) = (&said.targets[plan.driver()], lookups[plan.driver()].len() as u64);
+    if documents == 0 && !options.allow_empty {
+        return Err(Error::Check(format!(
+            "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and every document would be taken for deleted. Dump again, or give --allow-empty if all of them have been deleted",
+            redump.display(),
+            target.namespace,
+            target.documents
+        )));
+    }
+    match options.expect_documents {
+        Some(expected) if expected != documents => Err(Error::Check(format!(
+            "'{}': {} has {}, --expect-docs {expected} was given; the ones that are missing would be taken for deleted. Was the dump stopped?",
+            redump.display(),
+            target.namespace,
+            counted(documents, "document")
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The source collection itself in the later dump, if it is there, found by `_id`.
+fn open_source_lookup(disk: &Disk, later: &Dump, redump: &Path, namespace: &str, scratch: &Path) -> Result<Option<Lookup>> {
+    let Some(standing) = later.collections.iter().find(|other| other.namespace() == namespace) else { return Ok(None) };
+    let path = standing.documents.as_deref().ok_or_else(|| Error::input(redump, format!("has no documents of {namespace}")))?;
+    Lookup::open(disk, path, scratch, |document| Some(id_fingerprint(document))).map(Some)
+}
+
+/// What a document of the source collection is found by: its `_id`, or all of it where it has none.
+fn id_fingerprint(document: &[u8]) -> u128 {
+    let whole = Value { kind: kind::DOCUMENT, bytes: document };
+    fingerprint_of(Elements::new(document).find(b"_id").unwrap_or(whole))
+}
+
+/// What a user should know of a later dump before it is trusted.
+fn redump_remarks(redump: &Path, restored: &str, source: Option<&Lookup>, said: &manifest::Source, lookups: &[Lookup]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for (target, lookup) in said.targets.iter().zip(lookups) {
+        if lookup.is_empty() && target.documents > 0 {
+            remarks.push(format!(
+                "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file beside sound metadata",
+                redump.display(),
+                target.namespace,
+                target.documents
+            ));
+        }
+    }
+    match source {
+        None => {
+            remarks.push(format!("'{}' has no {restored}, so what the application has written there since is not known", redump.display()))
+        }
+        Some(lookup) if lookup.is_empty() && said.documents > 0 => remarks.push(format!(
+            "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file beside sound metadata",
+            redump.display(),
+            said.documents
+        )),
+        Some(_) => {}
+    }
+    remarks
+}
+
 struct Telling<'a> {
     counts: Counts,
     first: Vec<Event>,
@@ -249,21 +370,18 @@ impl Telling<'_> {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
 fn merge_source(
     threads: &Threads,
-    plan: &Plan,
-    said: &manifest::Source,
+    today: Today<'_>,
     source: &mut OpenSource,
-    lookups: &[Lookup],
     file: &mut OutputFile<'_>,
-    progress: &dyn Progress,
     telling: &mut Telling<'_>,
 ) -> Result<()> {
+    let Today { plan, said, lookups, progress, .. } = today;
     let journal = source.streams[0].path.display().to_string();
     let out = source.out.clone();
     let outcome = {
-        let stages = Merging { plan, said, lookups, progress, journal, pool: Pool::default() };
+        let stages = Merging { today, journal, pool: Pool::default() };
         let streams = &source.streams;
         let mut reader = (&mut source.journal, source.targets.as_mut_slice());
         let mut writer: Write<'_> = Box::new(|round| {
@@ -314,6 +432,9 @@ fn merge_source(
             telling.pass_on(event)?;
         }
     }
+    for document in today.source.iter().flat_map(|(_, lookup)| lookup.left()) {
+        telling.tell(today.source_event(document, "source-added", "added since"))?;
+    }
     Ok(())
 }
 
@@ -338,6 +459,10 @@ fn check_size(merged: &Merged, event: &Event) -> Result<()> {
 }
 
 impl Event {
+    /// Whether it tells of the source collection itself.
+    fn is_of_source(&self) -> bool {
+        self.kind.starts_with("source-")
+    }
     fn new(said: &manifest::Source, document: &[u8], kind: &'static str) -> Self {
         Event {
             namespace: said.namespace.clone(),
@@ -404,11 +529,19 @@ struct MergedBatch {
     events: Vec<Event>,
 }
 
-struct Merging<'a> {
+/// The collections of a source as they are in the later dump.
+#[derive(Clone, Copy)]
+struct Today<'a> {
     plan: &'a Plan,
     said: &'a manifest::Source,
     lookups: &'a [Lookup],
+    /// The source collection itself, and its namespace.
+    source: Option<(&'a str, &'a Lookup)>,
     progress: &'a dyn Progress,
+}
+
+struct Merging<'a> {
+    today: Today<'a>,
     journal: String,
     pool: Pool<(Restorer<'a>, Merger<'a>)>,
 }
@@ -416,9 +549,30 @@ struct Merging<'a> {
 /// Takes a round of merged batches.
 type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Send + 'a>;
 
+impl Today<'_> {
+    fn source_event(&self, document: &[u8], kind: &'static str, what: &str) -> Event {
+        let mut event = Event::new(self.said, document, kind);
+        let namespace = self.source.map_or(self.said.namespace.as_str(), |(namespace, _)| namespace);
+        event.not_carried_back.push(format!("{namespace}: {what}"));
+        event
+    }
+
+    /// What has become of a document in the source collection itself, to which the application may write still.
+    fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
+        let (_, lookup) = self.source?;
+        let Some(now) = lookup.take(id_fingerprint(original)).next() else {
+            return Some(self.source_event(original, "source-removed", "removed since"));
+        };
+        let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
+        let event = || self.source_event(original, "source-changed", &format!("changed since: {}", fields.join(", ")));
+        (!fields.is_empty()).then(event)
+    }
+}
+
 impl Merging<'_> {
     fn merge_batch(&self, pieces: &Pieces, restorer: &mut Restorer<'_>, merger: &mut Merger<'_>, out: &mut MergedBatch) -> Result<()> {
-        let driver = self.plan.driver();
+        let Today { plan, said, lookups, .. } = self.today;
+        let driver = plan.driver();
         let mut reader = pieces.notes.reader();
         let mut next = vec![0usize; pieces.targets.len()];
         let mut original = Vec::new();
@@ -433,6 +587,7 @@ impl Merging<'_> {
             restorer
                 .restore(&mut reader, take, &mut original)
                 .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))?;
+            out.events.extend(self.today.compare_with_source(&original));
             let base: Vec<Option<&[u8]>> = (0..next.len())
                 .map(|target| if next[target] > before[target] { pieces.targets[target].document(before[target]) } else { None })
                 .collect();
@@ -441,20 +596,20 @@ impl Merging<'_> {
                 out.keep(&original);
                 continue;
             };
-            let key = self.plan.key(migrated).map(fingerprint_of).unwrap_or_default();
-            let mut event = Event::new(self.said, &original, "unchanged");
-            let Some(now) = self.lookups[driver].take(key).next() else {
+            let key = plan.key(migrated).map(fingerprint_of).unwrap_or_default();
+            let mut event = Event::new(said, &original, "unchanged");
+            let Some(now) = lookups[driver].take(key).next() else {
                 event.kind = "deleted";
                 // Siblings that are left behind are told of with it.
-                for (number, lookup) in self.lookups.iter().enumerate() {
+                for (number, lookup) in lookups.iter().enumerate() {
                     if number != driver && lookup.take(key).next().is_some() {
-                        event.not_carried_back.push(format!("{} still has a document of it", self.said.targets[number].namespace));
+                        event.not_carried_back.push(format!("{} still has a document of it", said.targets[number].namespace));
                     }
                 }
                 out.events.push(event);
                 continue;
             };
-            let current = current_documents(self.plan, self.lookups, &base, now, &mut event);
+            let current = current_documents(plan, lookups, &base, now, &mut event);
             let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current) {
                 (Some(base), Some(current)) => base == current || differing_paths(base, current).is_empty(),
                 (_, None) => true,
@@ -470,7 +625,9 @@ impl Merging<'_> {
                 let merged = merger.merge(Some(&original), &base, &current);
                 check_size(&merged, &event)?;
                 out.bytes.extend_from_slice(&merged.document);
-                event.kind = "drifted";
+                if merged.document != original {
+                    event.kind = "drifted";
+                }
                 event.take(merged);
             }
             out.documents += 1;
@@ -504,13 +661,13 @@ impl<'a> Stages for Merging<'a> {
         crate::batch::recycle(&mut out.bytes);
         (out.documents, out.unchanged) = (0, 0);
         out.events.clear();
-        let make = || (Restorer::new(self.plan), Merger::new(self.plan));
+        let make = || (Restorer::new(self.today.plan), Merger::new(self.today.plan));
         self.pool.with(make, |(restorer, merger)| self.merge_batch(pieces, restorer, merger, out))
     }
     fn write(&self, writer: &mut Write<'a>, round: &mut [(Pieces, MergedBatch)]) -> Result<()> {
         writer(round)
     }
     fn check(&self) -> Result<()> {
-        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.today.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }

@@ -40,6 +40,10 @@ pub struct Options {
     pub sidecar: Option<PathBuf>,
     /// Replace what stands at the result's place.
     pub force: bool,
+    /// With a later dump: how many documents its driving collection must have.
+    pub expect_documents: Option<u64>,
+    /// With a later dump: its driving collection may be empty.
+    pub allow_empty: bool,
     /// Write nothing.
     pub dry_run: bool,
     /// Number of threads.
@@ -59,6 +63,8 @@ impl Options {
             archive: false,
             sidecar: None,
             force: false,
+            expect_documents: None,
+            allow_empty: false,
             dry_run: false,
             threads: None,
             io: IoMode::Auto,

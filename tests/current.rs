@@ -25,11 +25,11 @@ const FED: &[Fed] = &[
     (0, "num_columns", &["num_columns"], number),
     (0, "columns", &["columns"], texts),
     (0, "data_schema", &["data_schema"], schema),
-    (0, "inferred_schema", &["schema"], document),
+    (0, "schema", &["schema"], document),
     (0, "statistics", &["statistics"], document),
     (0, "quality_report", &["quality_report"], document),
     (0, "data_preview", &["data_preview"], documents),
-    (0, "ai_summary", &["aiSummary"], document),
+    (0, "aiSummary", &["aiSummary"], document),
     (0, "pii_report.contains_pii", &["contains_pii"], flag),
     (0, "pii_report.pii_fields", &["pii_report"], texts),
     (0, "pii_report.risk_level", &["pii_risk_level"], text),
@@ -360,12 +360,12 @@ fn copies_that_agree_win_and_those_that_do_not_are_told() {
     assert_eq!(error.exit_code(), 1);
     assert_eq!(
         error.to_string(),
-        "the collections have changed since the migration, and --strict was given: 1 drifted, 0 added, 0 deleted, 1 with conflicts, 0 with changes that are not carried back, 0 missing in one collection only; nothing was published"
+        "the collections have changed since the migration, and --strict was given: 1 drifted, 0 added, 0 deleted, 1 with conflicts, 0 with changes that are not carried back, 0 missing in one collection only; in the source collection itself 0 changed, 0 added, 0 removed; nothing was published"
     );
 }
 
 #[test]
-fn aliases_that_are_present_win() {
+fn what_the_application_saves_under_its_stored_names_goes_back() {
     let (world, mut redump) = one(application(oid(1), 1));
     let current = of(&mut redump, TARGETS[0], &id(1));
     set(current, "schema", doc! { "new": 1 }.into());
@@ -375,37 +375,193 @@ fn aliases_that_are_present_win() {
     assert_eq!(outcome.document(0).get("aiSummary"), Some(&doc! { "overview": "new", "rawMarkdown": "# new" }.into()));
     assert_eq!(outcome.changed(), ["schema", "aiSummary"]);
     assert!(outcome.event().not_carried_back.is_empty(), "{:?}", outcome.event());
+}
 
-    // What has changed beside its alias, and to something else, is told of.
-    set(of(&mut redump, TARGETS[0], &id(1)), "inferred_schema", doc! { "other": 1 }.into());
+#[test]
+fn a_dataset_that_the_application_created_keeps_its_own_id() {
+    let world = World::of(&[application(oid(1), 1)]);
+    let mut redump = world.restored();
+    let (own, own_id) = ("dataset_0123456789abcdef", oid(9));
+    let metadata = doc! {
+        "_id": own_id, "user_id": "user_1", "dataset_id": own, "filename": "n.csv", "original_filename": "N.csv", "file_type": "csv",
+        "file_path": "datasets/user_1/n.csv", "s3_url": "s3://b/n.csv", "num_rows": 3, "num_columns": 1, "created_at": later(1), "updated_at": later(2),
+    };
+    let config = doc! {
+        "_id": oid(10), "user_id": "user_1", "dataset_id": own, "config_id": format!("{own}_config"),
+        "transformation_steps": [new_step(1)], "created_at": later(1), "updated_at": later(2),
+    };
+    redump.get_mut(TARGETS[0]).unwrap().push(metadata.to_vec().unwrap());
+    redump.get_mut(TARGETS[1]).unwrap().push(config.to_vec().unwrap());
+    // This one has the id that the mapping would give it, so that the source needs no field for it.
+    let same = doc! { "_id": oid(11), "user_id": "user_1", "dataset_id": id(11), "updated_at": later(3) };
+    redump.get_mut(TARGETS[0]).unwrap().push(same.to_vec().unwrap());
     let outcome = world.reverse(&redump);
-    assert_eq!(outcome.document(0).get("schema"), Some(&doc! { "new": 1 }.into()));
+    let created = outcome.document(1);
+    assert_eq!((created.get("_id"), created.get("dataset_id")), (Some(&own_id.into()), Some(&own.into())));
+    assert_eq!(created.get_array("transformation_history").unwrap().len(), 1);
+    assert_eq!(outcome.document(2).get("dataset_id"), None);
+    let again = World::transform_again(&outcome.documents);
+    let ids = |target: usize| -> Vec<_> { again[TARGETS[target]].iter().map(|document| get(document, "dataset_id")).collect() };
+    for target in [0, 1] {
+        assert_eq!(ids(target), [id(1), own.to_owned(), id(11)].map(|text| Some(text.into())));
+    }
+    assert_eq!(get(&again[TARGETS[1]][1], "config_id"), Some(format!("{own}_config").into()));
+}
+
+#[test]
+fn what_was_written_to_the_source_collection_since_is_told_of() {
+    let sources = [application(oid(1), 1), application(oid(2), 1), application(oid(3), 1)];
+    let world = World::of(&sources);
+    let mut redump = world.restored();
+    let mut live = split(&world.source);
+    // In any order, and with its fields in another one, nothing has changed.
+    live.reverse();
+    let turned: Document = sources[2].clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect();
+    live[0] = turned.to_vec().unwrap();
+    redump.insert("user_data".to_owned(), live.clone());
+    let outcome = world.reverse_from(&world.write(&redump), true).unwrap();
+    assert!(outcome.bytes == world.source && outcome.events.is_empty());
+
+    // 1 has got a step, 2 is gone, 4 is new.
+    let mut changed = sources[0].clone();
+    changed.insert("transformation_history", vec![app_step(0), app_step(1)]);
+    live[2] = changed.to_vec().unwrap();
+    live.remove(1);
+    live.push(application(oid(4), 0).to_vec().unwrap());
+    redump.insert("user_data".to_owned(), live);
+    let path = world.write(&redump);
+    let outcome = world.reverse_from(&path, false).unwrap();
+    assert!(outcome.bytes == world.source);
+    let told: Vec<_> = outcome.events.iter().map(|event| (event.kind, event.id.clone(), event.not_carried_back.concat())).collect();
+    let of = |number: u32| format!("ObjectId('{}')", id(number));
+    assert_eq!(
+        told,
+        [
+            ("source-changed", of(1), "narrative_modeling.user_data: changed since: transformation_history.1".to_owned()),
+            ("source-removed", of(2), "narrative_modeling.user_data: removed since".to_owned()),
+            ("source-added", of(4), "narrative_modeling.user_data: added since".to_owned()),
+        ]
+    );
+    let counts = &outcome.report.counts;
+    assert_eq!((counts.source_changed, counts.source_added, counts.source_removed, counts.unchanged), (1, 1, 1, 3));
+    assert!(!counts.is_unchanged() && counts.not_carried_back == 0);
+    let error = world.reverse_from(&path, true).err().unwrap();
     assert!(
-        outcome.event().not_carried_back.iter().any(|path| path.starts_with("dataset_metadata.inferred_schema")),
-        "{:?}",
-        outcome.event()
+        error.exit_code() == 1 && error.to_string().contains("in the source collection itself 1 changed, 1 added, 1 removed"),
+        "{error}"
+    );
+    let (code, said) = run(&["reverse".as_ref(), &world.path("out"), &world.path("told"), "--current".as_ref(), &path]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes that\n"),
+        "{said}"
+    );
+    // Where it is not in the dump, that is told.
+    redump.remove("user_data");
+    let path = world.write(&redump);
+    let remarks = world.reverse_from(&path, false).unwrap().report.remarks;
+    let expected =
+        format!("'{}' has no narrative_modeling.user_data, so what the application has written there since is not known", path.display());
+    assert!(remarks.contains(&expected), "{remarks:?}");
+}
+
+#[test]
+fn a_later_dump_that_was_cut_short_is_refused() {
+    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let mut redump = world.restored();
+    let full = world.write(&redump);
+    let message = |path: &std::path::Path, expected: Option<u64>| {
+        let error = world.reverse_with(path, false, |options| options.expect_documents = expected).err().unwrap();
+        assert_eq!(error.exit_code(), 1);
+        error.to_string().replace(&path.display().to_string(), "REDUMP")
+    };
+    assert_eq!(
+        message(&full, Some(3)),
+        "'REDUMP': narrative_modeling.dataset_metadata has 2 documents, --expect-docs 3 was given; the ones that are missing would be taken for deleted. Was the dump stopped?"
+    );
+    assert!(world.reverse_with(&full, true, |options| options.expect_documents = Some(2)).is_ok());
+    redump.get_mut(TARGETS[0]).unwrap().clear();
+    let empty = world.write(&redump);
+    assert_eq!(
+        message(&empty, None),
+        "'REDUMP': narrative_modeling.dataset_metadata has no documents, the output has 2; a mongodump that was stopped leaves such a file, and every document would be taken for deleted. Dump again, or give --allow-empty if all of them have been deleted"
+    );
+    let outcome = world.reverse_with(&empty, false, |options| options.allow_empty = true).unwrap();
+    assert_eq!((outcome.report.counts.deleted, outcome.documents.len()), (2, 0));
+    // A sibling's file may be empty: its documents count as unchanged, but it is told.
+    let mut redump = world.restored();
+    redump.get_mut(TARGETS[1]).unwrap().clear();
+    let path = world.write(&redump);
+    let outcome = world.reverse_from(&path, false).unwrap();
+    let expected = format!(
+        "'{}': narrative_modeling.transformation_configs has no documents, the output has 2; a mongodump that was stopped leaves such a file beside sound metadata",
+        path.display()
+    );
+    assert!(outcome.report.remarks.contains(&expected), "{:?}", outcome.report.remarks);
+    assert_eq!(outcome.report.counts.missing_siblings, 2);
+}
+
+#[test]
+fn a_sibling_that_was_made_anew_says_nothing_of_its_dataset() {
+    let (world, mut redump) = one(application(oid(1), 2));
+    let config = of(&mut redump, TARGETS[1], &id(1));
+    set(config, "_id", oid(70).into());
+    set(config, "user_id", text(5));
+    set(config, "current_file_path", text(6));
+    set(config, "created_at", later(8));
+    set(config, "updated_at", later(9));
+    set(config, "is_applied", false.into());
+    set(config, "applied_at", Bson::Null);
+    set(config, "total_transformations", 0.into());
+    set(config, "transformation_steps", Bson::Array(vec![]));
+    let outcome = world.reverse(&redump);
+    let mut expected = application(oid(1), 2);
+    expected.insert("transformation_history", Bson::Array(vec![]));
+    assert_eq!(outcome.document(0), expected);
+    assert_eq!(outcome.changed(), ["transformation_history"]);
+    let fields = ["_id", "user_id", "current_file_path", "created_at", "updated_at"];
+    let mut told = outcome.event().not_carried_back.clone();
+    told.sort();
+    let mut all: Vec<String> = fields.iter().map(|field| format!("transformation_configs.{field}")).collect();
+    all.sort();
+    assert_eq!(told, all);
+}
+
+#[test]
+fn a_step_of_which_nothing_goes_back_keeps_its_bytes() {
+    let mut source = application(oid(1), 0);
+    source.insert("transformation_history", (0..3).map(export_step).collect::<Vec<_>>());
+    let (world, mut redump) = one(source);
+    let mut steps = get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    for name in ["is_valid", "validation_errors"] {
+        let step = steps[1].as_document_mut().unwrap();
+        step.insert(name, if name == "is_valid" { Bson::from(false) } else { vec!["e".to_owned()].into() });
+    }
+    set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps.into());
+    let outcome = world.reverse(&redump);
+    assert!(outcome.bytes == world.source);
+    assert_eq!((outcome.event().kind, outcome.changed().len()), ("unchanged", 0));
+    assert_eq!(
+        outcome.event().not_carried_back,
+        ["transformation_configs.transformation_steps.1.is_valid", "transformation_configs.transformation_steps.1.validation_errors.0"]
     );
 }
 
 #[test]
-fn aliases_inside_win_where_they_are_new() {
-    let mut source = application(oid(1), 0);
-    source.insert("aiSummary", doc! { "overview": "o", "raw_markdown": "old" });
-    let (world, mut redump) = one(source);
-    set(of(&mut redump, TARGETS[0], &id(1)), "ai_summary.rawMarkdown", text(1));
+fn what_is_carried_back_is_not_told_to_be_lost() {
+    let (world, mut redump) = one(application(oid(1), 1));
+    // Null, which the mapping would replace by a default, is in the source all the same.
+    set(of(&mut redump, TARGETS[0], &id(1)), "file_type", Bson::Null);
+    let mut step = new_step(4);
+    step.insert("parameters", Bson::Null);
+    step.insert("is_valid", false);
+    let mut steps = get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    steps.push(step.into());
+    set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps.into());
     let outcome = world.reverse(&redump);
-    assert_eq!(outcome.document(0).get("aiSummary"), Some(&doc! { "overview": "o", "rawMarkdown": text(1) }.into()));
-    assert!(outcome.event().not_carried_back.is_empty());
-
-    // Both were there all the time, so that neither stands for the other.
-    let mut source = application(oid(1), 0);
-    let both = doc! { "overview": "o", "raw_markdown": "one", "rawMarkdown": "two" };
-    source.insert("aiSummary", both.clone());
-    let (world, mut redump) = one(source);
-    set(of(&mut redump, TARGETS[0], &id(1)), "ai_summary.overview", text(1));
-    let mut expected = both;
-    expected.insert("overview", text(1));
-    assert_eq!(world.reverse(&redump).document(0).get("aiSummary"), Some(&expected.into()));
+    assert_eq!(outcome.changed(), ["file_type", "transformation_history"]);
+    assert_eq!(outcome.document(0).get("file_type"), Some(&Bson::Null));
+    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.transformation_steps.1.is_valid"]);
 }
 
 #[test]
@@ -552,11 +708,12 @@ fn a_model_created_since_takes_nothing_from_its_dataset() {
     let outcome = world.reverse(&redump);
     let now = outcome.document(0);
     source.insert("algorithm", "rf");
-    source.insert("updated_at", later(2));
     let old: Document = now.clone().into_iter().filter(|(name, _)| source.contains_key(name)).collect();
     assert_eq!(old, source);
     assert_eq!((now.get("model_name"), now.get("hyperparameters")), (Some(&"new".into()), Some(&doc! { "k": 1 }.into())));
-    assert!(outcome.event().not_carried_back.contains(&"model_configs.created_at".to_owned()), "{:?}", outcome.event());
+    for field in ["created_at", "updated_at"] {
+        assert!(outcome.event().not_carried_back.contains(&format!("model_configs.{field}")), "{:?}", outcome.event());
+    }
 }
 
 #[test]

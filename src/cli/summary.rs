@@ -196,16 +196,28 @@ pub fn reverse_current(report: &current::Report, plan: &Plan) -> String {
         thousands(counts.not_carried_back),
         thousands(counts.missing_siblings)
     );
+    if counts.in_source() > 0 {
+        let _ = writeln!(
+            text,
+            "! NOT CARRIED BACK: the source collection itself has changed since the migration: {} changed, {} added, {} removed there. The renameCollection below deletes that",
+            count(counts.source_changed, "document"),
+            thousands(counts.source_added),
+            thousands(counts.source_removed)
+        );
+    }
     if counts.is_unchanged() {
         let _ = writeln!(text, "✓ Nothing has changed since the migration: the result is identical to the source");
     }
     for event in &report.first {
         let _ = writeln!(text, "    {} _id {}{}", event.kind, event.id, event_details(event));
     }
-    let told = counts.drifted + counts.added + counts.deleted;
+    let told = counts.drifted + counts.added + counts.deleted + counts.in_source();
     if told > report.first.len() as u64 {
         let _ = writeln!(text, "    and more; each is in the file that --report names");
     }
+    report.remarks.iter().for_each(|remark| {
+        let _ = writeln!(text, "! {remark}");
+    });
     let _ = writeln!(text, "✓ Rollback complete in {}", duration(reversal.seconds));
     reverse_next_steps(&mut text, reversal, plan);
     text

@@ -301,10 +301,15 @@ impl World {
         path
     }
     pub fn reverse_from(&self, redump: &Path, strict: bool) -> Result<Outcome> {
+        // Of the random dumps some have nothing but documents that were set aside.
+        self.reverse_with(redump, strict, |options| options.allow_empty = true)
+    }
+    pub fn reverse_with(&self, redump: &Path, strict: bool, change: impl Fn(&mut reverse::Options)) -> Result<Outcome> {
         let dest = self.fresh("dest");
         let mut events = Vec::new();
         let mut options = reverse::Options::new(self.path("out"), &dest);
         options.threads = Some(2);
+        change(&mut options);
         let result = current::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
             events.push(event.clone());
             Ok(())
