@@ -917,10 +917,10 @@ impl Demultiplexing {
                 }
                 Use::Oplog => {
                     if let Err(fault) = self.validator.check(document.bytes) {
-                        let offset = document.offset + fault.offset as u64;
+                        let offset = document.offset;
                         let file = format!("{}, the oplog", self.reader.file());
                         let position = Position { file, document: self.operations + 1, offset, id: None };
-                        return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+                        return Err(Error::document(position, fault));
                     }
                     self.operations += 1;
                     for (namespace, touching) in self.namespaces.iter().zip(&mut self.touching) {
@@ -969,11 +969,8 @@ impl Transforming<'_> {
     fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, UniqueValue>, mapped: &mut Mapped) -> Result<()> {
         let refusal = |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
         let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), refusal, mapped);
-        self.mappers.with(|| Mapper::new(self.plan), map).map_err(|(index, fault)| {
-            let mut position = batch.position(index, &self.files[batch.source]);
-            position.offset += fault.offset as u64;
-            Error::Document { position: Box::new(position), fault: fault.kind }
-        })
+        let mapped = self.mappers.with(|| Mapper::new(self.plan), map);
+        mapped.map_err(|(index, fault)| Error::document(batch.position(index, &self.files[batch.source]), fault))
     }
 
     /// The unique values of a batch's documents, by their index.

@@ -25,7 +25,7 @@ pub enum Command {
     Verify(Verify),
     /// Bring the source collection back, byte for byte
     Reverse(Reverse),
-    /// List what is in a dump
+    /// List what is in a dump, and check every document and checksum in it
     Inspect(Inspect),
     /// Show the mapping
     #[command(subcommand)]
@@ -137,9 +137,6 @@ pub struct Reverse {
 pub struct Inspect {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
-    /// Of an archive, check the checksum and every document of every collection too
-    #[arg(long)]
-    pub all: bool,
     #[command(flatten)]
     pub common: Common,
 }

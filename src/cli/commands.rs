@@ -271,7 +271,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let display = Display::new(common, Signals::watch()?, None)?;
     let disk = Disk::new(io_mode(common));
     let dump = Dump::open(&disk, &arguments.dump, None)?;
-    let report = logged(&display, inspect::inspect_with(&disk, &dump, arguments.all, &display))?;
+    let report = logged(&display, inspect::inspect(&disk, &dump, &display))?;
     finish(common, &display, &report, &summary::inspect(&dump, &report))?;
     Ok(exit_code(report.is_sound()))
 }
