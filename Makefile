@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e conformance oracle kill fuzz lint deny check bench bench-large bench-micro instructions
+.PHONY: help demo build test unit oracle-unit e2e conformance oracle kill fuzz lint msrv deny check bench bench-large bench-micro instructions
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -63,10 +63,13 @@ kill: build ## kill -9 at random times: complete output or none
 fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)
 
-lint: deny ## format, clippy, documentation, licences and advisories
+lint: deny msrv ## format, clippy, documentation, stated Rust version, licences and advisories
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+
+msrv: ## whether the Rust version in Cargo.toml is enough
+	CARGO='$(CARGO)' .ci/msrv
 
 # The advisories are in a repository of their own, which not every machine reaches; the rest needs the registry alone.
 deny: ## cargo-deny, where it is installed

@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 
 use crate::error::{Error, Position, Result};
-use crate::raw::{self, FaultKind};
+use crate::raw::{self, Fault, FaultKind};
 
 /// Bytes of documents in one batch, unless a single document is larger. Part of the journal's format: a batch of
 /// documents is one document of the journal.
@@ -218,7 +218,7 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    fn error(&self, fault: FaultKind, document: &[u8]) -> Error {
+    fn error(&self, kind: FaultKind, document: &[u8]) -> Error {
         let position = Position {
             file: self.file.clone(),
             document: self.documents + 1,
@@ -226,7 +226,7 @@ impl<R: Read> Splitter<R> {
             // The elements end where the bytes do, so this reads no further than it may.
             id: raw::display_id(document),
         };
-        Error::Document { position: Box::new(position), fault }
+        Error::document(position, Fault { offset: 0, kind })
     }
 }
 

@@ -24,6 +24,17 @@ pub enum IoMode {
     Buffered,
 }
 
+impl IoMode {
+    /// In words.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            IoMode::Auto => "past the page cache where the system can",
+            IoMode::Direct => "past the page cache",
+            IoMode::Buffered => "through the page cache",
+        }
+    }
+}
+
 /// Size of one read or write call.
 pub const BLOCK: usize = 1024 * 1024;
 /// Linux's `RWF_DONTCACHE` (include/uapi/linux/fs.h, since 6.14).

@@ -4,21 +4,22 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use thiserror::Error;
 
-use crate::raw::FaultKind;
+use crate::raw::Fault;
 
 /// Shorthand for results of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Where in the input something is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where in the input a document is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Position {
     /// The file, or `standard input`, with the namespace where one file holds several.
     pub file: String,
     /// Number of the document in its collection, from 1.
     pub document: u64,
-    /// Offset in bytes in the (decompressed) file.
+    /// Where the document begins, in bytes of the (decompressed) file.
     pub offset: u64,
     /// The document's `_id`, where it could be read.
     pub id: Option<String>,
@@ -44,12 +45,12 @@ pub enum Error {
     #[error("{0}")]
     Check(String),
     /// A document is not sound BSON. Exit code 3.
-    #[error("{position}: {fault}")]
+    #[error("{position}: {}{}", fault.kind, fault_place(position, fault))]
     Document {
-        /// Where.
+        /// The document.
         position: Box<Position>,
-        /// What.
-        fault: FaultKind,
+        /// What is wrong with it, and where in it.
+        fault: Fault,
     },
     /// The input is not readable as a dump. Exit code 3.
     #[error("'{}': {what}", path.display())]
@@ -88,11 +89,21 @@ pub enum Error {
         source: io::Error,
     },
     /// Something failed after an archive's first bytes went to standard output. Exit code as for what failed.
-    #[error("{0}; the archive on standard output ends early, so that mongorestore fails too, but documents may already be in the database")]
+    #[error(
+        "{0}; the archive on standard output ends early, so that mongorestore fails too, but documents may already be in the database. To try again, dump the source collection alone, give transform --force and mongorestore --drop"
+    )]
     Streamed(Box<Error>),
     /// Stopped by a signal. Exit code 128 + its number.
     #[error("stopped by signal {0}; nothing was published")]
     Interrupted(i32),
+}
+
+/// Where in the input a fault is, unless that is where its document begins.
+fn fault_place(position: &Position, fault: &Fault) -> String {
+    match fault.offset {
+        0 => String::new(),
+        within => format!(", at byte offset {}", position.offset + within as u64),
+    }
 }
 
 /// `1 document`, `2 documents`.
@@ -108,6 +119,18 @@ impl Error {
     /// An [`Error::Output`].
     pub fn output(path: &Path, what: impl Into<String>) -> Self {
         Error::Output { path: path.to_owned(), what: what.into() }
+    }
+    /// An [`Error::Document`].
+    pub(crate) fn document(position: Position, fault: Fault) -> Self {
+        Error::Document { position: Box::new(position), fault }
+    }
+    /// The document that the error is about, where it is about one.
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Error::Document { position, .. } => Some(position),
+            Error::Streamed(error) => error.position(),
+            _ => None,
+        }
     }
     /// The exit code that a program should end with.
     pub fn exit_code(&self) -> u8 {

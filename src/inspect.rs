@@ -30,7 +30,7 @@ pub struct Collection {
     pub bytes: u64,
     /// The names of its indexes.
     pub indexes: Vec<String>,
-    /// Whether the archive's checksum of its documents holds, where it was checked.
+    /// Whether the archive's checksum of its documents holds; nothing of a dump that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_holds: Option<bool>,
 }
@@ -42,15 +42,11 @@ impl Report {
     }
 }
 
-/// Lists the collections of a dump and reads every document of them.
+/// Lists the collections of a dump, reads every document of them, and checks an archive's checksums. A checksum that
+/// does not hold is in the report; a document that is not sound is an error.
 pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Report> {
-    inspect_with(disk, dump, true, progress)
-}
-
-/// [`inspect`]. Of an archive, checksums and the insides of documents are checked only for `all`.
-pub fn inspect_with(disk: &Disk, dump: &Dump, all: bool, progress: &dyn Progress) -> Result<Report> {
     if let Some(reader) = dump.archive(disk)? {
-        return inspect_archive(disk, dump, reader, all, progress);
+        return inspect_archive(disk, dump, reader, progress);
     }
     let mut collections = Vec::new();
     let mut validator = Validator::default();
@@ -67,9 +63,7 @@ pub fn inspect_with(disk: &Disk, dump: &Dump, all: bool, progress: &dyn Progress
                     return Err(Error::Interrupted(signal));
                 }
                 for (index, document) in batch.documents().enumerate() {
-                    validator
-                        .check(document)
-                        .map_err(|fault| Error::Document { position: Box::new(batch.position(index, &file)), fault: fault.kind })?;
+                    validator.check(document).map_err(|fault| Error::document(batch.position(index, &file), fault))?;
                 }
                 progress.advance(splitter.counts().0, splitter.stream().file_bytes_read());
             }
@@ -94,22 +88,19 @@ fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (
     }
 }
 
-fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, all: bool, progress: &dyn Progress) -> Result<Report> {
+fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, progress: &dyn Progress) -> Result<Report> {
     const STEP: u64 = 1024;
     let mut validator = Validator::default();
     let mut documents: u64 = 0;
     progress.start("inspect", reader.stream().total());
-    if all {
-        reader.check_all_and_go_on();
-    }
+    reader.check_all_and_go_on();
     while let Some(document) = reader.next_document()? {
         documents += 1;
         let (namespace, offset) = (document.namespace, document.offset);
-        if all && let Err(fault) = validator.check(document.bytes) {
+        if let Err(fault) = validator.check(document.bytes) {
             let (id, number) = (raw::display_id(document.bytes), reader.seen(namespace).documents);
             let file = format!("{}, {}", reader.file(), reader.prelude().entries[namespace].namespace());
-            let position = Position { file, document: number, offset: offset + fault.offset as u64, id };
-            return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+            return Err(Error::document(Position { file, document: number, offset, id }, fault));
         }
         if documents.is_multiple_of(STEP) {
             if let Some(signal) = progress.interrupted() {

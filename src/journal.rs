@@ -234,9 +234,7 @@ impl<R: Read> JournalReader<R> {
             }
         }
         let document = self.batch.document(self.next);
-        self.validator
-            .check(document)
-            .map_err(|fault| Error::Document { position: Box::new(self.batch.position(self.next, &self.file)), fault: fault.kind })?;
+        self.validator.check(document).map_err(|fault| Error::document(self.batch.position(self.next, &self.file), fault))?;
         bytes.clear();
         bytes.extend_from_slice(document);
         self.next += 1;

@@ -17,6 +17,7 @@ pub mod mapping;
 mod mmap;
 pub mod output;
 pub mod pipeline;
+pub mod places;
 pub mod progress;
 pub mod raw;
 pub mod reverse;

@@ -43,8 +43,8 @@ impl Lookup {
         while splitter.fill(&mut batch)? {
             let mut offset = batch.bytes_before;
             for (index, document) in batch.documents().enumerate() {
-                let position = || Box::new(batch.position(index, &path.display().to_string()));
-                validator.check(document).map_err(|fault| Error::Document { position: position(), fault: fault.kind })?;
+                let position = || batch.position(index, &path.display().to_string());
+                validator.check(document).map_err(|fault| Error::document(position(), fault))?;
                 let fingerprint = value(document)
                     .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", position())))?;
                 entries.push((halves(fingerprint), offset));

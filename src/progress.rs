@@ -13,6 +13,8 @@ pub trait Progress: Sync {
     fn finish(&self) {}
     /// Something that a user should know, though the run goes on.
     fn warn(&self, _message: &str) {}
+    /// What the run does, for users who ask for more: what is opened as what, what comes of it.
+    fn detail(&self, _message: &str) {}
     /// The signal that asks the run to stop, if one has come.
     fn interrupted(&self) -> Option<i32> {
         None

@@ -20,7 +20,7 @@ use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::MAX_DOCUMENT_BYTES;
-use crate::transform::{check_apart, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
+use crate::transform::{check_output, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
 use crate::verify::{file_set, of_another_run, read_manifest};
 
 /// What to reverse, and how.
@@ -97,6 +97,8 @@ pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Resul
 
 /// [`reverse`] by the file operations of `disk`.
 pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let archive = options.archive || is_standard_output(&options.dest);
+    let options = &Options { archive, ..options.clone() };
     let mut is_streaming = false;
     let result = reverse_to(disk, options, plan, progress, &mut is_streaming);
     result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
@@ -104,7 +106,7 @@ pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Pr
 
 fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
-    let place = place_of(&options.dest, options.archive, options.sidecar.as_deref())?;
+    let place = place_of(&options.dest, options.sidecar.as_deref())?;
     let manifest = open_output(options, plan)?;
     let threads = Threads::new(options.threads)?;
     let mut sources = Vec::new();
@@ -216,6 +218,9 @@ pub(crate) fn content_of(file: &manifest::File) -> (u64, u64, &String) {
 
 /// The manifest of an output that can be reversed by this plan; its files are there and of the right sizes.
 pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
+    if !options.dry_run {
+        check_output(&[&options.out], &options.dest, options.archive, options.sidecar.as_deref())?;
+    }
     let manifest = read_manifest(&options.out)?;
     if manifest.kind != Kind::Transform {
         return Err(Error::Check(format!(
@@ -250,8 +255,7 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
         return Err(not_verified(&options.out, &differences));
     }
     if !options.dry_run {
-        let place = place_of(&options.dest, options.archive, options.sidecar.as_deref())?;
-        check_apart(&options.out, place)?;
+        let place = place_of(&options.dest, options.sidecar.as_deref())?;
         output::check_place(place, form_of(options))?;
     }
     Ok(manifest)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::batch::{Batch, Splitter};
 use crate::disk::{Disk, IoMode};
 use crate::dump::{self, Collection, Dump, Metadata, MetadataAt, Stream, archive, create_index_command, is_database_name};
-use crate::error::{Error, IoContext, Position, Result, counted};
+use crate::error::{Error, Position, Result, counted};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
 use crate::journal::JournalWriter;
@@ -18,6 +18,8 @@ use crate::mapping::{Findings, Mapped, Mapper, Plan};
 use crate::output::archive::ArchiveFile;
 use crate::output::{self, Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
+pub(crate) use crate::places::check_apart;
+use crate::places::{self, Inputs, OutputPlace};
 use crate::progress::Progress;
 use crate::raw::Validator;
 
@@ -140,6 +142,8 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// What of the dump is not in the output, and other things that a user should know.
     pub remarks: Vec<String>,
+    /// What may be wrong although every check holds.
+    pub warnings: Vec<String>,
     /// Seconds that the run took.
     pub seconds: f64,
 }
@@ -201,6 +205,8 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 
 /// [`transform`] by the file operations of `disk`.
 pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+    let archive = options.archive || is_standard_output(&options.out);
+    let options = &Options { archive, ..options.clone() };
     let mut is_streaming = false;
     let result = transform_to(disk, options, plan, progress, &mut is_streaming);
     result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
@@ -211,23 +217,32 @@ pub fn is_standard_output(out: &Path) -> bool {
     out == Path::new("-")
 }
 
-/// Where the files of an output go, but for an archive on standard output.
-pub(crate) fn place_of<'a>(out: &'a Path, archive: bool, sidecar: Option<&'a Path>) -> Result<&'a Path> {
+/// Where the files of an output go, but for an archive on standard output, which `-` for the output asks for.
+pub(crate) fn place_of<'a>(out: &'a Path, sidecar: Option<&'a Path>) -> Result<&'a Path> {
     let usage = |what: &str| Err(Error::Usage(what.to_owned()));
-    match (is_standard_output(out), archive, sidecar) {
-        (true, false, _) => usage("only an archive can go to standard output: give --archive and --sidecar PREFIX"),
-        (true, true, None) => {
-            usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place")
-        }
-        (false, _, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
-        (true, true, Some(prefix)) => Ok(prefix),
-        (false, _, None) => Ok(out),
+    match (is_standard_output(out), sidecar) {
+        (true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
+        (false, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
+        (true, Some(prefix)) => Ok(prefix),
+        (false, None) => Ok(out),
     }
+}
+
+/// Refuses, before anything is read, an output that would meet what is read or that has nowhere to go.
+pub(crate) fn check_output(inputs: &[&Path], out: &Path, archive: bool, sidecar: Option<&Path>) -> Result<()> {
+    let place = place_of(out, sidecar)?;
+    let is_stream = is_standard_output(out);
+    inputs.iter().try_for_each(|input| check_apart(input, place))?;
+    OutputPlace { place: place.to_owned(), is_archive: archive || is_stream, is_stream }.check(&Inputs::new(inputs.iter().copied()))?;
+    if is_stream { places::check_standard_output() } else { Ok(()) }
 }
 
 fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
-    let place = place_of(&options.out, options.archive, options.sidecar.as_deref())?;
+    let place = place_of(&options.out, options.sidecar.as_deref())?;
+    if !options.dry_run {
+        check_output(&[&options.dump], &options.out, options.archive, options.sidecar.as_deref())?;
+    }
     let dump = Dump::open(disk, &options.dump, single_database(options))?;
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
         Error::Input { path, what }
@@ -246,11 +261,11 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     let stream = is_standard_output(&options.out);
     let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream };
     if !options.dry_run {
-        check_apart(&options.dump, place)?;
         output::check_place(place, form)?;
     }
     let mut remarks = dump.remarks.clone();
     let threads = Threads::new(options.threads)?;
+    detail_run(progress, &dump, &collections, &threads, options);
     let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
 
     let mut reader = Reading::open(disk, options, plan, &dump, &collections)?;
@@ -259,6 +274,8 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     for (number, collection) in collections.iter().enumerate() {
         sources.push(Source::new(collection, options, dump.metadata(disk, collection)?)?);
         let metadata_remark = match (&collection.metadata, &sources[number].metadata) {
+            // Of a single file, the dump's own remark says so.
+            (None, _) if dump.is_single_file() => None,
             (None, _) => Some("has no metadata file, so its indexes and options are not known"),
             (Some(MetadataAt::Prelude(_)), None) => Some("has no metadata in the archive, so its indexes and options are not known"),
             (Some(MetadataAt::File(_)), None) => Some("has an empty metadata file, so its indexes and options are not known"),
@@ -340,13 +357,37 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         manifest,
         sources: reports,
         remarks,
+        warnings: unexpected_number(options, plan),
         seconds: rounded_seconds(began.elapsed()),
     })
+}
+
+/// What no file can tell of a dump that comes in a pipe: whether mongodump ran to its end.
+fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
+    if !dump::is_standard_input(&options.dump) || options.expect_documents.is_some() {
+        return Vec::new();
+    }
+    vec![format!(
+        "whether standard input held all of {0} is not known: a mongodump that is stopped by a signal ends its archive properly, \
+         with a sound checksum and fewer documents. Only its exit code (set -o pipefail) and the number of documents tell; \
+         give --expect-docs N, with the N of db.{0}.countDocuments({{}}) while nothing writes",
+        plan.collection()
+    )]
 }
 
 /// Seconds to the millisecond.
 pub(crate) fn rounded_seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// What is read and how, for users who ask for more.
+fn detail_run(progress: &dyn Progress, dump: &Dump, collections: &[Collection], threads: &Threads, options: &Options) {
+    progress.detail(&dump.describe());
+    for (collection, file) in collections.iter().zip(files_of(dump, collections)) {
+        let metadata = collection.metadata.as_ref().map_or("none".to_owned(), MetadataAt::to_string);
+        progress.detail(&format!("source {}: documents '{file}', metadata {metadata}", collection.namespace()));
+    }
+    progress.detail(&format!("{}, {}", counted(threads.count() as u64, "thread"), options.io.describe()));
 }
 
 fn single_database(options: &Options) -> Option<&str> {
@@ -362,27 +403,6 @@ fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
         false => collection.documents.as_deref().unwrap_or(&dump.path).display().to_string(),
     };
     collections.iter().map(name).collect()
-}
-
-/// Fails where an output would lie inside its input, or the other way round.
-pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
-    if dump::is_standard_input(dump) {
-        return Ok(());
-    }
-    let dump_place = std::fs::canonicalize(dump).reading("open", dump)?;
-    let absolute = std::path::absolute(out).writing("find", out)?;
-    // The part of the output's path that exists, with the rest behind it.
-    let existing = absolute.ancestors().find_map(|part| Some((part, std::fs::canonicalize(part).ok()?)));
-    let Some((part, canonical)) = existing else { return Ok(()) };
-    let rest = absolute.strip_prefix(part).unwrap_or(Path::new(""));
-    let out_place = canonical.join(rest);
-    if out_place.starts_with(&dump_place) {
-        return Err(Error::output(out, format!("lies inside the dump '{}', which is never changed; name a place outside", dump.display())));
-    }
-    if dump_place.starts_with(&out_place) {
-        return Err(Error::output(out, format!("holds the dump '{}', which is never changed; name a place outside", dump.display())));
-    }
-    Ok(())
 }
 
 /// What stands in target collections already.
@@ -917,10 +937,10 @@ impl Demultiplexing {
                 }
                 Use::Oplog => {
                     if let Err(fault) = self.validator.check(document.bytes) {
-                        let offset = document.offset + fault.offset as u64;
+                        let offset = document.offset;
                         let file = format!("{}, the oplog", self.reader.file());
                         let position = Position { file, document: self.operations + 1, offset, id: None };
-                        return Err(Error::Document { position: Box::new(position), fault: fault.kind });
+                        return Err(Error::document(position, fault));
                     }
                     self.operations += 1;
                     for (namespace, touching) in self.namespaces.iter().zip(&mut self.touching) {
@@ -969,11 +989,8 @@ impl Transforming<'_> {
     fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, UniqueValue>, mapped: &mut Mapped) -> Result<()> {
         let refusal = |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
         let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), refusal, mapped);
-        self.mappers.with(|| Mapper::new(self.plan), map).map_err(|(index, fault)| {
-            let mut position = batch.position(index, &self.files[batch.source]);
-            position.offset += fault.offset as u64;
-            Error::Document { position: Box::new(position), fault: fault.kind }
-        })
+        let mapped = self.mappers.with(|| Mapper::new(self.plan), map);
+        mapped.map_err(|(index, fault)| Error::document(batch.position(index, &self.files[batch.source]), fault))
     }
 
     /// The unique values of a batch's documents, by their index.

@@ -14,8 +14,9 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 it holds; 1 a check does not hold; 2 wrong usage; 3 the input is not readable as a dump; \
-4 the output cannot be written; 130, 143 stopped by a signal";
+const EXIT_CODES: &str = "Exit codes: 0 it holds; 1 a check does not hold; 2 wrong usage, or a place for a file that cannot be \
+written or must not be; 3 the input is not readable as a dump; 4 the output cannot be written; 129, 130, 143 stopped by SIGHUP, \
+SIGINT, SIGTERM";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -25,7 +26,7 @@ pub enum Command {
     Verify(Verify),
     /// Bring the source collection back, byte for byte
     Reverse(Reverse),
-    /// List what is in a dump
+    /// List what is in a dump, and check every document and checksum in it
     Inspect(Inspect),
     /// Show the mapping
     #[command(subcommand)]
@@ -43,7 +44,7 @@ pub enum Command {
 pub struct Transform {
     /// What mongodump made: a directory, one database's directory in it, a .bson file, or an archive (- for standard input)
     pub dump: PathBuf,
-    /// The output; must not exist or be empty
+    /// The output; must not exist or be empty (- for an archive on standard output)
     pub out: PathBuf,
     #[command(flatten)]
     pub databases: Databases,
@@ -110,7 +111,7 @@ pub struct Verify {
 pub struct Reverse {
     /// What `transform` made
     pub out: PathBuf,
-    /// Where the source's dump goes; must not exist or be empty
+    /// Where the source's dump goes; must not exist or be empty (- for an archive on standard output)
     pub dest: PathBuf,
     /// A dump of the new collections after the application has used them
     #[arg(long, value_name = "REDUMP")]
@@ -123,6 +124,12 @@ pub struct Reverse {
     /// Read everything, write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Fail unless the first collection in REDUMP has N documents
+    #[arg(long, value_name = "N", requires = "current")]
+    pub expect_docs: Option<u64>,
+    /// Accept a REDUMP whose first collection is empty
+    #[arg(long, requires = "current")]
+    pub allow_empty: bool,
     /// Fail where documents have changed, conflict, or hold what is not carried back
     #[arg(long)]
     pub strict: bool,
@@ -137,9 +144,6 @@ pub struct Reverse {
 pub struct Inspect {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
-    /// Of an archive, check the checksum and every document of every collection too
-    #[arg(long)]
-    pub all: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -172,7 +176,7 @@ pub struct Output {
     /// The level, 1 (fast) to 9 (small); implies --gzip
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub gzip_level: Option<u32>,
-    /// Write one archive, as `mongorestore --archive` takes it, with the other files beside it; - is standard output
+    /// Write one archive, as `mongorestore --archive` takes it, with the other files beside it
     #[arg(long)]
     pub archive: bool,
     /// What the files beside an archive on standard output are named after
@@ -194,7 +198,7 @@ pub struct Common {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Write the report, as JSON, to a file
+    /// Write the report, as JSON, to a file; on failure, the error
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Write what is printed while working to a file too
@@ -203,10 +207,10 @@ pub struct Common {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,
-    /// Print errors only
+    /// Print only errors and what does not hold
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print more
+    /// Print on stderr what is opened as what, how long each stage takes, and each file with its SHA-256
     #[arg(short, long)]
     pub verbose: bool,
 }

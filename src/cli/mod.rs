@@ -3,6 +3,8 @@
 mod args;
 mod commands;
 mod progress;
+mod records;
+mod session;
 mod signals;
 mod summary;
 mod text;

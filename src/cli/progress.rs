@@ -2,17 +2,15 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mongosplit::Error;
 use mongosplit::progress::Progress;
 
 use super::args::{Common, ProgressKind};
 use super::signals::Signals;
-use super::text::{count, thousands};
+use super::text::{count, duration, thousands};
 
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -22,6 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub struct Display {
     kind: ProgressKind,
     quiet: bool,
+    verbose: bool,
     signals: Signals,
     expected_documents: Option<u64>,
     state: Mutex<State>,
@@ -40,14 +39,14 @@ struct State {
 }
 
 impl Display {
-    pub fn new(common: &Common, signals: Signals, expected_documents: Option<u64>) -> anyhow::Result<Self> {
+    /// As the options have it, with a log that has been opened.
+    pub fn new(common: &Common, signals: Signals, expected_documents: Option<u64>, log: Option<File>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let kind = match common.progress {
             ProgressKind::Auto if terminal && !common.quiet => ProgressKind::Bar,
             ProgressKind::Auto => ProgressKind::None,
             other => other,
         };
-        let log = common.log_file.as_deref().map(open_log).transpose()?;
         let now = Instant::now();
         let state = State {
             bar: ProgressBar::hidden(),
@@ -59,7 +58,8 @@ impl Display {
             bytes: 0,
             log,
         };
-        Ok(Display { kind, quiet: common.quiet, signals, expected_documents, state: Mutex::new(state) })
+        let (quiet, verbose) = (common.quiet, common.verbose);
+        Display { kind, quiet, verbose, signals, expected_documents, state: Mutex::new(state) }
     }
 
     /// Writes a line to the log file.
@@ -71,15 +71,22 @@ impl Display {
         work(&mut self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
+    fn detail_line(&self, state: &mut State, message: &str) {
+        if self.verbose {
+            state.bar.suspend(|| say(message));
+            state.log_line(message);
+        }
+    }
+
     fn line(&self, state: &mut State) {
         let line = state.line(self.expected_documents);
         match self.kind {
-            ProgressKind::Plain => eprintln!("[{}] {line}", now()),
+            ProgressKind::Plain => say(&format!("[{}] {line}", now())),
             ProgressKind::Json => {
                 let json = serde_json::json!({
                     "time": now(), "stage": state.stage, "documents": state.documents, "bytes": state.bytes, "total_bytes": state.total,
                 });
-                eprintln!("{json}");
+                say(&json.to_string());
             }
             _ => {}
         }
@@ -88,9 +95,9 @@ impl Display {
     }
 }
 
-fn open_log(path: &Path) -> anyhow::Result<File> {
-    let opened = File::options().create(true).append(true).open(path);
-    Ok(opened.map_err(|source| Error::Write { action: "open the log file", path: path.to_owned(), source })?)
+/// A line on stderr. Where nobody reads it any more, the run goes on.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Local time as the runbook writes it.
@@ -162,12 +169,18 @@ impl Progress for Display {
                 state.bytes = total;
             }
             self.line(state);
+            let seconds = state.began.elapsed().as_secs_f64();
+            let done = format!("{}: {}, {}", state.stage, count(state.documents, "document"), duration(seconds));
+            self.detail_line(state, &done);
         });
+    }
+    fn detail(&self, message: &str) {
+        self.with(|state| self.detail_line(state, message));
     }
     fn warn(&self, message: &str) {
         self.with(|state| {
             if !self.quiet {
-                state.bar.suspend(|| eprintln!("warning: {message}"));
+                state.bar.suspend(|| say(&format!("warning: {message}")));
             }
             state.log_line(&format!("warning: {message}"));
         });

@@ -46,6 +46,9 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
         }
         findings(&mut text, source);
     }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "! {warning}");
+    }
     let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
     let _ = writeln!(text, "  Duration: {}", duration(report.seconds));
     let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
@@ -119,28 +122,31 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
     let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
     let out = shell_path(&report.place);
-    if is_standard_output(&report.out) {
-        let _ = writeln!(
-            text,
-            "\nThe archive went to standard output, for:\n  mongorestore --stopOnError{gzip}{} --archive",
-            includes.concat()
-        );
+    let is_stream = is_standard_output(&report.out);
+    if is_stream {
+        stream_steps(text, &report.place, &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()));
     } else {
         let _ = writeln!(text, "\nNext:");
         let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.place, manifest));
     }
     let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
-    if is_standard_output(&report.out) {
-        let _ = writeln!(
-            text,
-            "  mongodump --out REDUMP, against a copy of the archive kept as {out}: mongosplit verify {out} --restored REDUMP"
-        );
-    } else {
-        let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
-    }
-    let _ = writeln!(text, "Only after a failed first restore, and only then, run the same with --drop.");
+    let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    let once_more = if is_stream { "transform with --force and mongorestore with --drop" } else { "the same with --drop" };
+    let _ = writeln!(text, "Only after a failed first restore, and only then, run {once_more}.");
     let _ = writeln!(text, "Not in the output: {} itself, other collections, users and roles, the oplog.", plan.collection());
+}
+
+/// For an archive that went to standard output: the pipe that it is for, and what is lost without a copy.
+fn stream_steps(text: &mut String, place: &Path, restore: &str) {
+    let place = shell_path(place);
+    let _ = writeln!(text, "\nThe archive went to standard output, for a pipe in which tee keeps a copy of it:");
+    let _ = writeln!(text, "  set -o pipefail; umask 077");
+    let _ = writeln!(text, "  mongosplit transform … | tee {place} | {restore}");
+    let _ = writeln!(
+        text,
+        "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
+    );
 }
 
 fn manifest_path(place: &Path, manifest: &Manifest) -> PathBuf {
@@ -417,4 +423,14 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
         let _ = writeln!(text, "  {remark}");
     });
     text
+}
+
+/// For `inspect --quiet`: the collections whose checksums do not hold.
+pub fn unsound(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+    let damaged = report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
+    let line = |collection: &mongosplit::inspect::Collection| {
+        let namespace = collection.namespace.escape_debug();
+        format!("mongosplit: '{}': the checksum of {namespace} does not hold: the archive was damaged\n", dump.path.display())
+    };
+    damaged.map(line).collect()
 }

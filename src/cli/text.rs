@@ -24,13 +24,14 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// `1 hour 52 minutes`, `12.3 seconds`.
+/// `1 hour 52 minutes`, `1 minute 1 second`, `12.3 seconds`.
 pub fn duration(seconds: f64) -> String {
-    let whole = seconds as u64;
+    // What would be written as 60.0 seconds is a minute.
+    let whole = if (59.95..60.0).contains(&seconds) { 60 } else { seconds as u64 };
     match whole {
-        0..60 if seconds < 10.0 => format!("{seconds:.2} seconds"),
+        0..60 if seconds < 9.995 => format!("{seconds:.2} seconds"),
         0..60 => format!("{seconds:.1} seconds"),
-        60..3600 => format!("{} {} seconds", count(whole / 60, "minute"), whole % 60),
+        60..3600 => format!("{} {}", count(whole / 60, "minute"), count(whole % 60, "second")),
         _ => format!("{} {}", count(whole / 3600, "hour"), count(whole / 60 % 60, "minute")),
     }
 }
@@ -68,7 +69,10 @@ mod tests {
         assert_eq!(size(999), "999 bytes");
         assert_eq!(size(2_140_000_000), "2.1 GB");
         assert_eq!(duration(0.5), "0.50 seconds");
-        assert_eq!(duration(61.0), "1 minute 1 seconds");
+        assert_eq!(duration(9.996), "10.0 seconds");
+        assert_eq!(duration(59.96), "1 minute 0 seconds");
+        assert_eq!(duration(61.0), "1 minute 1 second");
+        assert_eq!(duration(182.0), "3 minutes 2 seconds");
         assert_eq!(duration(6720.0), "1 hour 52 minutes");
         assert_eq!(shell_word("/out dir/it's"), r"'/out dir/it'\''s'");
         assert_eq!(shell_path(Path::new("-x")), "./-x");

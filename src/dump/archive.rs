@@ -375,7 +375,10 @@ impl<R: Read> Reader<R> {
         }
         match self.ahead(size)[size - 1] {
             0 => Ok(Some(size)),
-            other => Err(self.fault(format!("byte 0x{other:02x} where the final NUL of {what} belongs"))),
+            other => {
+                let at = self.offset + size as u64 - 1;
+                Err(self.fault(format!("byte 0x{other:02x} where the final NUL of {what} belongs, at byte offset {at}")))
+            }
         }
     }
 

@@ -41,6 +41,11 @@ impl Metadata {
             bytes,
         }))
     }
+    /// The collection that the metadata is of: as it says, or as the indexes of a server before 4.4 do.
+    pub fn own_collection(&self) -> Option<&str> {
+        let namespace = || self.indexes.iter().find_map(|index| index.get("ns")?.as_str());
+        self.collection_name.as_deref().or_else(|| Some(namespace()?.split_once('.')?.1))
+    }
     /// The indexes but the one on `_id`, which every collection has.
     pub fn own_indexes(&self) -> impl Iterator<Item = &Value> {
         self.indexes.iter().filter(|index| index.get("name").and_then(Value::as_str) != Some("_id_"))

@@ -314,6 +314,23 @@ impl Dump {
         Ok(dump)
     }
 
+    /// What the dump was opened as, in a line.
+    pub fn describe(&self) -> String {
+        let shape = match self.kind {
+            Kind::Directory => "a directory dump",
+            Kind::SingleFile => "a single file of documents",
+            Kind::Archive => "an archive",
+        };
+        let collections = counted(self.collections.len() as u64, "collection");
+        let version = self.server_version.as_deref().unwrap_or("unknown");
+        format!("'{}' is read as {shape}: {collections}, server version {version}", self.path.display())
+    }
+
+    /// Whether the dump is one file of documents, which is the source whatever its name.
+    pub fn is_single_file(&self) -> bool {
+        self.kind == Kind::SingleFile
+    }
+
     /// Whether the dump is an archive, whose documents [`Dump::archive`] reads.
     pub fn is_archive(&self) -> bool {
         self.kind == Kind::Archive
@@ -451,6 +468,12 @@ impl Dump {
             _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let beside = names::metadata_beside(&path).map(MetadataAt::File);
+        if beside.is_none() {
+            self.remarks.push(format!(
+                "'{}' has no metadata file beside it, so nothing tells which collection it is of, and its indexes and options are not known",
+                path.display()
+            ));
+        }
         self.kind = Kind::SingleFile;
         self.collections.push(Collection { database, name, documents: Some(path), metadata: beside });
         Ok(())
@@ -467,8 +490,8 @@ impl Dump {
         let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
         for database in databases {
             if !candidates.iter().any(|candidate| candidate.database == *database) {
-                let what = format!("has no {database}.{collection}; it holds {}", self.list_namespaces());
-                return Err(Error::input(&self.path, what));
+                let (path, there) = (self.path.display(), self.list_namespaces());
+                return Err(Error::Usage(format!("'{path}': has no {database}.{collection}; it holds {there}")));
             }
         }
         let chosen: Vec<Collection> = candidates
@@ -542,14 +565,27 @@ impl Dump {
         }
     }
 
-    /// Why a source is none that documents can be taken from: a view, or a time series.
+    /// Why a source is none that documents can be taken from: a view, a time series, or a file of another collection.
     pub fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
         let in_prelude = match &source.metadata {
             Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
             _ => None,
         };
-        let kind = self.metadata(disk, source)?.and_then(|metadata| metadata.kind).or(in_prelude);
+        let metadata = self.metadata(disk, source)?;
         let namespace = source.namespace();
+        if self.kind == Kind::SingleFile
+            && let Some(other) =
+                metadata.as_ref().and_then(Metadata::own_collection).filter(|other| !names::is_name_of(other, &source.name))
+        {
+            return Ok(Some(Error::Check(format!(
+                "'{}': its metadata {} says that it is of the collection '{}', not of '{}'; name the file of that collection",
+                self.path.display(),
+                source.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default(),
+                other.escape_debug(),
+                source.name
+            ))));
+        }
+        let kind = metadata.and_then(|metadata| metadata.kind).or(in_prelude);
         let buckets = format!("system.buckets.{}", source.name);
         let has_buckets = self.collections.iter().any(|other| other.database == source.database && other.name == buckets);
         Ok(match kind.as_deref() {

@@ -57,6 +57,11 @@ pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<St
     Ok(unescape(stem).unwrap_or_else(|| stem.to_owned()))
 }
 
+/// Whether a name as metadata has it, plain or escaped, is that of a collection.
+pub(super) fn is_name_of(stored: &str, collection: &str) -> bool {
+    stored == collection || unescape(stored).is_some_and(|name| name == collection)
+}
+
 /// Undoes Go's `url.QueryEscape`; nothing where the text is no result of it.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -19,9 +19,7 @@ pub(super) fn operations(stream: impl Read, path: &Path, namespace: &str) -> Res
     let (mut touching, mut all) = (0, 0);
     while splitter.fill(&mut batch)? {
         for (index, entry) in batch.documents().enumerate() {
-            validator
-                .check(entry)
-                .map_err(|fault| Error::Document { position: Box::new(batch.position(index, &file)), fault: fault.kind })?;
+            validator.check(entry).map_err(|fault| Error::document(batch.position(index, &file), fault))?;
             all += 1;
             touching += touching_in(entry, namespace);
         }

@@ -1,0 +1,187 @@
+//! Reports and logs: their places are checked before anything is read, and reports come whole or not at all.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mongosplit::places::{Inputs, OutputPlace};
+use mongosplit::{Error, Result};
+use rustix::fs::Access;
+use tempfile::NamedTempFile;
+
+/// A report on its way to its place.
+#[derive(Debug)]
+pub struct ReportFile {
+    to: BufWriter<To>,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+enum To {
+    /// Written beside its place, and renamed to it when it is complete.
+    Beside {
+        file: NamedTempFile,
+        place: PathBuf,
+    },
+    /// A pipe, a terminal, a device: opened when there is something to write, as opening a pipe waits for its reader.
+    Special {
+        path: PathBuf,
+        file: Option<File>,
+    },
+    /// The file that is standard output, or standard error: another descriptor of it would write over what is there.
+    Stdout,
+    Stderr,
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            To::Beside { file, .. } => file.write(bytes),
+            To::Special { file: Some(file), .. } => file.write(bytes),
+            To::Special { path, file } => file.insert(File::options().write(true).open(path)?).write(bytes),
+            To::Stdout => io::stdout().write(bytes),
+            To::Stderr => io::stderr().write(bytes),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            To::Stdout => io::stdout().flush(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ReportFile {
+    fn begin(place: Place, path: &Path) -> Result<ReportFile> {
+        let to = match place {
+            Place::Special => To::Special { path: path.to_owned(), file: None },
+            Place::Stdout => To::Stdout,
+            Place::Stderr => To::Stderr,
+            Place::Absent(place) => To::Beside { file: temporary_beside(&place, 0o666, path)?, place },
+            Place::File(place, mode) => {
+                let file = temporary_beside(&place, 0o600, path)?;
+                let permissions = std::fs::Permissions::from_mode(mode);
+                file.as_file().set_permissions(permissions).map_err(|error| unwritable("--report", path, &error))?;
+                To::Beside { file, place }
+            }
+        };
+        Ok(ReportFile { to: BufWriter::new(to), path: path.to_owned() })
+    }
+    /// Appends text.
+    pub fn write(&mut self, text: &[u8]) -> Result<()> {
+        self.to.write_all(text).map_err(|source| Self::failed(&self.path, source))
+    }
+    /// Brings the report to its place.
+    pub fn finish(self) -> Result<()> {
+        let ReportFile { to, path } = self;
+        let to = to.into_inner().map_err(|error| Self::failed(&path, error.into_error()))?;
+        let To::Beside { file, place } = to else { return Ok(()) };
+        file.as_file().sync_all().map_err(|source| Self::failed(&path, source))?;
+        file.persist(&place).map_err(|error| Self::failed(&path, error.error))?;
+        // Where the file system cannot put a directory on disk, the report is in its place all the same.
+        let _ = File::open(parent_of(&place)).and_then(|directory| directory.sync_all());
+        Ok(())
+    }
+    fn failed(path: &Path, source: io::Error) -> Error {
+        Error::Write { action: "write the report", path: path.to_owned(), source }
+    }
+}
+
+/// A file beside a place that takes its name when it is complete, and is removed if it never is.
+fn temporary_beside(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let made = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".mongosplit-tmp")
+        .permissions(std::fs::Permissions::from_mode(mode))
+        .tempfile_in(parent_of(place));
+    made.map_err(|error| unwritable("--report", path, error.get_ref().map_or(&error as &dyn std::fmt::Display, |inner| inner as _)))
+}
+
+fn parent_of(place: &Path) -> &Path {
+    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Usage(format!("{option} '{}': cannot be written: {why}", path.display()))
+}
+
+/// What is at the place of a report or a log.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Nothing; the place itself.
+    Absent(PathBuf),
+    /// A regular file: itself, whatever links lead there, and its mode.
+    File(PathBuf, u32),
+    /// Neither a regular file nor a directory.
+    Special,
+    Stdout,
+    Stderr,
+}
+
+/// What the descriptor of a standard stream is open on.
+fn is_open_on(stream: impl std::os::fd::AsFd, metadata: &Metadata) -> bool {
+    // The types differ from system to system.
+    #[allow(clippy::unnecessary_cast)]
+    rustix::fs::fstat(stream).is_ok_and(|status| (status.st_dev as u64, status.st_ino as u64) == (metadata.dev(), metadata.ino()))
+}
+
+/// Looks at a place, and refuses it if it belongs to what is read or to the output.
+fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&OutputPlace>) -> Result<Place> {
+    let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.display()));
+    let place = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Err(refused("is a directory; name a file".to_owned())),
+        Ok(metadata) => {
+            if output.is_some_and(|output| output.is_stream) && is_open_on(io::stdout(), &metadata) {
+                return Err(refused("is standard output, which carries the archive; name another place".to_owned()));
+            }
+            let (is_stdout, is_stderr) = (is_open_on(io::stdout(), &metadata), is_open_on(io::stderr(), &metadata));
+            if !is_stdout && !is_stderr {
+                rustix::fs::access(path, Access::WRITE_OK).map_err(|error| unwritable(option, path, &io::Error::from(error)))?;
+            }
+            match metadata.is_file() {
+                _ if is_stdout => Place::Stdout,
+                _ if is_stderr => Place::Stderr,
+                false => return Ok(Place::Special),
+                true => {
+                    let real = std::fs::canonicalize(path).map_err(|error| unwritable(option, path, &error))?;
+                    Place::File(real, metadata.permissions().mode() & 0o7777)
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Place::Absent(path.to_owned()),
+        Err(error) => return Err(unwritable(option, path, &error)),
+    };
+    match inputs.refusal(path).or_else(|| output.and_then(|output| output.refusal(path))) {
+        Some(refusal) => Err(refused(refusal)),
+        None => Ok(place),
+    }
+}
+
+/// Opens the report and the log of a run; both places are checked first.
+pub fn open(
+    report: Option<&Path>,
+    log: Option<&Path>,
+    inputs: &Inputs,
+    output: Option<&OutputPlace>,
+) -> Result<(Option<ReportFile>, Option<File>)> {
+    let report_place = report.map(|path| look_at("--report", path, inputs, output)).transpose()?;
+    let log_place = log.map(|path| look_at("--log-file", path, inputs, output)).transpose()?;
+    if let (Some(path), Some(one), Some(other)) = (report, &report_place, &log_place) {
+        let is_one_file = match (one, other) {
+            (Place::Absent(one), Place::Absent(other)) => std::path::absolute(one).ok() == std::path::absolute(other).ok(),
+            (Place::File(..), _) => one == other,
+            _ => false,
+        };
+        if is_one_file {
+            return Err(Error::Usage(format!("--report and --log-file both name '{}'; name two files", path.display())));
+        }
+    }
+    let report = report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
+    let log = log.map(|path| {
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map_err(|error| unwritable("--log-file", path, &error))
+    });
+    Ok((report, log.transpose()?))
+}
