@@ -148,7 +148,8 @@ pub fn reverse_current(
         sources.push(OpenSource::open(&disk, options, plan, &manifest, source)?);
     }
     let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
-    let form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: mode, ..Form::default() };
+    let form =
+        Form { gzip_level: options.gzip_level, force: options.force, kind: manifest::Kind::Reverse, source_mode: mode, ..Form::default() };
     let mut staging = match options.dry_run {
         true => None,
         false => Some(Staging::begin(&disk, &options.dest, form)?),

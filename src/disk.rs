@@ -1,13 +1,17 @@
 //! Files: opened only where they are regular, read and written past the page cache where the system can,
-//! put on disk before they are named. A [`Disk`] can be told to stop at one of its steps, for tests.
+//! put on disk before they are named. A [`Disk`] can be told to fail or to die at one of its steps, for tests.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::{CString, OsString};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::error::{Error, IoContext, Result};
@@ -42,13 +46,58 @@ const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 /// Kernels before this one had the flag switched off, or lost data with it on some file systems.
 const DONT_CACHE_SINCE: (u32, u32) = (6, 16);
 
-/// The file operations of one run.
+/// The file operations of one run: each is a step.
 #[derive(Debug, Default)]
 pub struct Disk {
     mode: IoMode,
-    steps: AtomicU64,
-    fail_at: Option<u64>,
+    steps: Arc<Steps>,
     kept_from: AtomicBool,
+    lacks_exchange: bool,
+    lacks_locks: bool,
+}
+
+/// For tests: what happens at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This step fails, and no other.
+    Once,
+    /// This step fails, and all after it.
+    FromThereOn,
+    /// The process is killed, as by `kill -9`, instead of taking this step.
+    Kill,
+}
+
+/// Counts steps, and stops some, for a disk and the files that it has opened.
+#[derive(Debug, Default)]
+struct Steps {
+    taken: AtomicU64,
+    fault: Option<(u64, Fault)>,
+}
+
+impl Steps {
+    fn step(&self) -> io::Result<()> {
+        let step = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
+        let fault = self.fault.filter(|(at, fault)| step == *at || *fault == Fault::FromThereOn && step > *at);
+        match fault {
+            None => return Ok(()),
+            Some((_, Fault::Kill)) => {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            }
+            Some(_) => {}
+        }
+        Err(io::Error::other("stopped here by a test"))
+    }
+}
+
+/// What came of asking for a lock.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// It is held, until the file is closed.
+    Yes,
+    /// Another open file holds it.
+    Elsewhere,
+    /// The file system has no locks.
+    Unsupported,
 }
 
 impl Disk {
@@ -58,11 +107,25 @@ impl Disk {
     }
     /// For tests: the operation with this number, from 1, and all after it fail.
     pub fn failing_at(step: u64) -> Self {
-        Disk { fail_at: Some(step), ..Disk::default() }
+        Disk::with_fault(step, Fault::FromThereOn)
+    }
+    /// For tests: something happens at the operation with this number, from 1.
+    pub fn with_fault(step: u64, fault: Fault) -> Self {
+        Disk { steps: Arc::new(Steps { fault: Some((step, fault)), ..Steps::default() }), ..Disk::default() }
+    }
+    /// For tests: as on a file system that cannot exchange two paths.
+    pub fn without_exchange(mut self) -> Self {
+        self.lacks_exchange = true;
+        self
+    }
+    /// For tests: as on a file system without locks.
+    pub fn without_locks(mut self) -> Self {
+        self.lacks_locks = true;
+        self
     }
     /// Operations so far.
     pub fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
+        self.steps.taken.load(Ordering::Relaxed)
     }
     /// Whether the file system could not do something that [`Disk`] then did without: rename without replacing,
     /// or putting a directory on disk.
@@ -70,13 +133,52 @@ impl Disk {
         self.kept_from.load(Ordering::Relaxed)
     }
     fn step(&self) -> io::Result<()> {
-        let step = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.fail_at.is_some_and(|at| step >= at) {
-            return Err(io::Error::other("stopped here by a test"));
-        }
-        Ok(())
+        self.steps.step()
     }
 
+    /// What is at a path, links not followed; none where nothing is.
+    pub fn look(&self, path: &Path) -> Result<Option<Metadata>> {
+        match self.step().and_then(|()| path.symlink_metadata()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some).writing("look at", path),
+        }
+    }
+    /// The names in a directory, sorted.
+    pub fn list(&self, path: &Path) -> Result<Vec<OsString>> {
+        let list = || std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+        let mut names = self.step().and_then(|()| list()).writing("list", path)?;
+        names.sort();
+        Ok(names)
+    }
+    /// Opens a file to be locked, for reading and writing; makes it, for its owner alone, where there is none. A link
+    /// is not followed, nothing is waited for.
+    pub fn open_lock(&self, path: &Path) -> Result<File> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
+        self.step().and_then(|()| open()).writing("open", path)
+    }
+    /// Asks for the lock of an open file, alone, and does not wait for it.
+    pub fn lock(&self, file: &File, path: &Path) -> Result<Locked> {
+        self.step().writing("lock", path)?;
+        if self.lacks_locks {
+            return Ok(Locked::Unsupported);
+        }
+        loop {
+            return match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(Locked::Yes),
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) => Ok(Locked::Elsewhere),
+                Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL) => Ok(Locked::Unsupported),
+                Err(error) => Err(error).writing("lock", path),
+            };
+        }
+    }
+    /// Replaces the content of a small open file.
+    pub fn rewrite(&self, file: &File, path: &Path, content: &[u8]) -> Result<()> {
+        use std::os::unix::fs::FileExt;
+        let write = || file.set_len(0).and_then(|()| file.write_all_at(content, 0));
+        self.step().and_then(|()| write()).writing("write", path)
+    }
     /// Creates a directory with this mode, less the umask.
     pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
@@ -110,6 +212,9 @@ impl Disk {
     /// Lets two paths change places, in one step. False where the system has no such call.
     pub fn exchange(&self, one: &Path, other: &Path) -> Result<bool> {
         self.step().writing("exchange", other)?;
+        if self.lacks_exchange {
+            return Ok(false);
+        }
         match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
             result => result.map(|()| true).writing("exchange", other),
@@ -122,6 +227,64 @@ impl Disk {
     /// Removes an empty directory.
     pub fn remove_dir(&self, path: &Path) -> Result<()> {
         self.step().and_then(|()| std::fs::remove_dir(path)).writing("remove", path)
+    }
+    /// Removes what is no directory.
+    pub fn remove_file(&self, path: &Path) -> Result<()> {
+        self.step().and_then(|()| std::fs::remove_file(path)).writing("remove", path)
+    }
+    /// Removes a directory with everything below it; no link is followed. What cannot be removed does not keep the
+    /// rest from it; the first such error is given.
+    pub fn remove_tree(&self, path: &Path) -> Result<()> {
+        let mut failed = Ok(());
+        let name = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from).writing("remove", path)?;
+        let mut open = vec![self.open_tree(CWD, name, path.to_owned())?];
+        while let Some(top) = open.last_mut() {
+            if let Some(name) = top.names.pop() {
+                let path = top.path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+                let is_directory = rustix::fs::statat(&top.directory, &name, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|status| rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir());
+                if is_directory {
+                    match self.open_tree(top.directory.as_fd(), name, path) {
+                        Ok(next) => open.push(next),
+                        Err(error) => failed = failed.and(Err(error)),
+                    }
+                    continue;
+                }
+                failed = failed.and(self.unlink(top.directory.as_fd(), &name, AtFlags::empty(), &path));
+                continue;
+            }
+            let Some(Tree { name, path, .. }) = open.pop() else { break };
+            let above = open.last().map_or(CWD, |above| above.directory.as_fd());
+            failed = failed.and(self.unlink(above, &name, AtFlags::REMOVEDIR, &path));
+        }
+        failed
+    }
+    fn open_tree(&self, above: BorrowedFd<'_>, name: CString, path: PathBuf) -> Result<Tree> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let list = || {
+            let directory = rustix::fs::openat(above, &name, flags, Mode::empty())?;
+            let mut names = Vec::new();
+            for entry in rustix::fs::Dir::read_from(&directory)? {
+                let entry = entry?.file_name().to_owned();
+                if ![c".", c".."].contains(&entry.as_c_str()) {
+                    names.push(entry);
+                }
+            }
+            names.sort_by(|a, b| b.cmp(a));
+            Ok((directory, names))
+        };
+        let (directory, names) = self.step().and_then(|()| list()).writing("remove", &path)?;
+        Ok(Tree { directory, name, path, names })
+    }
+    fn unlink(&self, above: BorrowedFd<'_>, name: &CString, flags: AtFlags, path: &Path) -> Result<()> {
+        match self.step().and_then(|()| Ok(rustix::fs::unlinkat(above, name, flags)?)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.writing("remove", path),
+        }
+    }
+    /// Sets the permission bits of a file or directory.
+    pub fn set_mode(&self, path: &Path, mode: u32) -> Result<()> {
+        self.step().and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))).writing("set the mode of", path)
     }
     /// Puts a directory's names on disk.
     pub fn sync_dir(&self, path: &Path) -> Result<()> {
@@ -136,8 +299,16 @@ impl Disk {
     }
     /// Opens a regular file for reading from its start.
     pub fn open(&self, path: &Path) -> Result<ReadFile> {
-        ReadFile::open(path, self.mode)
+        ReadFile::open_with(path, self.mode, &self.steps)
     }
+}
+
+/// A directory that is being removed, and what is left in it, the first name last.
+struct Tree {
+    directory: OwnedFd,
+    name: CString,
+    path: PathBuf,
+    names: Vec<CString>,
 }
 
 /// Whether this kernel's uncached reads and writes can be relied on.
@@ -259,6 +430,7 @@ impl State {
 /// A regular file that is read from its start.
 #[derive(Debug)]
 pub struct ReadFile {
+    steps: Arc<Steps>,
     file: File,
     path: PathBuf,
     offset: u64,
@@ -270,14 +442,26 @@ pub struct ReadFile {
 impl ReadFile {
     /// Opens it; anything but a regular file is refused, and never waited for.
     pub fn open(path: &Path, mode: IoMode) -> Result<Self> {
+        ReadFile::open_with(path, mode, &Arc::default())
+    }
+    fn open_with(path: &Path, mode: IoMode, steps: &Arc<Steps>) -> Result<Self> {
         let flags = OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).reading("open", path)?;
+        let open = || OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let file = steps.step().and_then(|()| open()).reading("open", path)?;
         let metadata = file.metadata().reading("open", path)?;
         if !metadata.is_file() {
             return Err(Error::input(path, "is not a regular file"));
         }
         let uncached = mode != IoMode::Buffered && kernel_can();
-        Ok(ReadFile { file, path: path.to_owned(), offset: 0, uncached, state: State::of(&metadata), mode: metadata.mode() })
+        Ok(ReadFile {
+            steps: Arc::clone(steps),
+            file,
+            path: path.to_owned(),
+            offset: 0,
+            uncached,
+            state: State::of(&metadata),
+            mode: metadata.mode(),
+        })
     }
     /// Its size in bytes when it was opened.
     pub fn size(&self) -> u64 {
@@ -309,6 +493,7 @@ impl ReadFile {
 impl Read for ReadFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let most = bytes.len().min(BLOCK);
+        self.steps.step()?;
         loop {
             let flags = if self.uncached { DONT_CACHE } else { ReadWriteFlags::empty() };
             match read_at(&self.file, &mut bytes[..most], self.offset, flags) {

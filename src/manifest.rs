@@ -36,13 +36,24 @@ pub struct Manifest {
 }
 
 /// What a manifest's files are the result of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `transform`.
+    #[default]
     Transform,
     /// `reverse`.
     Reverse,
+}
+
+impl Kind {
+    /// The command that makes it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Kind::Transform => "transform",
+            Kind::Reverse => "reverse",
+        }
+    }
 }
 
 /// Which mapping was used.
@@ -243,6 +254,44 @@ impl Manifest {
     /// The file of a role and namespace.
     pub fn file(&self, role: Role, namespace: &str) -> Option<&File> {
         self.files_of(role).find(|file| file.namespace == namespace)
+    }
+}
+
+/// What tells an output by its manifest, of whatever format version, even where its checksum does not hold.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Recognised {
+    /// What the files are the result of.
+    pub(crate) kind: Kind,
+    format: u32,
+    tool: String,
+    options: RecognisedOptions,
+    files: Vec<RecognisedFile>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecognisedOptions {
+    archive: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecognisedFile {
+    path: String,
+}
+
+impl Recognised {
+    /// What these bytes say, where they are a manifest of mongosplit.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Recognised> {
+        let found: Recognised = serde_json::from_slice(bytes).ok()?;
+        let is_ours = found.format > 0 && found.tool.starts_with("mongosplit ") && found.paths().all(is_below);
+        is_ours.then_some(found)
+    }
+    /// Whether the output is an archive.
+    pub(crate) fn is_archive(&self) -> bool {
+        self.options.archive
+    }
+    /// The paths of its files, but the manifest's own and that of SHA256SUMS.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
     }
 }
 

@@ -2,10 +2,13 @@
 //! in one step, the manifest last.
 
 pub mod archive;
+mod lock;
+mod pieces;
+mod place;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, WriteFile};
@@ -14,12 +17,23 @@ use crate::gzip;
 use crate::hash::{Counted, update_both};
 use crate::manifest::{self, Manifest, Role};
 use crate::pipeline;
+use lock::Lock;
+use pieces::Moves;
+use place::{Place, Standing};
 
 /// What a staging directory beside its place ends in.
 pub const STAGING_SUFFIX: &str = ".mongosplit-partial";
 /// A staging directory inside its place. The dot makes mongorestore refuse all of the place.
 pub const STAGING_INSIDE: &str = ".mongosplit-partial.d";
+/// What the lock file beside a place ends in.
+pub const LOCK_SUFFIX: &str = ".mongosplit-lock";
+/// The lock file of a place that is filled from inside.
+pub const LOCK_INSIDE: &str = ".mongosplit-lock";
+/// What an old output's name ends in while it makes room, on a file system that cannot exchange directories.
+const REPLACED_SUFFIX: &str = ".mongosplit-replaced";
 const PART: &str = ".part";
+/// What systems leave in any directory: no part of an output, and no reason to call one damaged.
+pub(crate) const IGNORABLE: [&str; 3] = [".DS_Store", "Thumbs.db", "lost+found"];
 
 /// A file of an output: hashed, and compressed if it is to be, while it is written.
 #[derive(Debug)]
@@ -216,8 +230,11 @@ impl OutputFile<'_> {
 pub struct Form {
     /// Compress files, at this level.
     pub gzip_level: Option<u32>,
-    /// Replace what stands at the output's place.
+    /// Replace an output of the same kind that stands at the place, and finish or remove what a run that was cut short
+    /// has left there.
     pub force: bool,
+    /// What the output is the result of; [`Form::force`] replaces no other.
+    pub kind: manifest::Kind,
     /// Permission bits of the source: nobody may read the output who may not read it.
     pub source_mode: u32,
     /// One archive, with the other files beside it.
@@ -234,110 +251,99 @@ pub fn beside(place: &Path, what: &str) -> PathBuf {
     name.into()
 }
 
-/// What the names of the files beside an archive end in.
-const BESIDE: [&str; 4] = [manifest::FILE_NAME, manifest::SUMS_NAME, "rollback", "rejected"];
+/// A place that this run alone writes to as long as the claim lives. It is looked at under a lock.
+#[derive(Debug)]
+pub struct Claim<'d> {
+    disk: &'d Disk,
+    place: Place,
+    lock: Lock<'d>,
+    warnings: Vec<String>,
+}
+
+impl<'d> Claim<'d> {
+    /// Claims `place`, and fails where an output cannot come there. It is absent or empty unless [`Form::force`] is
+    /// set.
+    pub fn take(disk: &'d Disk, place: &Path, form: Form) -> Result<Self> {
+        let mut place = Place::new(disk, place, form)?;
+        let lock = match Lock::take(disk, &place.path, place.lock()) {
+            Err(Error::Write { source, .. }) if is_unwritable(&source) && place.is_beside_a_directory(disk)? => {
+                place.is_inside = true;
+                Lock::take(disk, &place.path, place.lock())?
+            }
+            other => other?,
+        };
+        let mut claim = Claim { disk, place, lock, warnings: Vec::new() };
+        if !claim.lock.is_held() {
+            claim.warnings.push(format!(
+                "the file system of '{}' has no locks, so another run for the same place would not be noticed",
+                claim.place.path.display()
+            ));
+        }
+        match claim.stale()? {
+            None | Some(place::Stale::Staging) => claim.place.check(claim.place.standing(disk)?).map(drop)?,
+            Some(_) => {} // what stands there is known once that is finished
+        }
+        Ok(claim)
+    }
+    /// What a run that was cut short has left, where this one may finish or remove it.
+    fn stale(&self) -> Result<Option<place::Stale>> {
+        match self.place.stale(self.disk)? {
+            Some(stale) if !self.place.form.force => Err(self.place.refusal(&stale)),
+            Some(_) if !self.lock.is_held() => Err(Error::output(
+                &self.place.staging(),
+                "is left from a run that was cut short, or belongs to one that still goes on: the file system has no locks that would tell, so --force leaves it; remove it when no run goes on",
+            )),
+            stale => Ok(stale),
+        }
+    }
+}
+
+/// Errors by which a directory says that nothing can be made in it.
+fn is_unwritable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
 
 /// An output directory that is being made. Dropped before [`Staging::publish`], it leaves nothing.
 #[derive(Debug)]
 pub struct Staging<'d> {
     disk: &'d Disk,
-    place: PathBuf,
+    place: Place,
     staging: PathBuf,
-    inside: bool,
+    /// Device and inode of the staging directory.
+    own: (u64, u64),
     form: Form,
     directories: BTreeSet<String>,
     files: Vec<String>,
-    /// Files of an archive that have come to their place, and old ones that made room, with where they are now.
-    published: Vec<PathBuf>,
-    set_aside: Vec<(PathBuf, PathBuf)>,
+    /// Whether the staging directory is no longer this run's to remove.
     done: bool,
     warnings: Vec<String>,
-}
-
-/// What stands at the place of an output.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    Nothing,
-    EmptyDirectory,
-    Something,
-}
-
-fn standing(place: &Path) -> Result<Standing> {
-    let metadata = match place.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Standing::Nothing),
-        other => other.writing("look at", place)?,
-    };
-    if metadata.is_symlink() {
-        return Err(Error::output(place, "is a symbolic link; name the directory itself"));
-    }
-    if !metadata.is_dir() {
-        return Err(Error::output(place, "is not a directory; name one that does not exist or is empty"));
-    }
-    for entry in std::fs::read_dir(place).writing("list", place)? {
-        if entry.writing("list", place)?.file_name() != "lost+found" {
-            return Ok(Standing::Something);
-        }
-    }
-    Ok(Standing::EmptyDirectory)
-}
-
-fn parent_of(place: &Path) -> PathBuf {
-    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+    /// Dropped last.
+    lock: Lock<'d>,
 }
 
 impl<'d> Staging<'d> {
     /// Begins an output at `place`, which is absent or empty unless [`Form::force`] is set.
     pub fn begin(disk: &'d Disk, place: &Path, form: Form) -> Result<Self> {
-        check_place(place, form)?;
-        let standing = if form.archive { Standing::Nothing } else { standing(place)? };
-        let mut name = place.file_name().unwrap_or_default().to_owned();
-        name.push(STAGING_SUFFIX);
-        let beside = parent_of(place).join(name);
-        let within = place.join(STAGING_INSIDE);
-        for stale in [&beside, &within] {
-            if form.archive && stale == &within || stale.symlink_metadata().is_err() {
-                continue;
-            }
-            if !form.force {
-                return Err(Error::output(
-                    stale,
-                    "is left from a run that was cut short, or belongs to one that still goes on; remove it, or give --force to have it removed",
-                ));
-            }
-            std::fs::remove_dir_all(stale).writing("remove", stale)?;
+        Staging::begin_at(Claim::take(disk, place, form)?, form.source_mode)
+    }
+    /// Begins an output at a place that has been claimed, from a source with these permission bits.
+    pub fn begin_at(claim: Claim<'d>, source_mode: u32) -> Result<Self> {
+        if let Some(stale) = claim.stale()? {
+            claim.place.clear(claim.disk, stale)?;
         }
-        let mut output = Staging {
-            disk,
-            place: place.to_owned(),
-            staging: beside,
-            inside: false,
-            form,
-            directories: BTreeSet::new(),
-            files: Vec::new(),
-            published: Vec::new(),
-            set_aside: Vec::new(),
-            done: true,
-            warnings: Vec::new(),
-        };
-        // An empty place that cannot be renamed over, as it is a mount point or holds `lost+found`, is filled from inside.
-        let is_mount = standing != Standing::Nothing && device(place) != device(&parent_of(place));
-        let has_lost_and_found = standing == Standing::EmptyDirectory && std::fs::read_dir(place).writing("list", place)?.next().is_some();
-        let made = match is_mount || has_lost_and_found {
-            true => Err(Error::output(place, "cannot be renamed over")),
-            false => disk.create_dir(&output.staging, 0o700),
-        };
-        if let Err(error) = made {
-            if standing != Standing::EmptyDirectory
-                || matches!(&error, Error::Write { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists)
-            {
-                return Err(error);
+        let Claim { disk, place, lock, warnings } = claim;
+        place.check(place.standing(disk)?)?;
+        let staging = place.staging();
+        disk.create_dir(&staging, 0o700)?;
+        let form = Form { source_mode, ..place.form };
+        let own = match disk.look(&staging) {
+            Ok(Some(made)) => (made.dev(), made.ino()),
+            other => {
+                let _ = disk.remove_dir(&staging);
+                return Err(other.err().unwrap_or_else(|| Error::output(&staging, "is gone: another program has removed it")));
             }
-            output.staging = within;
-            output.inside = true;
-            disk.create_dir(&output.staging, 0o700)?;
-        }
-        output.done = false;
-        Ok(output)
+        };
+        Ok(Staging { disk, place, staging, own, form, directories: BTreeSet::new(), files: Vec::new(), done: false, warnings, lock })
     }
 
     /// Begins a file at a path below the output, of one name or of a directory's and one. Without a staging
@@ -404,121 +410,187 @@ impl<'d> Staging<'d> {
     /// to their place.
     pub fn publish_with(mut self, manifest: &Manifest, held: Option<Held>) -> Result<Vec<String>> {
         for (name, text) in [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())] {
-            let name = if self.form.archive { format!("{}.{name}", archive_name(&self.place)?) } else { name.to_owned() };
+            let name = if self.form.archive { format!("{}.{name}", archive_name(&self.place.path)?) } else { name.to_owned() };
             let mut file = self.create(&name)?;
             file.write(&[text.as_bytes()])?;
             file.finish()?;
         }
-        self.sync_directories(&self.staging)?;
+        self.sync_directories()?;
+        self.check_own()?;
         if let Some(mut held) = held {
             held.flush()?;
         }
-        if self.form.archive {
-            self.move_beside()?;
-        } else if self.inside {
-            self.move_out()?;
-        } else {
-            self.unveil(&self.staging)?;
-            self.take_place()?;
+        self.unveil()?;
+        match self.form.archive || self.place.is_inside {
+            true => self.move_pieces()?,
+            false => self.take_place()?,
         }
         self.done = true;
         if self.disk.did_without() {
             self.warnings.push(format!(
                 "the file system of '{}' lacks rename without replacing, or putting directories on disk; a power failure just now could undo the last steps",
-                self.place.display()
+                self.place.path.display()
             ));
+        }
+        if let Err(error) = self.lock.release() {
+            self.warnings.push(error.to_string());
         }
         Ok(std::mem::take(&mut self.warnings))
     }
 
-    /// Takes `.part` from the names of the files, whose last is the manifest's.
-    fn unveil(&self, to: &Path) -> Result<()> {
-        for path in &self.files {
-            self.disk.rename_new(&self.staging.join(format!("{path}{PART}")), &to.join(path))?;
+    /// Fails where the staging directory is not the one that this run made.
+    fn check_own(&self) -> Result<()> {
+        match self.disk.look(&self.staging)? {
+            Some(there) if (there.dev(), there.ino()) == self.own => Ok(()),
+            _ => Err(Error::output(
+                &self.staging,
+                "is no longer the directory that this run made: another program has removed or replaced it; nothing was published",
+            )),
         }
-        self.sync_directories(to)?;
+    }
+
+    /// Takes `.part` from the names of the files, whose last is the manifest's.
+    fn unveil(&self) -> Result<()> {
+        for path in &self.files {
+            self.disk.rename_new(&self.staging.join(format!("{path}{PART}")), &self.staging.join(path))?;
+        }
+        self.sync_directories()
+    }
+
+    fn sync_directories(&self) -> Result<()> {
+        for directory in &self.directories {
+            self.disk.sync_dir(&self.staging.join(directory))?;
+        }
+        self.disk.sync_dir(&self.staging)
+    }
+
+    /// What stands at the place now that the output is made.
+    fn standing(&self) -> Result<Standing> {
+        let standing = self.place.standing(self.disk)?;
+        if !self.form.force && !matches!(standing, Standing::Nothing | Standing::EmptyDirectory) {
+            return Err(Error::output(
+                &self.place.path,
+                "is no longer empty: something was put there during the run; nothing was replaced",
+            ));
+        }
+        self.place.check(standing)
+    }
+
+    /// Brings the staging directory to its place, whole.
+    fn take_place(&mut self) -> Result<()> {
+        let (disk, parent, place) = (self.disk, self.place.parent(), self.place.path.clone());
+        let standing = self.standing()?;
         // Only now, as a directory that its owner alone can open protects what is half done.
-        let mode = std::fs::Permissions::from_mode(self.directory_mode() & !umask());
-        if !self.inside {
-            std::fs::set_permissions(to, mode).writing("set the mode of", to)?;
+        disk.set_mode(&self.staging, self.directory_mode() & !umask())?;
+        match standing {
+            Standing::Nothing => disk.rename_new(&self.staging, &place)?,
+            Standing::EmptyDirectory => disk.rename_over_empty(&self.staging, &place)?,
+            Standing::Replaceable(_) | Standing::Foreign(..) => {
+                let old = match disk.exchange(&self.staging, &place)? {
+                    true => self.staging.clone(),
+                    false => self.make_room()?,
+                };
+                if let Err(error) = disk.sync_dir(&parent) {
+                    return Err(self.give_back(&old, error));
+                }
+                self.discard(&old, "the old output");
+                return Ok(());
+            }
+        }
+        disk.sync_dir(&parent)
+    }
+    /// Takes the place of an old output in two steps, and gives where the old one is.
+    fn make_room(&mut self) -> Result<PathBuf> {
+        let (disk, place, old) = (self.disk, &self.place.path, self.place.replaced());
+        self.warnings.push(format!(
+            "the file system cannot exchange directories, so for a moment there was neither the old output nor the new one at '{}'",
+            place.display()
+        ));
+        disk.rename_new(place, &old)?;
+        if let Err(error) = disk.rename_new(&self.staging, place) {
+            return Err(self.give_back(&old, error));
+        }
+        Ok(old)
+    }
+    /// Brings an old output back to its place after an error.
+    fn give_back(&mut self, old: &Path, error: Error) -> Error {
+        let (disk, place) = (self.disk, &self.place.path);
+        let back = match old == self.staging {
+            true => disk.exchange(old, place).map(drop),
+            false => {
+                let away = if self.check_own().is_ok() { Ok(()) } else { disk.rename_new(place, &self.staging) };
+                away.and_then(|()| disk.rename_new(old, place))
+            }
+        };
+        match back {
+            Ok(()) => error,
+            Err(_) => {
+                self.done = true;
+                Error::output(
+                    old,
+                    format!("is the old output: the new one could not be put in its place safely ({error}); --force finishes that first"),
+                )
+            }
+        }
+    }
+
+    /// Brings the output to its place in pieces. Old files make room first, so that at no moment an old one stands for
+    /// a new one.
+    fn move_pieces(&mut self) -> Result<()> {
+        let disk = self.disk;
+        let old = match self.standing()? {
+            Standing::Replaceable(units) => units,
+            _ => Vec::new(),
+        };
+        let moves = Moves { root: self.place.root(), staging: self.staging.clone(), old, new: self.units()? };
+        let moved = moves.begin(disk).and_then(|()| moves.advance(disk));
+        if let Err(error) = moved {
+            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.retreat(disk).is_err() {
+                self.done = true;
+                return Err(Error::output(
+                    &self.staging,
+                    format!(
+                        "holds files that belong at '{}', as neither the new output nor the old one could be put in place ({error}); do not remove it: --force finishes that first",
+                        self.place.path.display()
+                    ),
+                ));
+            }
+            return Err(error);
+        }
+        let left = self.discard(&self.staging.clone(), "what is left of the run");
+        if left && self.place.is_inside {
+            self.done = true;
+            return Err(Error::output(
+                &self.staging,
+                format!(
+                    "cannot be removed; the output at '{}' is complete, but mongorestore refuses it while this is there: remove it",
+                    self.place.path.display()
+                ),
+            ));
         }
         Ok(())
     }
-
-    fn sync_directories(&self, root: &Path) -> Result<()> {
-        for directory in &self.directories {
-            self.disk.sync_dir(&root.join(directory))?;
+    /// The names that come to the place in pieces, the one that completes the output last.
+    fn units(&self) -> Result<Vec<String>> {
+        let mut units: Vec<String> = Vec::new();
+        for path in &self.files {
+            let unit = path.split_once('/').map_or(path.as_str(), |(directory, _)| directory);
+            if !units.iter().any(|there| there == unit) {
+                units.push(unit.to_owned());
+            }
         }
-        self.disk.sync_dir(root)
+        if self.form.archive {
+            let name = archive_name(&self.place.path)?;
+            units.sort_by_key(|unit| *unit == name);
+        }
+        Ok(units)
     }
-
-    fn take_place(&mut self) -> Result<()> {
-        let parent = parent_of(&self.place);
-        match standing(&self.place)? {
-            Standing::Nothing => self.disk.rename_new(&self.staging, &self.place)?,
-            Standing::EmptyDirectory => self.disk.rename_over_empty(&self.staging, &self.place)?,
-            Standing::Something if !self.form.force => {
-                return Err(Error::output(&self.place, "is no longer empty: something was put there during the run; nothing was replaced"));
-            }
-            Standing::Something => {
-                if self.disk.exchange(&self.staging, &self.place)? {
-                    self.disk.sync_dir(&parent)?;
-                    return std::fs::remove_dir_all(&self.staging).writing("remove the old output", &self.staging);
-                }
-                let mut name = self.place.file_name().unwrap_or_default().to_owned();
-                name.push(".mongosplit-replaced");
-                let old = parent.join(name);
-                self.warnings.push(format!(
-                    "the file system cannot exchange directories, so for a moment there was neither the old output nor the new one at '{}'",
-                    self.place.display()
-                ));
-                self.disk.rename_new(&self.place, &old)?;
-                self.disk.rename_new(&self.staging, &self.place)?;
-                self.disk.sync_dir(&parent)?;
-                return std::fs::remove_dir_all(&old).writing("remove the old output", &old);
-            }
-        }
-        self.disk.sync_dir(&parent)
-    }
-
-    /// Moves an archive and what belongs to it out of the staging directory, the archive last. Old files make room
-    /// first, so that at no moment an old one stands for a new one.
-    fn move_beside(&mut self) -> Result<()> {
-        let parent = parent_of(&self.place);
-        let name = archive_name(&self.place)?;
-        if self.form.force {
-            for (number, old) in standing_beside(&self.place, self.form)?.into_iter().enumerate() {
-                let aside = self.staging.join(format!("{number}.old"));
-                self.disk.rename_new(&old, &aside)?;
-                self.set_aside.push((old, aside));
-            }
-        }
-        let mut files = self.files.clone();
-        files.sort_by_key(|path| *path == name);
-        for path in files {
-            if path == name {
-                self.disk.sync_dir(&parent)?;
-            }
-            let to = parent.join(&path);
-            self.disk.rename_new(&self.staging.join(format!("{path}{PART}")), &to)?;
-            self.published.push(to);
-        }
-        self.disk.sync_dir(&parent)?;
-        self.set_aside.clear();
-        std::fs::remove_dir_all(&self.staging).writing("remove", &self.staging)
-    }
-
-    /// Moves the files out of a staging directory inside their place.
-    fn move_out(&self) -> Result<()> {
-        for directory in &self.directories {
-            self.disk.create_dir(&self.place.join(directory), self.directory_mode())?;
-        }
-        self.unveil(&self.place)?;
-        for directory in &self.directories {
-            self.disk.remove_dir(&self.staging.join(directory))?;
-        }
-        self.disk.remove_dir(&self.staging)?;
-        self.disk.sync_dir(&self.place)
+    /// Removes what the published output does not need; a warning says where that fails. Whether it is left.
+    fn discard(&mut self, path: &Path, what: &str) -> bool {
+        // A second time, as what keeps a file for a moment may have passed.
+        let Err(error) = self.disk.remove_tree(path).or_else(|_| self.disk.remove_tree(path)) else { return false };
+        self.warnings.push(format!("{what} is still at '{}': {error}; remove it", path.display()));
+        true
     }
 }
 
@@ -528,47 +600,21 @@ pub fn archive_name(place: &Path) -> Result<String> {
     name.map(str::to_owned).ok_or_else(|| Error::output(place, "is no name for an archive and the files beside it"))
 }
 
-/// Files where an archive and what belongs to it are to come.
-fn standing_beside(place: &Path, form: Form) -> Result<Vec<PathBuf>> {
-    let mut places: Vec<PathBuf> = BESIDE.iter().map(|what| beside(place, what)).collect();
-    let old = std::fs::read(beside(place, manifest::FILE_NAME)).ok();
-    if let Some(old) = old.and_then(|bytes| Manifest::parse(&bytes, place).ok()) {
-        let prefix = format!("{}.", archive_name(place)?);
-        let is_beside = |file: &&manifest::File| file.path.starts_with(&prefix) && !file.path.contains('/');
-        places.extend(old.files.iter().filter(is_beside).map(|file| parent_of(place).join(&file.path)));
-    }
-    if !form.stream {
-        places.insert(0, place.to_owned());
-    }
-    places.retain(|place| place.symlink_metadata().is_ok());
-    places.sort();
-    places.dedup();
-    match places.iter().find(|place| !place.symlink_metadata().is_ok_and(|metadata| metadata.is_file())) {
-        Some(other) => Err(Error::output(other, "is no regular file; name another place for the archive")),
-        None => Ok(places),
-    }
-}
-
-/// Fails early where an output cannot come to `place`.
+/// Fails early where an output cannot come to `place`; what [`Claim::take`] does, without keeping the place.
 pub fn check_place(place: &Path, form: Form) -> Result<()> {
-    if form.archive {
-        archive_name(place)?;
-        return match standing_beside(place, form)?.first() {
-            Some(old) if !form.force => Err(Error::output(old, "is there already; name another archive, or give --force to replace it")),
-            _ => Ok(()),
-        };
-    }
-    if place.file_name().is_none() {
-        return Err(Error::output(place, "is no place for an output; name a directory"));
-    }
-    if standing(place)? == Standing::Something && !form.force {
-        return Err(Error::output(place, "is not empty; name another directory, or give --force to replace it"));
-    }
-    Ok(())
+    Claim::take(&Disk::default(), place, form).map(drop)
 }
 
-fn device(path: &Path) -> Option<u64> {
-    std::fs::metadata(path).ok().map(|metadata| metadata.dev())
+/// The content of a small file of an output that is there.
+fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
+    const MOST: u64 = 64 * 1024 * 1024;
+    let mut content = Vec::new();
+    let read = disk.open(path).and_then(|file| file.take(MOST).read_to_end(&mut content).reading("read", path));
+    match read {
+        Ok(_) => Ok(content),
+        Err(Error::Read { action, path, source }) => Err(Error::Write { action, path, source }),
+        Err(other) => Err(other),
+    }
 }
 
 fn umask() -> u32 {
@@ -579,26 +625,12 @@ fn umask() -> u32 {
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        if self.done {
+        // What another program has put there is not this run's to remove.
+        if self.done || self.check_own().is_err() {
             return;
         }
-        for place in self.published.iter().rev() {
-            let _ = std::fs::remove_file(place);
-        }
-        for (old, aside) in self.set_aside.iter().rev() {
-            let _ = std::fs::rename(aside, old);
-        }
-        if self.inside {
-            // What has been moved out already is no output without its manifest.
-            for path in &self.files {
-                let _ = std::fs::remove_file(self.place.join(path));
-            }
-            for directory in &self.directories {
-                let _ = std::fs::remove_dir(self.place.join(directory));
-            }
-        }
-        if let Err(error) = std::fs::remove_dir_all(&self.staging) {
-            let _ = writeln!(std::io::stderr(), "warning: cannot remove '{}': {error}", self.staging.display());
+        if let Err(error) = self.disk.remove_tree(&self.staging) {
+            let _ = writeln!(io::stderr(), "warning: cannot remove '{}': {error}", self.staging.display());
         }
     }
 }

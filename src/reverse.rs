@@ -190,7 +190,14 @@ fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progre
 /// The form of a reversal's result; the mode is still to come.
 fn form_of(options: &Options) -> Form {
     let stream = is_standard_output(&options.dest);
-    Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream }
+    Form {
+        gzip_level: options.gzip_level,
+        force: options.force,
+        kind: manifest::Kind::Reverse,
+        source_mode: 0o666,
+        archive: options.archive,
+        stream,
+    }
 }
 
 /// The collection that a source is in a result that is an archive.

@@ -16,7 +16,7 @@ use crate::journal::JournalWriter;
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{Findings, Mapped, Mapper, Plan};
 use crate::output::archive::ArchiveFile;
-use crate::output::{self, Form, OutputFile, Staging};
+use crate::output::{self, Claim, Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 pub(crate) use crate::places::check_apart;
 use crate::places::{self, Inputs, OutputPlace};
@@ -259,9 +259,17 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         )));
     }
     let stream = is_standard_output(&options.out);
-    let mut form = Form { gzip_level: options.gzip_level, force: options.force, source_mode: 0o666, archive: options.archive, stream };
+    let form = Form {
+        gzip_level: options.gzip_level,
+        force: options.force,
+        kind: manifest::Kind::Transform,
+        source_mode: 0o666,
+        archive: options.archive,
+        stream,
+    };
+    let mut claim = None;
     if !options.dry_run {
-        output::check_place(place, form)?;
+        claim = Some(Claim::take(disk, place, form)?);
     }
     let mut remarks = dump.remarks.clone();
     let threads = Threads::new(options.threads)?;
@@ -269,7 +277,6 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
 
     let mut reader = Reading::open(disk, options, plan, &dump, &collections)?;
-    form.source_mode &= reader.mode();
     let mut sources = Vec::new();
     for (number, collection) in collections.iter().enumerate() {
         sources.push(Source::new(collection, options, dump.metadata(disk, collection)?)?);
@@ -284,10 +291,7 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         remarks.extend(metadata_remark.map(|remark| format!("{} {remark}", collection.namespace())));
     }
     remarks.extend(not_carried_over(&dump, &collections));
-    let mut staging = match options.dry_run {
-        true => None,
-        false => Some(Staging::begin(disk, place, form)?),
-    };
+    let mut staging = claim.map(|claim| Staging::begin_at(claim, form.source_mode & reader.mode())).transpose()?;
     let archive_name = options.archive.then(|| output::archive_name(place)).transpose()?;
     let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
     for source in &mut sources {

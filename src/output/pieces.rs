@@ -1,0 +1,123 @@
+//! Publishing in pieces: where no single rename brings an output to its place (an archive and the files beside it, a
+//! mount point), old files make room, one rename each, and new ones come, the one that completes the output last.
+//!
+//! Before the first rename a mark in the staging directory says what is to be moved. Old files wait beside it until all
+//! new ones are in place, so whatever happens, a later run can finish what has begun.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+
+/// The file in a staging directory that says that publishing has begun.
+pub(super) const MARK: &str = ".mongosplit-publishing";
+/// The directory in a staging directory where old files wait.
+const OLD: &str = ".mongosplit-old";
+const FIRST_LINE: &str = "mongosplit publishing 1";
+const LAST_LINE: &str = "end";
+
+/// The moves that publish an output.
+#[derive(Debug)]
+pub(super) struct Moves {
+    /// Where old files are and new ones go.
+    pub(super) root: PathBuf,
+    pub(super) staging: PathBuf,
+    /// Names in `root` that make room, in this order.
+    pub(super) old: Vec<String>,
+    /// Names in `staging` that come to `root`, in this order; the last one completes the output.
+    pub(super) new: Vec<String>,
+}
+
+impl Moves {
+    /// Writes the mark. From here on, a run that is cut short is finished by a later one.
+    pub(super) fn begin(&self, disk: &Disk) -> Result<()> {
+        if !self.old.is_empty() {
+            disk.create_dir(&self.staging.join(OLD), 0o700)?;
+        }
+        let list = |what: &str, names: &[String]| names.iter().map(|name| format!("{what} {name}\n")).collect::<String>();
+        let text = format!("{FIRST_LINE}\n{}{}{LAST_LINE}\n", list("old", &self.old), list("new", &self.new));
+        let unfinished = self.staging.join(format!("{MARK}.part"));
+        let mut file = disk.create(&unfinished, 0o600)?;
+        file.write(&[text.as_bytes()])?;
+        file.finish()?;
+        disk.rename_new(&unfinished, &self.staging.join(MARK))?;
+        disk.sync_dir(&self.staging)
+    }
+    /// The moves that a run cut short has begun.
+    pub(super) fn begun(disk: &Disk, root: &Path, staging: &Path) -> Result<Option<Moves>> {
+        let mark = staging.join(MARK);
+        let Some(metadata) = disk.look(&mark)? else { return Ok(None) };
+        let unknown = || {
+            Error::output(
+                &mark,
+                "does not say what mongosplit writes there; see which of the files beside it are yours, and remove the rest",
+            )
+        };
+        if !metadata.is_file() {
+            return Err(unknown());
+        }
+        let text = super::read_of_output(disk, &mark)?;
+        let text = String::from_utf8(text).map_err(|_| unknown())?;
+        let body = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_suffix(&format!("\n{LAST_LINE}\n"))).ok_or_else(unknown)?;
+        let mut moves = Moves { root: root.to_owned(), staging: staging.to_owned(), old: Vec::new(), new: Vec::new() };
+        for line in body.split('\n').skip(1) {
+            let (what, name) = line.split_once(' ').ok_or_else(unknown)?;
+            if matches!(name, "" | "." | "..") || name.contains('/') {
+                return Err(unknown());
+            }
+            match what {
+                "old" => moves.old.push(name.to_owned()),
+                "new" => moves.new.push(name.to_owned()),
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(Some(moves))
+    }
+    /// Makes all moves that have not been made.
+    pub(super) fn advance(&self, disk: &Disk) -> Result<()> {
+        for name in &self.old {
+            let (at, aside) = (self.root.join(name), self.staging.join(OLD).join(name));
+            // What has made room already may have been followed by a new one of the same name.
+            let is_old = disk.look(&aside)?.is_none() && (!self.new.contains(name) || disk.look(&self.staging.join(name))?.is_some());
+            if is_old && disk.look(&at)?.is_some() {
+                disk.rename_new(&at, &aside)?;
+            }
+        }
+        if !self.old.is_empty() {
+            disk.sync_dir(&self.staging.join(OLD))?;
+            disk.sync_dir(&self.root)?;
+        }
+        for (number, name) in self.new.iter().enumerate() {
+            let (staged, to) = (self.staging.join(name), self.root.join(name));
+            if number + 1 == self.new.len() {
+                disk.sync_dir(&self.root)?;
+            }
+            if disk.look(&staged)?.is_some() {
+                disk.rename_new(&staged, &to)?;
+            } else if disk.look(&to)?.is_none() {
+                return Err(Error::output(
+                    &staged,
+                    "is missing, so what a run has begun cannot be finished; old files are in the directory beside it",
+                ));
+            }
+        }
+        disk.sync_dir(&self.root)
+    }
+    /// Undoes all moves that have been made, and takes the mark away.
+    pub(super) fn retreat(&self, disk: &Disk) -> Result<()> {
+        for name in self.new.iter().rev() {
+            let (staged, to) = (self.staging.join(name), self.root.join(name));
+            if disk.look(&staged)?.is_none() && disk.look(&to)?.is_some() {
+                disk.rename_new(&to, &staged)?;
+            }
+        }
+        for name in self.old.iter().rev() {
+            let (at, aside) = (self.root.join(name), self.staging.join(OLD).join(name));
+            if disk.look(&aside)?.is_some() {
+                disk.rename_new(&aside, &at)?;
+            }
+        }
+        disk.sync_dir(&self.root)?;
+        disk.remove_file(&self.staging.join(MARK))
+    }
+}
