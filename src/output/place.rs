@@ -181,7 +181,7 @@ impl Place {
             };
             if is_named && above.is_empty() {
                 units.push(shown);
-            } else if !is_named && !(metadata.is_file() && is_ignorable(&name)) {
+            } else if !(is_named || metadata.is_file() && is_ignorable(&name)) {
                 return foreign(format!("holds '{}', which its {} does not name", shown.escape_debug(), manifest::FILE_NAME));
             }
         }
