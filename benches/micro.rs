@@ -144,7 +144,7 @@ fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, plan: &Plan, bytes: &[u8]) 
         b.iter(|| {
             out.clear();
             for (batch, mapped) in batches.iter().zip(&mapped) {
-                writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, &mut out);
+                writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, &mut out).expect("it is read back");
             }
             out.len()
         });

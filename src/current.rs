@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::artifact::reader;
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
 use crate::journal::JournalReader;
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{self, Role};
 use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer, fingerprint_of};
 use crate::output::{Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
-use crate::raw::{self, Elements, Value, differing_paths, kind};
-use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, not_verified, read_pieces};
+use crate::raw::{self, Elements, differing_paths};
+use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, read_pieces};
 use crate::transform::{documents_path, metadata_path, rounded_seconds};
 
 /// What has become of one document since the migration.
@@ -138,7 +139,7 @@ pub fn reverse_current(
 ) -> Result<Report> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let manifest = reverse::open_output(options, plan)?;
+    let manifest = reverse::open_output(&disk, options, plan)?;
     if !options.dry_run {
         crate::transform::check_apart(redump, &options.dest)?;
     }
@@ -184,7 +185,7 @@ pub fn reverse_current(
         let before = telling.counts.clone();
         let today =
             Today { plan, said, lookups: &lookups, source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)), progress };
-        merge_source(&threads, today, &mut source, &mut file, &mut telling)?;
+        merge_source(&disk, &threads, today, &mut source, &mut file, &mut telling)?;
         progress.finish();
         for lookup in lookups.iter().chain(&source_lookup) {
             lookup.check_unchanged()?;
@@ -203,7 +204,7 @@ pub fn reverse_current(
         }
     }
     drop(later); // what was unpacked must be gone before the result is published
-    reverse::check_unread_files(&manifest, &options.out)?;
+    reader::check_stored(&disk, &options.out, &manifest, reverse::UNREAD)?;
     let Telling { counts, first, .. } = telling;
     if strict && !counts.is_unchanged() {
         return Err(Error::Check(format!(
@@ -318,12 +319,6 @@ fn open_source_lookup(disk: &Disk, later: &Dump, redump: &Path, namespace: &str,
     Lookup::open(disk, path, scratch, |document| Some(id_fingerprint(document))).map(Some)
 }
 
-/// What a document of the source collection is found by: its `_id`, or all of it where it has none.
-fn id_fingerprint(document: &[u8]) -> u128 {
-    let whole = Value { kind: kind::DOCUMENT, bytes: document };
-    fingerprint_of(Elements::new(document).find(b"_id").unwrap_or(whole))
-}
-
 /// What a user should know of a later dump before it is trusted.
 fn redump_remarks(redump: &Path, restored: &str, source: Option<&Lookup>, said: &manifest::Source, lookups: &[Lookup]) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -372,6 +367,7 @@ impl Telling<'_> {
 }
 
 fn merge_source(
+    disk: &Disk,
     threads: &Threads,
     today: Today<'_>,
     source: &mut OpenSource,
@@ -380,7 +376,6 @@ fn merge_source(
 ) -> Result<()> {
     let Today { plan, said, lookups, progress, .. } = today;
     let journal = source.streams[0].path.display().to_string();
-    let out = source.out.clone();
     let outcome = {
         let stages = Merging { today, journal, pool: Pool::default() };
         let streams = &source.streams;
@@ -401,12 +396,7 @@ fn merge_source(
         });
         pipeline::run(threads, &stages, &mut reader, &mut writer)
     };
-    let drained = outcome.and_then(|()| source.drain());
-    let differences: Vec<String> = source.streams.iter().filter_map(Watched::check).collect();
-    if !differences.is_empty() && matches!(drained, Ok(()) | Err(Error::Check(_) | Error::Document { .. })) {
-        return Err(not_verified(&out, &differences));
-    }
-    drained?;
+    source.settle(disk, outcome)?;
     // Documents created since come last, in the order of their `_id`s' bytes.
     let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
     added.sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
@@ -561,7 +551,7 @@ impl Today<'_> {
     /// What has become of a document in the source collection itself, to which the application may write still.
     fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
         let (_, lookup) = self.source?;
-        let Some(now) = lookup.take(id_fingerprint(original)).next() else {
+        let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
             return Some(self.source_event(original, "source-removed", "removed since"));
         };
         let fields = if now == original { Vec::new() } else { differing_paths(original, now) };

@@ -301,6 +301,16 @@ impl Disk {
     pub fn open(&self, path: &Path) -> Result<ReadFile> {
         ReadFile::open_with(path, self.mode, &self.steps)
     }
+    /// The content of a regular file of at most so many bytes, as it is stored.
+    pub fn read_small(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
+        let file = self.open(path)?;
+        if file.size() > most {
+            return Err(Error::input(path, format!("has {} bytes, and no such file has more than {most}", file.size())));
+        }
+        let mut content = Vec::new();
+        file.take(most).read_to_end(&mut content).reading("read", path)?;
+        Ok(content)
+    }
 }
 
 /// A directory that is being removed, and what is left in it, the first name last.

@@ -124,6 +124,24 @@ impl Error {
     pub(crate) fn document(position: Position, fault: Fault) -> Self {
         Error::Document { position: Box::new(position), fault }
     }
+    /// The same failure of a file operation, on what is read.
+    pub(crate) fn of_reading(self) -> Self {
+        match self {
+            Error::Write { action, path, source } => Error::Read { action, path, source },
+            other => other,
+        }
+    }
+    /// The same failure of a file operation, on what is written.
+    pub(crate) fn of_writing(self) -> Self {
+        match self {
+            Error::Read { action, path, source } => Error::Write { action, path, source },
+            other => other,
+        }
+    }
+    /// Whether there is no file of that name.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Error::Read { source, .. } | Error::Write { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
     /// The document that the error is about, where it is about one.
     pub fn position(&self) -> Option<&Position> {
         match self {

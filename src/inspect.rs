@@ -76,7 +76,7 @@ pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Repo
 }
 
 fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (documents, bytes): (u64, u64)) -> Collection {
-    let name = |index: &serde_json::Value| index.get("name").and_then(|name| name.as_str()).unwrap_or("(without a name)").to_owned();
+    let name = |index: &serde_json::Value| dump::index_name(index).to_owned();
     let kind = metadata.as_ref().and_then(|metadata| metadata.kind.clone()).or(kind);
     Collection {
         namespace,

@@ -18,15 +18,19 @@ const MAX_ORDERS: usize = 4096;
 /// Longer ones are written where they occur.
 const MAX_ORDER_BYTES: usize = 2048;
 
-/// Turns notes into documents of the journal, in source order.
+/// Turns notes into documents of the journal, in source order. What it writes is read back at once, by what `reverse`
+/// reads it with.
 #[derive(Debug, Default)]
 pub struct JournalWriter {
     numbers: HashMap<Box<[u8]>, i32>,
+    decoder: Decoder,
+    read_back: JournalBatch,
 }
 
 impl JournalWriter {
     /// Appends the header. `metadata` are the bytes of the source's metadata file.
-    pub fn write_header(&self, namespace: &str, plan: &Plan, metadata: Option<&[u8]>, out: &mut Vec<u8>) {
+    pub fn write_header(&mut self, namespace: &str, plan: &Plan, metadata: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let from = out.len();
         let open = out.open();
         out.text(b"mongosplit\0", &[b"rollback journal"]);
         out.element(b"format\0", Value { kind: kind::INT32, bytes: &FORMAT.to_le_bytes() });
@@ -42,10 +46,17 @@ impl JournalWriter {
             None => out.element(b"metadata\0", Value::NULL),
         }
         out.close(open);
+        self.decoder.check(&out[from..])?;
+        let header = Header::of(&out[from..]).map_err(Unreadable)?;
+        match (header.namespace.as_str(), header.metadata.as_deref()) == (namespace, metadata) {
+            true => Ok(()),
+            false => Err(Unreadable("the header says something else".to_owned())),
+        }
     }
 
     /// Appends one batch of so many source documents, which became so many in each target.
-    pub fn write_batch(&mut self, documents: usize, counts: &[u64], notes: &Notes, out: &mut Vec<u8>) {
+    pub fn write_batch(&mut self, documents: usize, counts: &[u64], notes: &Notes, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let from = out.len();
         let int = |number: u64| (number as i32).to_le_bytes();
         let open = out.open();
         out.element(b"documents\0", Value { kind: kind::INT32, bytes: &int(documents as u64) });
@@ -82,8 +93,30 @@ impl JournalWriter {
         out.put(notes.values());
         out.close(values);
         out.close(open);
+        self.read_back(documents, counts, notes, &out[from..])
+    }
+
+    /// Fails unless the reader takes a document, and finds in it what was written.
+    fn read_back(&mut self, documents: usize, counts: &[u64], notes: &Notes, document: &[u8]) -> Result<(), Unreadable> {
+        let JournalWriter { decoder, read_back, .. } = self;
+        decoder.check(document)?;
+        read_back.bytes.clear();
+        read_back.bytes.extend_from_slice(document);
+        decoder.decode(read_back).map_err(|what| Unreadable(what.to_owned()))?;
+        let (program, values) = read_back.parts();
+        let is_same = read_back.documents == documents
+            && read_back.targets.iter().map(|count| *count as u64).eq(counts.iter().copied())
+            && read_back.orders == notes.orders()
+            && program == notes.program()
+            && values.get(4..values.len().saturating_sub(1)) == Some(notes.values());
+        if is_same { Ok(()) } else { Err(Unreadable("it says something else".to_owned())) }
     }
 }
+
+/// Why a document of a journal would not be read back as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
 
 /// Whether a field order that is new gets a number, so many having one.
 fn is_numbered(order: &[u8], numbered: usize) -> bool {
@@ -116,14 +149,48 @@ pub struct Header {
     pub metadata: Option<Vec<u8>>,
 }
 
+impl Header {
+    /// Of a journal's first document; else why it is none.
+    fn of(document: &[u8]) -> Result<Header, String> {
+        let field = |name: &[u8]| Elements::new(document).find(name);
+        let text = |value: Option<Value<'_>>| value.and_then(|value| value.text()).map(|text| String::from_utf8_lossy(text).into_owned());
+        if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
+            return Err("is no rollback journal".to_owned());
+        }
+        match field(b"format").and_then(|value| value.integer()) {
+            Some(format) if format == i64::from(FORMAT) => {}
+            format => {
+                let format = format.map_or("none".to_owned(), |format| format.to_string());
+                return Err(format!("has journal format {format}, this version of mongosplit reads {FORMAT}"));
+            }
+        }
+        let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
+        let of_mapping =
+            |name: &[u8]| text(mapping.and_then(|mapping| mapping.elements().find(name))).ok_or_else(|| "names no mapping".to_owned());
+        Ok(Header {
+            namespace: text(field(b"namespace")).ok_or_else(|| "names no namespace".to_owned())?,
+            mapping_name: of_mapping(b"name")?,
+            mapping_version: of_mapping(b"version")?,
+            mapping_sha256: of_mapping(b"sha256")?,
+            metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
+        })
+    }
+}
+
+/// Understands the documents of a journal, in order.
+#[derive(Debug, Default)]
+struct Decoder {
+    orders: Vec<Box<[u8]>>,
+    validator: Validator,
+}
+
 /// Reads a journal.
 #[derive(Debug)]
 pub struct JournalReader<R> {
     splitter: Splitter<R>,
     batch: Batch,
     next: usize,
-    orders: Vec<Box<[u8]>>,
-    validator: Validator,
+    decoder: Decoder,
     file: String,
 }
 
@@ -141,11 +208,64 @@ pub struct JournalBatch {
 impl JournalBatch {
     /// Reads the notes in order.
     pub fn reader(&self) -> Reader<'_> {
+        let (program, values) = self.parts();
+        Reader::new(program, values, &self.orders)
+    }
+    /// The program and the array of values, with its length and NUL.
+    fn parts(&self) -> (&[u8], &[u8]) {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
         // Of another type it would hold bytes that no one has checked.
         let values = field(b"values").filter(|value| value.kind == kind::ARRAY).map(|value| value.bytes).unwrap_or_default();
-        Reader::new(program, values, &self.orders)
+        (program, values)
+    }
+}
+
+impl Decoder {
+    /// Fails where a document is larger than a journal's may be, or not sound.
+    fn check(&mut self, document: &[u8]) -> Result<(), Unreadable> {
+        if document.len() > MAX_DOCUMENT_BYTES {
+            return Err(Unreadable(format!("it has {} bytes, {MAX_DOCUMENT_BYTES} is the most", document.len())));
+        }
+        self.validator.check(document).map(drop).map_err(|fault| Unreadable(fault.to_string()))
+    }
+
+    /// Takes the notes from a batch's bytes, which are a sound document.
+    fn decode(&mut self, batch: &mut JournalBatch) -> Result<(), &'static str> {
+        let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
+        let documents = field(b"documents").and_then(|value| value.integer()).and_then(|number| usize::try_from(number).ok());
+        batch.documents = documents.ok_or("a batch does not tell its number of documents")?;
+        batch.targets.clear();
+        for count in field(b"targets").filter(|value| value.kind == kind::ARRAY).into_iter().flat_map(|value| value.elements()) {
+            let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
+            batch.targets.push(count.ok_or("a batch does not tell its number of documents")?);
+        }
+        batch.orders.clear();
+        let mut order_bytes = 0;
+        let orders = field(b"orders").filter(|value| value.kind == kind::ARRAY);
+        for order in orders.ok_or("a batch has no field orders")?.elements() {
+            let value = order.value();
+            if let Some(number) = value.integer() {
+                let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
+                let known = known.ok_or("a batch refers to a field order that was not given")?;
+                // Those of a batch are no more than its documents' names; a reference is much smaller than what it stands for.
+                order_bytes += known.len();
+                if order_bytes > MAX_DOCUMENT_BYTES {
+                    return Err("a batch has more field orders than its documents can have");
+                }
+                batch.orders.push(known.clone());
+                continue;
+            }
+            let order = value.text().or_else(|| binary(value)).ok_or("a field order is of another type")?;
+            if order.last().is_some_and(|last| *last != 0) {
+                return Err("a field order does not end with NUL");
+            }
+            if is_numbered(order, self.orders.len()) {
+                self.orders.push(order.into());
+            }
+            batch.orders.push(order.into());
+        }
+        Ok(())
     }
 }
 
@@ -153,34 +273,12 @@ impl<R: Read> JournalReader<R> {
     /// Reads the header. `file` names the journal in errors.
     pub fn open(stream: R, file: String) -> Result<(Self, Header)> {
         let splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_DOCUMENT_BYTES);
-        let mut reader =
-            JournalReader { splitter, batch: Batch::default(), next: 0, orders: Vec::new(), validator: Validator::default(), file };
+        let mut reader = JournalReader { splitter, batch: Batch::default(), next: 0, decoder: Decoder::default(), file };
         let mut bytes = Vec::new();
         if !reader.next_document(&mut bytes)? {
             return Err(reader.refuse("is empty, so it is no rollback journal"));
         }
-        let field = |name: &[u8]| Elements::new(&bytes).find(name);
-        let text = |value: Option<Value<'_>>| value.and_then(|value| value.text()).map(|text| String::from_utf8_lossy(text).into_owned());
-        if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
-            return Err(reader.refuse("is no rollback journal"));
-        }
-        match field(b"format").and_then(|value| value.integer()) {
-            Some(format) if format == i64::from(FORMAT) => {}
-            format => {
-                let format = format.map_or("none".to_owned(), |format| format.to_string());
-                return Err(reader.refuse(&format!("has journal format {format}, this version of mongosplit reads {FORMAT}")));
-            }
-        }
-        let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
-        let of_mapping =
-            |name: &[u8]| text(mapping.and_then(|mapping| mapping.elements().find(name))).ok_or_else(|| reader.refuse("names no mapping"));
-        let header = Header {
-            namespace: text(field(b"namespace")).ok_or_else(|| reader.refuse("names no namespace"))?,
-            mapping_name: of_mapping(b"name")?,
-            mapping_version: of_mapping(b"version")?,
-            mapping_sha256: of_mapping(b"sha256")?,
-            metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
-        };
+        let header = Header::of(&bytes).map_err(|what| reader.refuse(&what))?;
         Ok((reader, header))
     }
 
@@ -189,40 +287,7 @@ impl<R: Read> JournalReader<R> {
         if !self.next_document(&mut batch.bytes)? {
             return Ok(false);
         }
-        let broken = |what: &str| Error::Check(format!("'{}': {what}", self.file));
-        let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
-        let documents = field(b"documents").and_then(|value| value.integer()).and_then(|number| usize::try_from(number).ok());
-        batch.documents = documents.ok_or_else(|| broken("a batch does not tell its number of documents"))?;
-        batch.targets.clear();
-        for count in field(b"targets").filter(|value| value.kind == kind::ARRAY).into_iter().flat_map(|value| value.elements()) {
-            let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
-            batch.targets.push(count.ok_or_else(|| broken("a batch does not tell its number of documents"))?);
-        }
-        batch.orders.clear();
-        let mut order_bytes = 0;
-        let orders = field(b"orders").filter(|value| value.kind == kind::ARRAY);
-        for order in orders.ok_or_else(|| broken("a batch has no field orders"))?.elements() {
-            let value = order.value();
-            if let Some(number) = value.integer() {
-                let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
-                let known = known.ok_or_else(|| broken("a batch refers to a field order that was not given"))?;
-                // Those of a batch are no more than its documents' names; a reference is much smaller than what it stands for.
-                order_bytes += known.len();
-                if order_bytes > MAX_DOCUMENT_BYTES {
-                    return Err(broken("a batch has more field orders than its documents can have"));
-                }
-                batch.orders.push(known.clone());
-                continue;
-            }
-            let order = value.text().or_else(|| binary(value)).ok_or_else(|| broken("a field order is of another type"))?;
-            if order.last().is_some_and(|last| *last != 0) {
-                return Err(broken("a field order does not end with NUL"));
-            }
-            if is_numbered(order, self.orders.len()) {
-                self.orders.push(order.into());
-            }
-            batch.orders.push(order.into());
-        }
+        self.decoder.decode(batch).map_err(|what| self.refuse(what))?;
         Ok(true)
     }
 
@@ -234,7 +299,7 @@ impl<R: Read> JournalReader<R> {
             }
         }
         let document = self.batch.document(self.next);
-        self.validator.check(document).map_err(|fault| Error::document(self.batch.position(self.next, &self.file), fault))?;
+        self.decoder.validator.check(document).map_err(|fault| Error::document(self.batch.position(self.next, &self.file), fault))?;
         bytes.clear();
         bytes.extend_from_slice(document);
         self.next += 1;

@@ -1,6 +1,7 @@
 //! Splits a monolithic collection of a MongoDB dump into the collections that replace it, file to file, with
 //! indexes, a checksum manifest, and a way back that is proven byte for byte.
 
+mod artifact;
 pub mod batch;
 pub mod current;
 pub mod disk;

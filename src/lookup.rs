@@ -7,8 +7,9 @@ use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
 use crate::dump::Stream;
 use crate::error::{Error, IoContext, Result};
+use crate::mapping::fingerprint_of;
 use crate::mmap::Mapped;
-use crate::raw::{self, Validator};
+use crate::raw::{self, Elements, Validator, Value, kind};
 
 /// As three words it takes 24 bytes; a u128 would be aligned to make it 32.
 type Entry = (Fingerprint, u64);
@@ -16,6 +17,12 @@ type Fingerprint = [u64; 2];
 
 fn halves(fingerprint: u128) -> Fingerprint {
     [(fingerprint >> 64) as u64, fingerprint as u64]
+}
+
+/// What a document is found by where that is its `_id`, or all of it where it has none.
+pub fn id_fingerprint(document: &[u8]) -> u128 {
+    let whole = Value { kind: kind::DOCUMENT, bytes: document };
+    fingerprint_of(Elements::new(document).find(b"_id").unwrap_or(whole))
 }
 
 /// A file of documents with an index by the fingerprint of one value.
@@ -74,11 +81,27 @@ impl Lookup {
         let map = &self.map;
         self.entries[from..from + count].iter().map(move |(_, offset)| document_at(map, *offset))
     }
+    /// The document with the fingerprint of `like` that is the same, else the first one; of those that were not taken
+    /// before. It counts as taken, so that of several documents with one `_id` each has its own partner.
+    pub fn take_partner(&self, fingerprint: u128, like: &[u8]) -> Option<&[u8]> {
+        let fingerprint = halves(fingerprint);
+        let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
+        let same = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).enumerate();
+        let mut free =
+            same.map(|(behind, (_, offset))| (from + behind, document_at(&self.map, *offset))).filter(|(entry, _)| !self.is_taken(*entry));
+        let first = free.next()?;
+        let (entry, document) = if first.1 == like { first } else { free.find(|(_, document)| *document == like).unwrap_or(first) };
+        self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
+        Some(document)
+    }
+    fn is_taken(&self, entry: usize) -> bool {
+        self.taken[entry / 64].load(Ordering::Relaxed) & 1 << (entry % 64) != 0
+    }
     /// The documents that were not taken, by their offsets.
     pub fn left(&self) -> impl Iterator<Item = &[u8]> {
         let mut offsets: Vec<u64> = Vec::new();
         for (entry, (_, offset)) in self.entries.iter().enumerate() {
-            if self.taken[entry / 64].load(Ordering::Relaxed) & 1 << (entry % 64) == 0 {
+            if !self.is_taken(entry) {
                 offsets.push(*offset);
             }
         }

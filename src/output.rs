@@ -7,7 +7,7 @@ mod pieces;
 mod place;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -607,14 +607,8 @@ pub fn check_place(place: &Path, form: Form) -> Result<()> {
 
 /// The content of a small file of an output that is there.
 fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
-    const MOST: u64 = 64 * 1024 * 1024;
-    let mut content = Vec::new();
-    let read = disk.open(path).and_then(|file| file.take(MOST).read_to_end(&mut content).reading("read", path));
-    match read {
-        Ok(_) => Ok(content),
-        Err(Error::Read { action, path, source }) => Err(Error::Write { action, path, source }),
-        Err(other) => Err(other),
-    }
+    const MOST: u64 = 512 * 1024 * 1024;
+    disk.read_small(path, MOST).map_err(Error::of_writing)
 }
 
 fn umask() -> u32 {

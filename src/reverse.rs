@@ -1,17 +1,16 @@
 //! `reverse`: the source collection, brought back from an output and its journal.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::artifact::reader::{self, not_verified, stored_difference};
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
-use crate::disk::{Disk, IoMode, ReadFile};
+use crate::disk::{Disk, IoMode};
 use crate::dump::{self, Hashing, Metadata, Stream, archive, is_database_name};
-use crate::error::{Error, IoContext, Result};
-use crate::hash::Counted;
+use crate::error::{Error, Result};
 use crate::journal::{Header, JournalBatch, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::{Plan, Restorer};
@@ -21,7 +20,6 @@ use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::MAX_DOCUMENT_BYTES;
 use crate::transform::{check_output, documents_path, is_standard_output, metadata_path, place_of, rounded_seconds};
-use crate::verify::{file_set, of_another_run, read_manifest};
 
 /// What to reverse, and how.
 #[derive(Debug, Clone)]
@@ -107,7 +105,7 @@ pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Pr
 fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
     let began = Instant::now();
     let place = place_of(&options.dest, options.sidecar.as_deref())?;
-    let manifest = open_output(options, plan)?;
+    let manifest = open_output(disk, options, plan)?;
     let threads = Threads::new(options.threads)?;
     let mut sources = Vec::new();
     for source in &manifest.sources {
@@ -140,7 +138,7 @@ fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progre
         let header = source.header.clone();
         if let Some(archive) = &mut archive {
             let mut share = archive.share(number);
-            source.run(&threads, plan, &mut share, progress, &mut done)?;
+            source.run(disk, &threads, plan, &mut share, progress, &mut done)?;
             let (documents, bytes, sha256) = share.finish();
             result.sources.push(proven(said, &namespace, (documents, bytes, &sha256))?);
             note_ttl_indexes(&mut ttl_indexes, &namespace, header.metadata)?;
@@ -149,7 +147,7 @@ fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progre
         let level = options.gzip_level;
         let path = documents_path(&database, collection, level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
-        source.run(&threads, plan, &mut file, progress, &mut done)?;
+        source.run(disk, &threads, plan, &mut file, progress, &mut done)?;
         let entry = threads.run(|| file.finish())?;
         result.sources.push(proven(said, &namespace, content_of(&entry))?);
         result.files.push(entry);
@@ -161,7 +159,7 @@ fn reverse_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progre
             note_ttl_indexes(&mut ttl_indexes, &namespace, Some(bytes))?;
         }
     }
-    check_unread_files(&manifest, &options.out)?;
+    reader::check_stored(disk, &options.out, &manifest, UNREAD)?;
     let mut held = None;
     if let Some(archive) = archive {
         let (entry, end) = threads.run(|| archive.finish())?;
@@ -224,11 +222,11 @@ pub(crate) fn content_of(file: &manifest::File) -> (u64, u64, &String) {
 }
 
 /// The manifest of an output that can be reversed by this plan; its files are there and of the right sizes.
-pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
+pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result<Manifest> {
     if !options.dry_run {
         check_output(&[&options.out], &options.dest, options.archive, options.sidecar.as_deref())?;
     }
-    let manifest = read_manifest(&options.out)?;
+    let manifest = reader::read_manifest(disk, &options.out)?;
     if manifest.kind != Kind::Transform {
         return Err(Error::Check(format!(
             "'{}' is the result of `reverse`; only an output of `transform` can be reversed",
@@ -257,10 +255,7 @@ pub(crate) fn open_output(options: &Options, plan: &Plan) -> Result<Manifest> {
     for source in &manifest.sources {
         database_of(&source.namespace, options.to_database.as_deref())?;
     }
-    let differences = file_set(&options.out, &manifest)?;
-    if !differences.is_empty() {
-        return Err(not_verified(&options.out, &differences));
-    }
+    reader::contents(disk, &options.out, &manifest)?.require(&options.out)?;
     if !options.dry_run {
         let place = place_of(&options.dest, options.sidecar.as_deref())?;
         output::check_place(place, form_of(options))?;
@@ -292,14 +287,6 @@ pub(crate) fn proven(
     })
 }
 
-pub(crate) fn not_verified(out: &std::path::Path, differences: &[String]) -> Error {
-    Error::Check(format!(
-        "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
-        out.display(),
-        differences.join("\n  ")
-    ))
-}
-
 /// The manifest of a reversal, its sources and files still to come.
 pub(crate) fn reverse_manifest(manifest: &Manifest, options: &Options) -> Manifest {
     Manifest {
@@ -320,30 +307,8 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
     }
 }
 
-/// Checks the SHA-256 of the files that a reversal does not read otherwise.
-pub(crate) fn check_unread_files(manifest: &Manifest, out: &std::path::Path) -> Result<()> {
-    let mut differences = Vec::new();
-    for file in manifest.files.iter().filter(|file| matches!(file.role, Role::Metadata | Role::Rejected)) {
-        let path = manifest.path_in(out, &file.path);
-        let mut stream = ReadFile::open(&path, IoMode::Buffered)?;
-        let mut hash = Counted::default();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            match stream.read(&mut buffer).reading("read", &path)? {
-                0 => break,
-                read => hash.update(&buffer[..read]),
-            }
-        }
-        let (_, sha256) = hash.finish();
-        if sha256 != file.sha256 {
-            differences.push(format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256));
-        }
-    }
-    if std::fs::read(manifest.sums_path(out)).ok().as_deref() != Some(manifest.sums().as_bytes()) {
-        differences.push(format!("'{}' is not what the manifest says", manifest::SUMS_NAME));
-    }
-    if differences.is_empty() { Ok(()) } else { Err(not_verified(out, &differences)) }
-}
+/// The files that a reversal does not read otherwise.
+pub(crate) const UNREAD: &[Role] = &[Role::Metadata, Role::Rejected];
 
 /// A file that is read and hashed, and what the manifest says of it.
 #[derive(Debug)]
@@ -404,7 +369,7 @@ impl OpenSource {
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, manifest, &options.out, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
-        if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
+        if let Some(difference) = reader::of_another_run(&header, &watched.path, manifest, &source.namespace) {
             return Err(Error::Check(difference));
         }
         streams.push(watched);
@@ -436,6 +401,7 @@ impl OpenSource {
 
     fn run(
         mut self,
+        disk: &Disk,
         threads: &Threads,
         plan: &Plan,
         file: &mut dyn DocumentSink,
@@ -454,19 +420,26 @@ impl OpenSource {
         let mut writer = Restored { file, documents: 0 };
         let outcome = pipeline::run(threads, &stages, &mut reader, &mut writer);
         let documents = writer.documents;
-        // Altered files are named as such, rather than by what they made the journal say.
-        let drained = outcome.and_then(|()| self.drain());
-        let differences: Vec<String> = self.streams.iter().filter_map(Watched::check).collect();
-        if !differences.is_empty() && !matches!(drained, Err(Error::Interrupted(_) | Error::Write { .. } | Error::Read { .. })) {
-            return Err(not_verified(&self.out, &differences));
-        }
-        drained?;
+        self.settle(disk, outcome)?;
         *done = (done.0 + documents, done.1 + self.streams.iter().map(|stream| stream.file.bytes).sum::<u64>());
         Ok(())
     }
 
+    /// What a run over the files comes to. Altered files are named as such, rather than by what they made the journal
+    /// say. Where the run has stopped early, they are read anew for that: what is left unread says nothing of a file.
+    pub fn settle(&mut self, disk: &Disk, outcome: Result<()>) -> Result<()> {
+        let outcome = outcome.and_then(|()| self.drain());
+        let altered = |watched: &Watched| stored_difference(disk, &watched.path, &watched.file).ok().flatten();
+        let differences: Vec<String> = match &outcome {
+            Ok(()) => self.streams.iter().filter_map(Watched::check).collect(),
+            Err(Error::Interrupted(_) | Error::Write { .. } | Error::Output { .. }) => Vec::new(),
+            Err(_) => self.streams.iter().filter_map(altered).collect(),
+        };
+        if differences.is_empty() { outcome } else { Err(not_verified(&self.out, &differences)) }
+    }
+
     /// Fails where a collection has documents that the journal does not describe.
-    pub fn drain(&mut self) -> Result<()> {
+    fn drain(&mut self) -> Result<()> {
         for documents in &mut self.targets {
             let mut rest = Group::default();
             if documents.take(1, &mut rest)? > 0 {

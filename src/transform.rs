@@ -12,7 +12,7 @@ use crate::dump::{self, Collection, Dump, Metadata, MetadataAt, Stream, archive,
 use crate::error::{Error, Position, Result, counted};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
-use crate::journal::JournalWriter;
+use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::{Findings, Mapped, Mapper, Plan};
 use crate::output::archive::ArchiveFile;
@@ -50,6 +50,18 @@ impl Indexes {
     }
 }
 
+/// What documents in a target collection of the dump mean for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExistingTargets {
+    /// They fail it.
+    #[default]
+    Refuse,
+    /// They fail it if one of them collides with one of the output.
+    Check,
+    /// Nothing: the output is not to be restored beside them.
+    Ignore,
+}
+
 /// What to transform, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -73,6 +85,9 @@ pub struct Options {
     pub sidecar: Option<PathBuf>,
     /// The server's version in an archive, where it is not to be the dump's.
     pub server_version: Option<String>,
+    /// Metadata by namespace that the journal holds instead of the dump's, where that differs in nothing but what a
+    /// restore changes by itself (see [`Metadata::differences`]).
+    pub known_metadata: HashMap<String, Vec<u8>>,
     /// Replace what stands at the output's place.
     pub force: bool,
     /// Findings fail the run.
@@ -85,8 +100,8 @@ pub struct Options {
     pub expect_documents: Option<u64>,
     /// Zero documents are no failure.
     pub allow_empty: bool,
-    /// Go on where the dump has documents in a target collection, if none collides.
-    pub allow_existing_targets: bool,
+    /// Whether the dump may have documents in a target collection.
+    pub existing_targets: ExistingTargets,
     /// Go on where the oplog has operations on the source.
     pub ignore_oplog: bool,
     /// Write nothing.
@@ -117,7 +132,8 @@ impl Options {
             max_findings: 1000,
             expect_documents: None,
             allow_empty: false,
-            allow_existing_targets: false,
+            existing_targets: ExistingTargets::Refuse,
+            known_metadata: HashMap::new(),
             ignore_oplog: false,
             dry_run: false,
             threads: None,
@@ -161,9 +177,9 @@ pub struct SourceReport {
     pub options: Vec<String>,
     /// Arrays that are mapped item by item.
     pub arrays: Vec<ArrayCount>,
-    /// The bytes of its metadata file.
+    /// Its metadata, where the dump has any.
     #[serde(skip)]
-    pub metadata: Option<Vec<u8>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// How many documents have an array with items, before and after.
@@ -442,7 +458,7 @@ fn check_traps(
     }
     let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
     if dump.is_archive() {
-        if options.allow_existing_targets && !standing.is_empty() {
+        if options.existing_targets == ExistingTargets::Check && !standing.is_empty() {
             // The one case that needs two passes: what stands in the targets must be known before the first output.
             let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
             let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
@@ -483,7 +499,7 @@ fn check_traps(
 /// Collections of the dump that are targets, with the numbers of source and target.
 fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources: &[Collection]) -> Vec<(usize, usize, &'a Collection)> {
     let mut standing = Vec::new();
-    for (number, source) in sources.iter().enumerate() {
+    for (number, source) in sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore) {
         let database = options.to_database.as_ref().unwrap_or(&source.database);
         for (target, name) in plan.target_collections().enumerate() {
             let found = dump.collections.iter().find(|other| other.database == *database && other.name == name);
@@ -515,7 +531,7 @@ fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64
         return Ok(());
     }
     let what = format!("the dump holds {} ({bytes} bytes) in the target collection {namespace} already", counted(documents, "document"));
-    if !options.allow_existing_targets {
+    if options.existing_targets == ExistingTargets::Refuse {
         return Err(Error::Check(format!(
             "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
         )));
@@ -543,6 +559,8 @@ struct Source<'d> {
     /// The database's name in the output.
     database: String,
     metadata: Option<Metadata>,
+    /// The bytes of the metadata that the journal holds.
+    journaled: Option<Vec<u8>>,
     targets: Vec<OutputFile<'d>>,
     journal: Option<OutputFile<'d>>,
     rejected: Option<OutputFile<'d>>,
@@ -562,6 +580,10 @@ struct Source<'d> {
 
 impl<'d> Source<'d> {
     fn new(collection: &Collection, options: &Options, metadata: Option<Metadata>) -> Result<Self> {
+        let known = options.known_metadata.get(&collection.namespace());
+        let known = known.map_or(Ok(None), |bytes| Metadata::parse(bytes.clone(), collection.namespace().as_ref()))?;
+        let journaled = known.filter(|known| metadata.as_ref().is_some_and(|metadata| metadata.differences(known).is_empty()));
+        let journaled = journaled.or_else(|| metadata.clone()).map(|metadata| metadata.bytes);
         let database = options.to_database.clone().unwrap_or_else(|| collection.database.clone());
         if !is_database_name(&database) {
             return Err(Error::Usage(format!("'{}' cannot be the name of a database", database.escape_debug())));
@@ -570,6 +592,7 @@ impl<'d> Source<'d> {
             collection: collection.clone(),
             database,
             metadata,
+            journaled,
             targets: Vec::new(),
             journal: None,
             rejected: None,
@@ -609,8 +632,10 @@ impl<'d> Source<'d> {
         let namespace = self.collection.namespace();
         let mut journal = Staging::file(staging.as_deref_mut(), named("rollback"), Role::Journal, &namespace, level)?;
         let mut header = Vec::new();
-        let metadata = self.metadata.as_ref().map(|metadata| metadata.bytes.as_slice());
-        self.journal_writer.write_header(&namespace, plan, metadata, &mut header);
+        let metadata = self.journaled.as_deref();
+        self.journal_writer
+            .write_header(&namespace, plan, metadata, &mut header)
+            .map_err(|why| unreadable_journal(&namespace, "header", &why))?;
         journal.append(&header)?;
         journal.count(1);
         self.journal = Some(journal);
@@ -684,10 +709,17 @@ impl<'d> Source<'d> {
             options: metadata
                 .map(|metadata| metadata.options.iter().map(|(name, value)| format!("{name}: {value}")).collect())
                 .unwrap_or_default(),
-            metadata: self.metadata.map(|metadata| metadata.bytes),
+            metadata: self.metadata,
         };
         Ok((source, files, report))
     }
+}
+
+/// The error of a journal that would not be read back.
+fn unreadable_journal(namespace: &str, part: &str, why: &Unreadable) -> Error {
+    Error::Check(format!(
+        "the rollback journal of {namespace} does not read back: its {part}: {why}. Nothing was published; please report this"
+    ))
 }
 
 /// How the files beside an archive are named.
@@ -857,7 +889,8 @@ struct Demultiplexing {
     /// Documents and bytes of each source so far.
     before: Vec<(u64, u64)>,
     namespaces: Vec<String>,
-    allow_existing_targets: bool,
+    /// Documents in a target collection end the reading.
+    refuses_targets: bool,
     /// Operations in the oplog, and those on each source.
     operations: u64,
     touching: Vec<u64>,
@@ -878,6 +911,7 @@ impl Demultiplexing {
                 number if only.is_some() && number != only && (number.is_some() || only != Some(0)) => Use::Other,
                 _ if entry.is_oplog() => Use::Oplog,
                 Some(number) => Use::Source(number),
+                None if options.existing_targets == ExistingTargets::Ignore => Use::Other,
                 None if targets.contains(&entry.collection.as_str()) && sources.iter().any(goes_to) => Use::Target,
                 None => Use::Other,
             });
@@ -894,7 +928,7 @@ impl Demultiplexing {
             pending,
             before: vec![(0, 0); sources.len()],
             namespaces: sources.iter().map(Collection::namespace).collect(),
-            allow_existing_targets: options.allow_existing_targets,
+            refuses_targets: options.existing_targets == ExistingTargets::Refuse,
             operations: 0,
             touching: vec![0; sources.len()],
             validator: Validator::default(),
@@ -933,7 +967,7 @@ impl Demultiplexing {
                         return Ok(true);
                     }
                 }
-                Use::Target if self.allow_existing_targets => {}
+                Use::Target if !self.refuses_targets => {}
                 Use::Target => {
                     // The run will be refused; what is left to do is to count what stands in its way.
                     self.end = Some(self.reader.skip_to_end());
@@ -1125,7 +1159,11 @@ impl<'a> Stages for Transforming<'a> {
                 }
             }
             journal.clear();
-            source.journal_writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, journal);
+            let written = source.journal_writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, journal);
+            written.map_err(|why| {
+                let (first, last) = (batch.documents_before + 1, batch.documents_before + batch.ends.len() as u64);
+                unreadable_journal(&source.collection.namespace(), &format!("part on documents {first} to {last}"), &why)
+            })?;
             writer.documents += batch.ends.len() as u64;
             writer.file_bytes = *file_bytes;
         }

@@ -3,21 +3,20 @@
 mod restored;
 mod source;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::artifact::reader::{self, Contents};
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::{Disk, IoMode};
-use crate::dump::{Hashing, Metadata, Stream, archive, read_small};
-use crate::error::{Error, IoContext, Result, counted};
+use crate::dump::{Hashing, MOST_METADATA_BYTES, Metadata, Stream, archive, read_small};
+use crate::error::{Error, Result, counted};
 use crate::hash::{self, Counted};
-use crate::journal::{self, Header, JournalReader};
+use crate::journal::{self, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::document_digest;
-use crate::output;
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw;
@@ -61,6 +60,8 @@ pub struct Report {
     pub differences: Vec<String>,
     /// The manifest's findings, where they fail the check.
     pub strict_findings: Vec<String>,
+    /// What is in the output besides, and harms nothing.
+    pub remarks: Vec<String>,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -72,58 +73,25 @@ impl Report {
     }
 }
 
-/// Reads the manifest of an output: in its directory, or beside its archive.
-pub fn read_manifest(out: &Path) -> Result<Manifest> {
-    let is_directory = match std::fs::metadata(out) {
-        Ok(metadata) => metadata.is_dir(),
-        // The archive may be missing: it went to standard output.
-        Err(_) if output::beside(out, manifest::FILE_NAME).is_file() => false,
-        Err(error) => return Err(error).reading("open", out),
-    };
-    let path = if is_directory { out.join(manifest::FILE_NAME) } else { output::beside(out, manifest::FILE_NAME) };
-    let manifest = match std::fs::read(&path) {
-        Ok(bytes) => Manifest::parse(&bytes, &path)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_directory => {
-            return Err(Error::Check(format!(
-                "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
-                out.display(),
-                manifest::FILE_NAME
-            )));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
-            return Err(Error::input(out, what));
-        }
-        Err(source) => return Err(Error::Read { action: "read", path, source }),
-    };
-    if manifest.options.archive == is_directory {
-        return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
-    }
-    if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
-        let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
-        return Err(Error::Check(format!(
-            "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
-            path.display()
-        )));
-    }
-    Ok(manifest)
-}
-
 /// Checks an output against its manifest: which files there are, their sizes, SHA-256, framing and counts.
 pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
+    verify_on(&Disk::new(options.io), options, progress)
+}
+
+/// [`verify`] by the file operations of `disk`.
+pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
-    let manifest = read_manifest(&options.out)?;
-    let disk = Disk::new(options.io);
+    let manifest = reader::read_manifest(disk, &options.out)?;
     let threads = Threads::new(options.threads)?;
-    let mut differences = file_set(&options.out, &manifest)?;
+    let Contents { mut differences, remarks } = reader::contents(disk, &options.out, &manifest)?;
     differences.extend(contradictions(&manifest));
     let total: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     progress.start("verify", Some(total));
     let mut checked = Checked { documents: 0, bytes: 0 };
     for file in &manifest.files {
         let checking = match file.role {
-            Role::Archive => check_archive(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
-            _ => check_file(&disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+            Role::Archive => check_archive(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+            _ => check_file(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
         };
         match checking {
             Ok(found) => differences.extend(found),
@@ -133,12 +101,6 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
         }
     }
     progress.finish();
-    let sums = manifest.sums_path(&options.out);
-    if let Ok(content) = std::fs::read(&sums)
-        && content != manifest.sums().as_bytes()
-    {
-        differences.push(format!("'{}' is not what the manifest says", sums.display()));
-    }
     let findings = manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
     let strict_findings =
         findings.map(|finding| format!("{}: {} ({})", finding.rule, finding.expects, counted(finding.documents, "document"))).collect();
@@ -149,85 +111,9 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
         manifest,
         differences,
         strict_findings,
+        remarks,
         seconds: rounded_seconds(began.elapsed()),
     })
-}
-
-/// Files that are missing, too many, of another size, or no files.
-pub(crate) fn file_set(out: &Path, manifest: &Manifest) -> Result<Vec<String>> {
-    if manifest.options.archive {
-        return Ok(files_beside(out, manifest));
-    }
-    let mut differences = Vec::new();
-    let mut present = BTreeSet::new();
-    let mut open = vec![(out.to_owned(), String::new())];
-    while let Some((directory, prefix)) = open.pop() {
-        for entry in std::fs::read_dir(&directory).reading("list", &directory)? {
-            let entry = entry.reading("list", &directory)?;
-            let name = entry.file_name();
-            if prefix.is_empty() && name == "lost+found" {
-                continue;
-            }
-            let path = format!("{prefix}{}", name.to_string_lossy());
-            let metadata = entry.path().symlink_metadata().reading("look at", &entry.path())?;
-            if metadata.is_dir() {
-                let directory = format!("{path}/");
-                // mongorestore takes any directory for a database, an empty one too.
-                if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
-                    differences.push(format!("'{}' is a directory that no file of the manifest lies in", path.escape_debug()));
-                }
-                open.push((entry.path(), directory));
-                continue;
-            }
-            if !metadata.is_file() {
-                differences.push(format!("'{}' is no regular file", path.escape_debug()));
-                present.insert(path);
-                continue;
-            }
-            let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
-            match manifest.files.iter().find(|file| file.path == path) {
-                None if !is_manifest => differences.push(format!("'{}' is there, but not in the manifest", path.escape_debug())),
-                Some(file) if file.bytes != metadata.len() => {
-                    differences.push(format!("'{path}' has {} bytes, the manifest says {}", metadata.len(), file.bytes));
-                }
-                _ => {}
-            }
-            present.insert(path);
-        }
-    }
-    let expected = manifest.files.iter().map(|file| file.path.as_str()).chain([manifest::SUMS_NAME]);
-    differences.extend(expected.filter(|path| !present.contains(*path)).map(|path| format!("'{path}' is missing")));
-    differences.sort();
-    Ok(differences)
-}
-
-/// [`file_set`] of an archive: beside it, other files may be anything, but not the archive's own by their names.
-fn files_beside(out: &Path, manifest: &Manifest) -> Vec<String> {
-    let mut differences = Vec::new();
-    let sums = manifest.sums_path(out);
-    let listed = manifest.files.iter().map(|file| (manifest.path_in(out, &file.path), Some(file.bytes)));
-    for (path, said) in listed.chain([(sums, None)]) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match (path.symlink_metadata(), said) {
-            (Err(_), _) => differences.push(format!("'{name}' is missing")),
-            (Ok(metadata), _) if !metadata.is_file() => differences.push(format!("'{name}' is no regular file")),
-            (Ok(metadata), Some(said)) if metadata.len() != said => {
-                differences.push(format!("'{name}' has {} bytes, the manifest says {said}", metadata.len()));
-            }
-            _ => {}
-        }
-    }
-    for path in ["rollback", "rejected"].map(|what| output::beside(out, what)) {
-        let is_listed = manifest.files.iter().any(|file| manifest.path_in(out, &file.path) == path);
-        if !is_listed && path.symlink_metadata().is_ok() {
-            differences.push(format!(
-                "'{}' is there, but not in the manifest",
-                path.file_name().unwrap_or_default().to_string_lossy().escape_debug()
-            ));
-        }
-    }
-    differences.sort();
-    differences
 }
 
 pub(crate) fn unknown_indexes(manifest: &Manifest) -> String {
@@ -310,7 +196,7 @@ fn check_file(
     let path = &manifest.path_in(out, &file.path);
     let mut differences = Differences { file: &file.path, found: Vec::new() };
     if file.role == Role::Metadata {
-        let stored = std::fs::read(path).reading("read", path)?;
+        let stored = disk.read_small(path, MOST_METADATA_BYTES)?;
         checked.bytes += stored.len() as u64;
         differences.note("SHA-256", hash::sha256(&stored), &file.sha256);
         let content = read_small(disk, path)?;
@@ -363,7 +249,7 @@ fn check_file(
         differences.found.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
         if file.role == Role::Journal {
             let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-            differences.found.extend(of_another_run(&header, path, manifest, &file.namespace));
+            differences.found.extend(reader::of_another_run(&header, path, manifest, &file.namespace));
         }
     }
     Ok(differences.found)
@@ -445,24 +331,6 @@ fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) 
     let target = manifest.sources.iter().flat_map(|source| &source.targets).find(|target| target.namespace == namespace)?;
     let found = manifest::digest_text(digest);
     (found != target.digest).then(|| format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest))
-}
-
-/// What a journal's header says that a manifest does not.
-pub(crate) fn of_another_run(header: &Header, path: &Path, manifest: &Manifest, namespace: &str) -> Option<String> {
-    let mapping = &manifest.mapping;
-    let shown =
-        |(name, version, sha256): (&str, &str, &str)| format!("mapping '{}' {} ({sha256})", name.escape_debug(), version.escape_debug());
-    let was = (header.mapping_name.as_str(), header.mapping_version.as_str(), header.mapping_sha256.as_str());
-    let said = (mapping.name.as_str(), mapping.version.as_str(), mapping.sha256.as_str());
-    ((header.namespace.as_str(), was) != (namespace, said)).then(|| {
-        format!(
-            "'{}' is the journal of another run: it is of {} by {}, the manifest is of {namespace} by {}",
-            path.display(),
-            header.namespace,
-            shown(was),
-            shown(said)
-        )
-    })
 }
 
 /// Frames documents while what was read is hashed on another thread.

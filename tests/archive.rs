@@ -622,9 +622,12 @@ fn documents_in_a_target_are_refused_with_their_number() {
         error.to_string(),
         "the dump holds 2 documents (28 bytes) in the target collection d.dataset_metadata already; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
     );
-    run_archive(&parts(&targets), |options| options.allow_existing_targets = true).unwrap();
+    run_archive(&parts(&targets), |options| options.existing_targets = mongosplit::transform::ExistingTargets::Check).unwrap();
     run_archive(&parts(&[]), |_| {}).unwrap();
-    let collides = run_archive(&parts(&[document(&[("_id", V::I(1))])]), |options| options.allow_existing_targets = true).unwrap_err();
+    let collides = run_archive(&parts(&[document(&[("_id", V::I(1))])]), |options| {
+        options.existing_targets = mongosplit::transform::ExistingTargets::Check
+    })
+    .unwrap_err();
     assert!(matches!(collides, Error::Check(_)), "{collides}");
 }
 

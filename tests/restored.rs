@@ -121,3 +121,106 @@ fn a_source_whose_metadata_has_changed_is_told() {
     let (code, said) = compare();
     assert!(code == 1 && said.contains("is missing now"), "{code} {said}");
 }
+
+/// After a rollback the dump of the whole database has the new collections too, and what mongorestore makes anew.
+#[test]
+fn a_rollback_is_validated_by_one_command() {
+    let documents = [application(oid(1), 2), with_model(application(oid(2), 1))];
+    let world = World::of(&documents);
+    let after = world.write(&world.restored());
+    write_dump(&after, DATABASE, &[("user_data", &world.source)]);
+    let metadata = after.join(DATABASE).join("user_data.metadata.json");
+    std::fs::write(
+        &metadata,
+        r#"{"indexes":[{"name":"_id_","key":{"_id":{"$numberInt":"1"}},"v":{"$numberInt":"2"}}],"uuid":"0123","type":"collection","options":{},"collectionName":"user_data"}"#,
+    )
+    .unwrap();
+    let compare = |dump: &std::path::Path| run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump]);
+    let (code, said) = compare(&after);
+    let remark = "the metadata of narrative_modeling.user_data differs from what the journal holds only in its uuid, or in an order that means nothing, as after a restore";
+    assert!(code == 0 && said.contains(remark) && said.contains("No data loss: validated 2 documents, all of them"), "{code} {said}");
+    // A file of the same content elsewhere proves a copy of the backup.
+    let (code, said) = compare(&after.join(DATABASE).join("user_data.bson"));
+    assert_eq!(code, 0, "{said}");
+    let text = std::fs::read_to_string(&metadata).unwrap();
+    for (from, to, what) in [
+        (r#"]"#, r#",{"v":2,"key":{"a":1},"name":"a_1"}]"#, "index 'a_1' is new"),
+        (r#""_id":{"$numberInt":"1"}"#, r#""_id":{"$numberInt":"-1"}"#, r#"index '_id_' has key {"_id":-1}, it was {"_id":1}"#),
+        (r#""options":{}"#, r#""options":{"capped":true}"#, r#"options are {"capped":true}, were {}"#),
+    ] {
+        std::fs::write(&metadata, text.replacen(from, to, 1)).unwrap();
+        let (code, said) = compare(&after);
+        let expected = format!("the source's metadata differs: that of narrative_modeling.user_data (indexes and options): {what}");
+        assert!(code == 1 && said.contains(&expected), "{code} {said}");
+    }
+}
+
+/// Documents without an `_id` are found by all that they are.
+#[test]
+fn documents_without_an_id_are_compared_with_their_like() {
+    let nameless = |name: &str| {
+        let mut document = application(oid(9), 1);
+        document.remove("_id");
+        document.insert("filename", name);
+        document
+    };
+    let documents = raw(&[nameless("a"), application(oid(1), 1), nameless("b"), nameless("b")]);
+    let world = World::new(&documents, |options| options.skip_unrestorable = true);
+    let later = world.path("later");
+    write_dump(&later, DATABASE, &[("user_data", &raw(&[nameless("b"), application(oid(1), 2), nameless("a")]).concat())]);
+    let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
+    assert!(code == 1 && said.contains("missing: 1, extra: 0, changed: 1"), "{code} {said}");
+}
+
+/// A document that a dump has twice has no partner in the output.
+#[test]
+fn a_second_document_of_one_id_is_extra() {
+    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let mut redump = world.restored();
+    let again = redump[TARGETS[0]][0].clone();
+    redump.get_mut(TARGETS[0]).unwrap().push(again);
+    let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(&redump)]);
+    assert!(code == 1 && said.contains("missing: 0, extra: 1, changed: 0"), "{code} {said}");
+}
+
+/// A load that failed leaves the data without indexes, and mongorestore may have ended with 0.
+#[test]
+fn indexes_that_were_not_built_are_told() {
+    let world = World::of(&[application(oid(1), 1)]);
+    let redump = world.write(&world.restored());
+    let metadata = |name: &str| redump.join(DATABASE).join(format!("{name}.metadata.json"));
+    let compare = || run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &redump]);
+    for name in TARGETS {
+        std::fs::copy(world.path("out").join(DATABASE).join(format!("{name}.metadata.json")), metadata(name)).unwrap();
+    }
+    let (code, said) = compare();
+    assert_eq!(code, 0, "{said}");
+
+    let complete = std::fs::read_to_string(metadata(TARGETS[0])).unwrap();
+    let plain = complete.replace(r#","unique":true"#, "");
+    let other = complete.replace(r#""created_at":{"$numberInt":"-1"}"#, r#""created_at":{"$numberInt":"1"}"#);
+    let without = complete.replace("user_id_1_created_at_-1", "another");
+    for (text, what) in [
+        (plain, "narrative_modeling.dataset_metadata: index 'dataset_id_1_unique' is not unique any more"),
+        (
+            other,
+            r#"narrative_modeling.dataset_metadata: index 'user_id_1_created_at_-1' has key {"user_id":1,"created_at":1}, it was {"user_id":1,"created_at":-1}"#,
+        ),
+        (without, "narrative_modeling.dataset_metadata: index 'user_id_1_created_at_-1' is missing"),
+    ] {
+        assert_ne!(text, complete);
+        std::fs::write(metadata(TARGETS[0]), text).unwrap();
+        let (code, said) = compare();
+        assert!(code == 1 && said.contains(what), "{code} {said}");
+    }
+
+    let more = complete.replacen(r#""indexes":["#, r#""indexes":[{"v":2,"key":{"dataset_id":1},"name":"dataset_id_1"},"#, 1);
+    std::fs::write(metadata(TARGETS[0]), more).unwrap();
+    let (code, said) = compare();
+    let remark = "narrative_modeling.dataset_metadata has further indexes, which the output does not: dataset_id_1";
+    assert!(code == 0 && said.contains(remark), "{code} {said}");
+
+    std::fs::remove_file(metadata(TARGETS[0])).unwrap();
+    let (code, said) = compare();
+    assert!(code == 0 && said.contains("has no metadata of narrative_modeling.dataset_metadata, so whether its indexes"), "{code} {said}");
+}

@@ -26,7 +26,7 @@ struct Run {
 fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool) -> Run {
     let mut run = Run { targets: vec![Vec::new(); plan.target_count()], counts: vec![0; plan.target_count()], ..Run::default() };
     let mut writer = JournalWriter::default();
-    writer.write_header("db.src", plan, Some(b"{\"indexes\":[]}"), &mut run.journal);
+    writer.write_header("db.src", plan, Some(b"{\"indexes\":[]}"), &mut run.journal).expect("it is read back");
     let mut mapper = Mapper::new(plan);
     let mut mapped = Mapped::default();
     for (number, group) in sources.chunks(batch).enumerate() {
@@ -41,7 +41,7 @@ fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool
         run.whole += mapped.whole;
         run.rejected.extend_from_slice(&mapped.rejected);
         run.refused.extend(mapped.refused.iter().map(|refused| number * batch + refused.index));
-        writer.write_batch(group.len(), &mapped.counts, &mapped.notes, &mut run.journal);
+        writer.write_batch(group.len(), &mapped.counts, &mapped.notes, &mut run.journal).expect("it is read back");
     }
     run
 }

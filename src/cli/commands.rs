@@ -9,7 +9,7 @@ use mongosplit::dump::Dump;
 use mongosplit::mapping::Plan;
 use mongosplit::places::OutputPlace;
 use mongosplit::progress::Progress;
-use mongosplit::transform::{self, Indexes, is_standard_output};
+use mongosplit::transform::{self, ExistingTargets, Indexes, is_standard_output};
 use mongosplit::{Error, Result, current, inspect, reverse, verify};
 
 use super::args::{self, Arguments, Command, Common};
@@ -79,7 +79,10 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
             max_findings: arguments.max_findings,
             expect_documents: arguments.expect_docs,
             allow_empty: arguments.allow_empty,
-            allow_existing_targets: arguments.allow_existing_targets,
+            existing_targets: match arguments.allow_existing_targets {
+                true => ExistingTargets::Check,
+                false => ExistingTargets::Refuse,
+            },
             ignore_oplog: arguments.ignore_oplog,
             dry_run: arguments.dry_run,
             threads: common.threads.map(usize::from),

@@ -318,6 +318,7 @@ pub fn verify(report: &verify::Report) -> String {
             let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
         }
     }
+    remarks(&mut text, &report.remarks);
     text
 }
 
@@ -347,6 +348,7 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
     }
     if report.differences.is_empty() {
         let documents: u64 = derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
+        remarks(&mut text, &report.remarks);
         let _ = writeln!(text, "✓ All fields correctly mapped: every byte of the output was derived anew from the source");
         let _ = writeln!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
         let _ = writeln!(
@@ -364,7 +366,14 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
     if let Some(documents) = &report.documents {
         text += &restored_lines(documents);
     }
+    remarks(&mut text, &report.remarks);
     text
+}
+
+fn remarks(text: &mut String, remarks: &[String]) {
+    remarks.iter().for_each(|remark| {
+        let _ = writeln!(text, "  {remark}");
+    });
 }
 
 /// The summary of `verify --restored`.
@@ -396,6 +405,10 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
     if all > report.first.len() as u64 {
         let _ = writeln!(text, "    and {} more, each in the file that --report names", thousands(all - report.first.len() as u64));
     }
+    report.index_differences.iter().for_each(|difference| {
+        let _ = writeln!(text, "    {difference}");
+    });
+    remarks(&mut text, &report.remarks);
     text
 }
 

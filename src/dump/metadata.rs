@@ -6,6 +6,19 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+/// Larger metadata is refused. What a server holds at most is 64 indexes and a validator, a few tens of kilobytes; all
+/// of it goes into one document of the rollback journal.
+pub const MOST_METADATA_BYTES: u64 = 1024 * 1024;
+
+/// Refuses metadata that is too large.
+pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
+    if bytes <= MOST_METADATA_BYTES {
+        return Ok(());
+    }
+    let what = format!("has more than {MOST_METADATA_BYTES} bytes of metadata, which no collection has; was another file given this name?");
+    Err(Error::input(path, what))
+}
+
 /// The metadata of a collection.
 #[derive(Debug, Clone)]
 pub struct Metadata {
@@ -19,6 +32,8 @@ pub struct Metadata {
     pub options: serde_json::Map<String, Value>,
     /// The name that the metadata has for the collection.
     pub collection_name: Option<String>,
+    /// What else it says, but for the collection's `uuid`, which a restore makes anew.
+    others: serde_json::Map<String, Value>,
 }
 
 impl Metadata {
@@ -27,19 +42,57 @@ impl Metadata {
         if bytes.is_empty() {
             return Ok(None);
         }
+        check_metadata_size(bytes.len() as u64, path)?;
         let json: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Error::input(path, format!("is no metadata of a collection: it is no JSON ({error})")))?;
-        let Value::Object(json) = json else {
+        let Value::Object(mut json) = json else {
             return Err(Error::input(path, "is no metadata of a collection: it is JSON, but no object"));
         };
         let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
-        Ok(Some(Metadata {
+        let mut metadata = Metadata {
             kind: text("type"),
             indexes: json.get("indexes").and_then(Value::as_array).cloned().unwrap_or_default(),
             options: json.get("options").and_then(Value::as_object).cloned().unwrap_or_default(),
             collection_name: text("collectionName"),
+            others: serde_json::Map::new(),
             bytes,
-        }))
+        };
+        json.retain(|name, _| !["type", "indexes", "options", "collectionName", "uuid"].contains(&name.as_str()));
+        metadata.others = json;
+        Ok(Some(metadata))
+    }
+    /// How this metadata differs from what it was. What a restore changes by itself is no difference: the `uuid`, and the
+    /// order of indexes and of keys where it means nothing.
+    pub fn differences(&self, was: &Metadata) -> Vec<String> {
+        let mut differences = Vec::new();
+        if (&self.kind, &self.collection_name) != (&was.kind, &was.collection_name) {
+            differences.push("it is of another kind or name".to_owned());
+        }
+        if self.options != was.options || self.others != was.others {
+            let shown = |metadata: &Metadata| Value::Object(metadata.options.clone()).to_string();
+            differences.push(format!("options are {}, were {}", shown(self), shown(was)));
+        }
+        differences.extend(self.index_differences(was));
+        differences.extend(self.further_indexes(was).map(|name| format!("index '{}' is new", name.escape_debug())));
+        differences
+    }
+    /// Indexes, as a set by name, that are missing here or are not what they were.
+    pub fn index_differences(&self, was: &Metadata) -> Vec<String> {
+        let differences = was.indexes.iter().filter_map(|was| {
+            let name = index_name(was);
+            let is = self.indexes.iter().find(|index| index_name(index) == name);
+            let what = match is {
+                None => "is missing".to_owned(),
+                Some(is) => index_difference(is, was)?,
+            };
+            Some(format!("index '{}' {what}", name.escape_debug()))
+        });
+        differences.collect()
+    }
+    /// Names of indexes that are here and were not.
+    pub fn further_indexes<'a>(&'a self, was: &'a Metadata) -> impl Iterator<Item = &'a str> {
+        let known = |name: &str| was.indexes.iter().any(|was| index_name(was) == name);
+        self.indexes.iter().map(index_name).filter(move |name| !known(name))
     }
     /// The collection that the metadata is of: as it says, or as the indexes of a server before 4.4 do.
     pub fn own_collection(&self) -> Option<&str> {
@@ -48,17 +101,45 @@ impl Metadata {
     }
     /// The indexes but the one on `_id`, which every collection has.
     pub fn own_indexes(&self) -> impl Iterator<Item = &Value> {
-        self.indexes.iter().filter(|index| index.get("name").and_then(Value::as_str) != Some("_id_"))
+        self.indexes.iter().filter(|index| index_name(index) != "_id_")
     }
     /// Names and seconds of the indexes by which a server deletes old documents.
     pub fn ttl_indexes(&self) -> Vec<(String, String)> {
         let ttl = |index: &Value| {
             let seconds = index.get("expireAfterSeconds")?;
-            let name = index.get("name").and_then(Value::as_str).unwrap_or("without a name");
-            Some((name.to_owned(), relaxed(seconds).to_string()))
+            Some((index_name(index).to_owned(), relaxed(seconds).to_string()))
         };
         self.indexes.iter().filter_map(ttl).collect()
     }
+}
+
+/// An index's name. One without is skipped by mongorestore.
+pub fn index_name(index: &Value) -> &str {
+    index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
+}
+
+/// How an index differs from what it was.
+fn index_difference(is: &Value, was: &Value) -> Option<String> {
+    // The order of a key's fields is part of it, which the equality of maps does not tell.
+    let key = |index: &Value| index.get("key").map(relaxed).unwrap_or_default().to_string();
+    if key(is) != key(was) {
+        return Some(format!("has key {}, it was {}", key(is), key(was)));
+    }
+    // What says nothing: the format's version, the namespace of old servers, how it was built, and `false`.
+    let options = |index: &Value| {
+        let mut options = index.as_object().cloned().unwrap_or_default();
+        options.retain(|name, value| !["key", "v", "ns", "background"].contains(&name.as_str()) && *value != Value::Bool(false));
+        relaxed(&Value::Object(options))
+    };
+    let (is, was) = (options(is), options(was));
+    if is == was {
+        return None;
+    }
+    let is_unique = |options: &Value| options.get("unique") == Some(&Value::Bool(true));
+    Some(match (is_unique(&is), is_unique(&was)) {
+        (false, true) => "is not unique any more".to_owned(),
+        _ => format!("has options {is}, they were {was}"),
+    })
 }
 
 /// The command for mongosh that creates an index as the metadata describes it.

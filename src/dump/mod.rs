@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex};
 
 pub use hashing::Hashing;
 use hashing::Passing;
-pub use metadata::{Metadata, create_index_command};
+use metadata::check_metadata_size;
+pub use metadata::{MOST_METADATA_BYTES, Metadata, create_index_command, index_name};
 pub use names::{collection_file_name, is_database_name};
 pub(crate) use oplog::touching_in;
 pub use shares::{Documents, Shares};
@@ -236,14 +237,11 @@ fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The whole uncompressed content of a small file.
+/// The whole uncompressed content of a metadata file or a prelude. One of more than [`MOST_METADATA_BYTES`] is refused.
 pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
-    const MOST: u64 = 64 * 1024 * 1024;
     let mut content = Vec::new();
-    Stream::open(disk, path)?.take(MOST + 1).read_to_end(&mut content).reading("read", path)?;
-    if content.len() as u64 > MOST {
-        return Err(Error::input(path, "is larger than 64 MiB, which no metadata is"));
-    }
+    Stream::open(disk, path)?.take(MOST_METADATA_BYTES + 1).read_to_end(&mut content).reading("read", path)?;
+    check_metadata_size(content.len() as u64, path)?;
     Ok(content)
 }
 

@@ -262,7 +262,7 @@ fn note_and_prove(
         Lost::JournalOnly(name) => broken(plan.sources[name].journal_only_rule),
         Lost::Duplicate(name) => broken(plan.sources[name].duplicate_rule),
     });
-    if notes.since(&mark) <= document.len() {
+    if notes.since(&mark) <= document.len() && notes.fit() {
         let mut reader = notes.reader(&mark);
         let mut comparer = Comparer::new(document);
         let restored = reader.number().and_then(|_| backward.restore(plan, documents, &mut reader, &mut comparer));

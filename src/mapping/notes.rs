@@ -5,12 +5,19 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::raw::{Elements, ItemKey, Value, Writer, kind};
+use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
 /// The journal does not fit the documents that it is applied to, or is no journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Misfit(pub &'static str);
+
+/// What a field order takes in a journal besides its names, at most: its type, its own name (digits and NUL), a length and
+/// a NUL or subtype.
+const ORDER_OVERHEAD: usize = 16;
+
+/// What the notes on one batch take in a journal at most, the largest document kept whole among them.
+const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
 
 /// How one value differs from what the inverse gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +90,10 @@ impl Notes {
             orders: self.orders.len(),
             order_bytes: self.order_bytes,
         }
+    }
+    /// Whether a document of a journal holds them.
+    pub(super) fn fit(&self) -> bool {
+        self.program.len() + self.values.len() + self.order_bytes + self.orders.len() * ORDER_OVERHEAD <= MOST_BYTES
     }
     /// Bytes added since.
     pub(super) fn since(&self, mark: &Mark) -> usize {

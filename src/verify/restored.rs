@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::Options;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Documents, Dump, Shares, Stream, archive};
+use crate::dump::{self, Documents, Dump, Metadata, Shares, Stream, archive, read_small};
 use crate::error::{Error, Result};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{self, Kind, Manifest, Role};
-use crate::mapping::{document_digest, fingerprint_of};
+use crate::mapping::document_digest;
 use crate::progress::Progress;
-use crate::raw::{self, Elements, differing_paths};
+use crate::raw::{self, differing_paths};
 use crate::transform::rounded_seconds;
 
 /// How a document differs.
@@ -47,6 +47,10 @@ pub struct RestoredReport {
     pub reordered: u64,
     /// The first few differences.
     pub first: Vec<DocumentDifference>,
+    /// Indexes that are missing, or are not what the output's metadata says.
+    pub index_differences: Vec<String>,
+    /// What a user should know of the later dump.
+    pub remarks: Vec<String>,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -55,9 +59,9 @@ pub struct RestoredReport {
 const FIRST: usize = 20;
 
 impl RestoredReport {
-    /// Whether the later dump holds the output's documents, and nothing else.
+    /// Whether the later dump holds the output's documents and no others, and the output's indexes.
     pub fn is_same(&self) -> bool {
-        self.missing + self.extra + self.changed == 0
+        self.missing + self.extra + self.changed == 0 && self.index_differences.is_empty()
     }
     /// Counts a difference and passes it on.
     pub(super) fn note(&mut self, difference: DocumentDifference, each: &mut dyn FnMut(&DocumentDifference) -> Result<()>) -> Result<()> {
@@ -91,8 +95,9 @@ pub fn compare_with_restored(
     }
     let is_expected = |collection: &dump::Collection| expected.iter().any(|one| one.namespace == collection.namespace());
     let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_expected)?;
-    let mut report = RestoredReport { redump: redump.to_owned(), ..RestoredReport::default() };
-    for target in &expected {
+    let mut report = RestoredReport { redump: redump.to_owned(), remarks: dump.remarks.clone(), ..RestoredReport::default() };
+    let metadata = metadata_of(&disk, &options.out, manifest, &expected)?;
+    for (target, metadata) in expected.iter().zip(metadata) {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(
@@ -100,14 +105,16 @@ pub fn compare_with_restored(
                 format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace),
             ));
         };
+        if let (Some(standing), Some(metadata)) = (standing, metadata) {
+            let theirs = dump.metadata(&disk, standing)?;
+            compare_indexes(target.namespace, &metadata, theirs.as_ref(), &mut report);
+        }
         report.documents += target.documents;
         let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
         if documents == target.documents && target.digest.is_some_and(|said| manifest::digest_text(digest) == said) {
             continue;
         }
-        // A source may hold documents without an `_id`, which a server has given one since.
-        let id = |document: &[u8]| Some(Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default());
-        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), id)?;
+        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
         let mut ours = documents_of(&disk, &options.out, manifest, target.namespace)?;
         let mut batch = Batch::default();
         while ours.fill(&mut batch)? {
@@ -162,6 +169,33 @@ fn documents_of(disk: &Disk, out: &Path, manifest: &Manifest, namespace: &str) -
     Ok(Documents::File(Splitter::new(Stream::open(disk, &path)?, 0, path.display().to_string())))
 }
 
+/// The metadata of each of these collections as an output has it.
+fn metadata_of(disk: &Disk, out: &Path, manifest: &Manifest, expected: &[Expected<'_>]) -> Result<Vec<Option<Metadata>>> {
+    if let Some(file) = manifest.archive() {
+        let path = manifest.path_in(out, &file.path);
+        let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
+        let entries = &reader.prelude().entries;
+        let entry = |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);
+        return expected.iter().map(|one| entry(one).map_or(Ok(None), |entry| Metadata::parse(entry.metadata.clone(), &path))).collect();
+    }
+    let file = |one: &Expected<'_>| manifest.file(Role::Metadata, one.namespace).map(|file| manifest.path_in(out, &file.path));
+    expected.iter().map(|one| file(one).map_or(Ok(None), |path| Metadata::parse(read_small(disk, &path)?, &path))).collect()
+}
+
+/// Compares the indexes of a collection, as sets by name.
+fn compare_indexes(namespace: &str, ours: &Metadata, theirs: Option<&Metadata>, report: &mut RestoredReport) {
+    let Some(theirs) = theirs else {
+        let remark =
+            format!("'{}' has no metadata of {namespace}, so whether its indexes were built is not known", report.redump.display());
+        return report.remarks.push(remark);
+    };
+    report.index_differences.extend(theirs.index_differences(ours).into_iter().map(|difference| format!("{namespace}: {difference}")));
+    let further: Vec<String> = theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();
+    if !further.is_empty() {
+        report.remarks.push(format!("{namespace} has further indexes, which the output does not: {}", further.join(", ")));
+    }
+}
+
 /// Notes the documents of a lookup that nothing has asked for.
 pub(super) fn note_extra(
     namespace: &str,
@@ -184,8 +218,7 @@ pub(super) fn compare_one(
     report: &mut RestoredReport,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<()> {
-    let id = Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default();
-    let difference = match theirs.take(id).next() {
+    let difference = match theirs.take_partner(id_fingerprint(document), document) {
         Some(other) if other == document => return Ok(()),
         Some(other) => {
             let fields = differing_paths(document, other);

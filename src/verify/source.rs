@@ -1,5 +1,6 @@
 //! `verify --source`: everything derived anew from the source's dump, and every document brought back.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,16 +9,14 @@ use serde::Serialize;
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report, unknown_indexes};
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump, Stream, archive};
-use crate::error::{Error, Result, counted};
-use crate::hash;
-use crate::lookup::Lookup;
+use crate::dump::{Collection, Dump, Metadata, Stream, archive};
+use crate::error::{Error, Result};
+use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{Manifest, Source};
-use crate::mapping::{Plan, fingerprint_of};
+use crate::mapping::Plan;
 use crate::progress::Progress;
-use crate::raw::Elements;
 use crate::reverse;
-use crate::transform::{self, Indexes, rounded_seconds};
+use crate::transform::{self, ExistingTargets, Indexes, rounded_seconds};
 
 /// What was found, deriving everything anew.
 #[derive(Debug, Serialize)]
@@ -28,6 +27,8 @@ pub struct SourceReport {
     pub differences: Vec<String>,
     /// Where the source's documents differ from those that the output was made of.
     pub documents: Option<RestoredReport>,
+    /// What a restore has changed by itself.
+    pub remarks: Vec<String>,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -43,10 +44,18 @@ pub fn compare_with_source(
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<SourceReport> {
     let began = Instant::now();
+    let disk = Disk::new(options.io);
     let manifest = &verified.manifest;
     let reversing = reverse::Options { dry_run: true, threads: options.threads, io: options.io, ..reverse::Options::new(&options.out, "") };
-    reverse::open_output(&reversing, plan)?;
-    let derived = transform::transform(&derivation(options, manifest, dump)?, plan, progress)?;
+    reverse::open_output(&disk, &reversing, plan)?;
+    let mut journaled = HashMap::new();
+    for source in &manifest.sources {
+        if let Some(bytes) = reverse::journaled_metadata(&disk, &reversing, plan, manifest, source)? {
+            journaled.insert(source.namespace.clone(), bytes);
+        }
+    }
+    let derived = transform::transform(&derivation(options, manifest, dump, journaled.clone())?, plan, progress)?;
+    let mut remarks = Vec::new();
     let mut differences = Vec::new();
     for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
         if (was.documents, &was.sha256) != (is.documents, &is.sha256) {
@@ -57,10 +66,18 @@ pub fn compare_with_source(
         }
     }
     let source_differs = !differences.is_empty();
-    let disk = Disk::new(options.io);
-    for (was, is) in manifest.sources.iter().zip(&derived.sources) {
-        let journaled = reverse::journaled_metadata(&disk, &reversing, plan, manifest, was)?;
-        differences.extend(metadata_difference(&is.namespace, journaled.as_deref(), is.metadata.as_deref()));
+    for is in &derived.sources {
+        let was = journaled.remove(&is.namespace).map_or(Ok(None), |bytes| Metadata::parse(bytes, is.namespace.as_ref()))?;
+        match metadata_differences(was.as_ref(), is.metadata.as_ref()) {
+            Metadatas::Same => {}
+            Metadatas::Alike => remarks.push(format!(
+                "the metadata of {} differs from what the journal holds only in its uuid, or in an order that means nothing, as after a restore",
+                is.namespace
+            )),
+            Metadatas::Different(what) => {
+                differences.push(format!("the source's metadata differs: that of {} (indexes and options): {what}", is.namespace));
+            }
+        }
     }
     for file in &derived.manifest.files {
         match manifest.files.iter().find(|known| known.path == file.path) {
@@ -78,21 +95,29 @@ pub fn compare_with_source(
         true => Some(compare_documents(&reversing, manifest, dump, plan, progress, each)?),
         false => None,
     };
-    Ok(SourceReport { derived, differences, documents, seconds: rounded_seconds(began.elapsed()) })
+    Ok(SourceReport { derived, differences, documents, remarks, seconds: rounded_seconds(began.elapsed()) })
 }
 
-/// How a source's metadata differs from that which the journal holds.
-fn metadata_difference(namespace: &str, was: Option<&[u8]>, is: Option<&[u8]>) -> Option<String> {
-    let described = |bytes: &[u8]| format!("{} and SHA-256 {}", counted(bytes.len() as u64, "byte"), hash::sha256(bytes));
-    let what = match (was, is) {
-        (Some(was), Some(is)) if was != is => {
-            format!("has {} now, the output's journal holds {}", described(is), described(was))
-        }
-        (Some(was), None) => format!("is missing now, the output's journal holds {}", described(was)),
-        (None, Some(is)) => format!("has {} now, the output's journal holds none", described(is)),
-        _ => return None,
-    };
-    Some(format!("the source's metadata differs: that of {namespace} (indexes and options) {what}"))
+/// How a source's metadata is to that which the journal holds.
+enum Metadatas {
+    /// The same bytes.
+    Same,
+    /// What a restore changes by itself.
+    Alike,
+    Different(String),
+}
+
+fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metadatas {
+    match (was, is) {
+        (Some(was), Some(is)) if was.bytes == is.bytes => Metadatas::Same,
+        (Some(was), Some(is)) => match is.differences(was) {
+            differences if differences.is_empty() => Metadatas::Alike,
+            differences => Metadatas::Different(differences.join("; ")),
+        },
+        (Some(_), None) => Metadatas::Different("it is missing now, the output's journal holds it".to_owned()),
+        (None, Some(_)) => Metadatas::Different("it is there now, the output's journal holds none".to_owned()),
+        (None, None) => Metadatas::Same,
+    }
 }
 
 /// The server's version that an archive carries: another shape of the same dump need not tell it.
@@ -104,7 +129,7 @@ fn archived_version(options: &Options, manifest: &Manifest) -> Result<Option<Str
 }
 
 /// The options by which a transformation makes an output's bytes again.
-fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<transform::Options> {
+fn derivation(options: &Options, manifest: &Manifest, dump: &Path, journaled: HashMap<String, Vec<u8>>) -> Result<transform::Options> {
     let database = |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
     let sources: Vec<String> = manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
     let renamed = |source: &Source| {
@@ -121,7 +146,8 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path) -> Result<tra
         server_version: archived_version(options, manifest)?,
         skip_unrestorable: manifest.options.skip_unrestorable,
         allow_empty: true,
-        allow_existing_targets: true,
+        existing_targets: ExistingTargets::Ignore,
+        known_metadata: journaled,
         ignore_oplog: true,
         dry_run: true,
         threads: options.threads,
@@ -148,9 +174,7 @@ fn compare_documents(
         let later = Dump::open_unpacked(&disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
         let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
-        // A source may hold documents without an `_id`: they are set aside, and compared with each other.
-        let id = |document: &[u8]| Some(Elements::new(document).find(b"_id").map(fingerprint_of).unwrap_or_default());
-        let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), id)?;
+        let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
         report.documents += source.documents;
         reverse::each_source_document(&disk, reversing, plan, manifest, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)

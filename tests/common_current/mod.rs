@@ -298,6 +298,10 @@ impl World {
         let joined: Vec<(&str, Vec<u8>)> = collections.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
         let files: Vec<(&str, &[u8])> = joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         write_dump(&path, DATABASE, &files);
+        for name in collections.keys().map(|name| format!("{name}.metadata.json")) {
+            // What was restored has its indexes.
+            let _ = std::fs::copy(self.path("out").join(DATABASE).join(&name), path.join(DATABASE).join(&name));
+        }
         path
     }
     pub fn reverse_from(&self, redump: &Path, strict: bool) -> Result<Outcome> {

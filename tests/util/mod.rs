@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -242,7 +243,20 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// The content of a file, uncompressed.
 pub fn content(path: &Path) -> Vec<u8> {
-    mongosplit::dump::read_small(&mongosplit::disk::Disk::default(), path).unwrap_or_else(|error| panic!("{error}"))
+    let opened = mongosplit::dump::Stream::open(&mongosplit::disk::Disk::default(), path);
+    let mut content = Vec::new();
+    opened.unwrap_or_else(|error| panic!("{error}")).read_to_end(&mut content).expect("a file that can be read");
+    content
+}
+
+/// The lengths of documents that stand one behind the other.
+pub fn lengths(mut bytes: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let Some(length) = bytes.first_chunk::<4>() {
+        lengths.push(u32::from_le_bytes(*length) as usize);
+        bytes = &bytes[lengths[lengths.len() - 1]..];
+    }
+    lengths
 }
 
 /// Compares with `tests/golden/NAME`, which `UPDATE_GOLDEN=1` writes anew.

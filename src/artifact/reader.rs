@@ -1,0 +1,213 @@
+//! Opening an output and checking that it is what its manifest says: one place for `verify` and `reverse`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Error, IoContext, Result};
+use crate::hash::Counted;
+use crate::journal::Header;
+use crate::manifest::{self, Manifest, Role};
+use crate::output::{self, IGNORABLE};
+
+/// More than a manifest with a million files has.
+const MOST_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Reads the manifest of an output: in its directory, or beside its archive.
+pub(crate) fn read_manifest(disk: &Disk, out: &Path) -> Result<Manifest> {
+    let is_directory = match std::fs::metadata(out) {
+        Ok(metadata) => metadata.is_dir(),
+        // The archive may be missing: it went to standard output.
+        Err(_) if output::beside(out, manifest::FILE_NAME).is_file() => false,
+        Err(error) => return Err(error).reading("open", out),
+    };
+    let path = if is_directory { out.join(manifest::FILE_NAME) } else { output::beside(out, manifest::FILE_NAME) };
+    let manifest = match disk.read_small(&path, MOST_MANIFEST_BYTES) {
+        Ok(bytes) => Manifest::parse(&bytes, &path)?,
+        Err(error) if error.is_not_found() && is_directory => {
+            return Err(Error::Check(format!(
+                "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
+                out.display(),
+                manifest::FILE_NAME
+            )));
+        }
+        Err(error) if error.is_not_found() => {
+            let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
+            return Err(Error::input(out, what));
+        }
+        Err(error) => return Err(error),
+    };
+    if manifest.options.archive == is_directory {
+        return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
+    }
+    if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
+        let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
+        return Err(Error::Check(format!(
+            "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
+            path.display()
+        )));
+    }
+    Ok(manifest)
+}
+
+/// Which files an output consists of, held against its manifest.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Files that are missing, too many, of another size, or no files; SHA256SUMS that says something else.
+    pub(crate) differences: Vec<String>,
+    /// Files that systems leave in any directory.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Contents {
+    /// Fails where there are differences.
+    pub(crate) fn require(&self, out: &Path) -> Result<()> {
+        if self.differences.is_empty() { Ok(()) } else { Err(not_verified(out, &self.differences)) }
+    }
+}
+
+/// Holds the files of an output, and what SHA256SUMS says, against its manifest. No other file's content is read.
+pub(crate) fn contents(disk: &Disk, out: &Path, manifest: &Manifest) -> Result<Contents> {
+    let mut contents = Contents::default();
+    match manifest.options.archive {
+        true => files_beside(disk, out, manifest, &mut contents)?,
+        false => files_in(disk, out, manifest, &mut contents)?,
+    }
+    check_sums(disk, out, manifest, &mut contents)?;
+    contents.differences.sort();
+    contents.remarks.sort();
+    Ok(contents)
+}
+
+fn files_in(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
+    let differences = &mut contents.differences;
+    let mut present = BTreeSet::new();
+    let mut open = vec![(out.to_owned(), String::new())];
+    while let Some((directory, prefix)) = open.pop() {
+        for name in disk.list(&directory).map_err(Error::of_reading)? {
+            let path = format!("{prefix}{}", name.to_string_lossy());
+            let place = directory.join(&name);
+            let Some(metadata) = disk.look(&place).map_err(Error::of_reading)? else { continue };
+            let shown = path.escape_debug();
+            if IGNORABLE.iter().any(|ignorable| name == OsStr::new(ignorable)) && (metadata.is_file() || metadata.is_dir()) {
+                contents.remarks.push(format!("'{shown}' is there, which systems leave in any directory; it is not part of the output"));
+                continue;
+            }
+            if metadata.is_dir() {
+                let directory = format!("{path}/");
+                // mongorestore takes any directory for a database, an empty one too.
+                if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
+                    differences.push(format!("'{shown}' is a directory that no file of the manifest lies in"));
+                }
+                open.push((place, directory));
+                continue;
+            }
+            let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
+            match manifest.files.iter().find(|file| file.path == path) {
+                _ if !metadata.is_file() => differences.push(format!("'{shown}' is no regular file")),
+                None if !is_manifest => differences.push(format!("'{shown}' is there, but not in the manifest")),
+                Some(file) if file.bytes != metadata.len() => {
+                    differences.push(format!("'{path}' has {} bytes, the manifest says {}", metadata.len(), file.bytes));
+                }
+                _ => {}
+            }
+            present.insert(path);
+        }
+    }
+    let expected = manifest.files.iter().map(|file| file.path.as_str()).chain([manifest::SUMS_NAME]);
+    differences.extend(expected.filter(|path| !present.contains(*path)).map(|path| format!("'{path}' is missing")));
+    Ok(())
+}
+
+/// [`files_in`] of an archive: beside it, other files may be anything, but not the archive's own by their names.
+fn files_beside(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
+    let differences = &mut contents.differences;
+    let listed = manifest.files.iter().map(|file| (manifest.path_in(out, &file.path), Some(file.bytes)));
+    for (path, said) in listed.chain([(manifest.sums_path(out), None)]) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match (disk.look(&path).map_err(Error::of_reading)?, said) {
+            (None, _) => differences.push(format!("'{name}' is missing")),
+            (Some(metadata), _) if !metadata.is_file() => differences.push(format!("'{name}' is no regular file")),
+            (Some(metadata), Some(said)) if metadata.len() != said => {
+                differences.push(format!("'{name}' has {} bytes, the manifest says {said}", metadata.len()));
+            }
+            _ => {}
+        }
+    }
+    for path in ["rollback", "rejected"].map(|what| output::beside(out, what)) {
+        let is_listed = manifest.files.iter().any(|file| manifest.path_in(out, &file.path) == path);
+        if !is_listed && disk.look(&path).map_err(Error::of_reading)?.is_some() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            differences.push(format!("'{}' is there, but not in the manifest", name.escape_debug()));
+        }
+    }
+    Ok(())
+}
+
+/// What is missing, or no file, has been noted; what cannot be read is an error.
+fn check_sums(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
+    let path = manifest.sums_path(out);
+    let Some(metadata) = disk.look(&path).map_err(Error::of_reading)?.filter(|metadata| metadata.is_file()) else { return Ok(()) };
+    let expected = manifest.sums();
+    let is_same =
+        metadata.len() == expected.len() as u64 && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
+    if !is_same {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        contents.differences.push(format!("'{name}' is not what the manifest says"));
+    }
+    Ok(())
+}
+
+/// Fails where the content of files of these roles is not what the manifest says.
+pub(crate) fn check_stored(disk: &Disk, out: &Path, manifest: &Manifest, roles: &[Role]) -> Result<()> {
+    let mut differences = Vec::new();
+    for file in manifest.files.iter().filter(|file| roles.contains(&file.role)) {
+        differences.extend(stored_difference(disk, &manifest.path_in(out, &file.path), file)?);
+    }
+    if differences.is_empty() { Ok(()) } else { Err(not_verified(out, &differences)) }
+}
+
+/// How a file's stored bytes differ from what the manifest says.
+pub(crate) fn stored_difference(disk: &Disk, path: &Path, file: &manifest::File) -> Result<Option<String>> {
+    let mut stream = disk.open(path)?;
+    let mut hash = Counted::default();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match stream.read(&mut buffer).reading("read", path)? {
+            0 => break,
+            read => hash.update(&buffer[..read]),
+        }
+    }
+    let (bytes, sha256) = hash.finish();
+    Ok(((bytes, &sha256) != (file.bytes, &file.sha256))
+        .then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256)))
+}
+
+/// The error of a command that an output which does not verify has stopped.
+pub(crate) fn not_verified(out: &Path, differences: &[String]) -> Error {
+    Error::Check(format!(
+        "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
+        out.display(),
+        differences.join("\n  ")
+    ))
+}
+
+/// What a journal's header says that a manifest does not.
+pub(crate) fn of_another_run(header: &Header, path: &Path, manifest: &Manifest, namespace: &str) -> Option<String> {
+    let mapping = &manifest.mapping;
+    let shown =
+        |(name, version, sha256): (&str, &str, &str)| format!("mapping '{}' {} ({sha256})", name.escape_debug(), version.escape_debug());
+    let was = (header.mapping_name.as_str(), header.mapping_version.as_str(), header.mapping_sha256.as_str());
+    let said = (mapping.name.as_str(), mapping.version.as_str(), mapping.sha256.as_str());
+    ((header.namespace.as_str(), was) != (namespace, said)).then(|| {
+        format!(
+            "'{}' is the journal of another run: it is of {} by {}, the manifest is of {namespace} by {}",
+            path.display(),
+            header.namespace,
+            shown(was),
+            shown(said)
+        )
+    })
+}
