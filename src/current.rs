@@ -615,6 +615,11 @@ impl Merging<'_> {
             } else {
                 let merged = merger.merge(Some(&original), &base, &current);
                 check_size(&merged, &event)?;
+                if merged.says_nothing() && merged.document == original && event.missing_in.is_empty() && event.not_carried_back.is_empty()
+                {
+                    out.keep(&original);
+                    continue;
+                }
                 out.bytes.extend_from_slice(&merged.document);
                 if merged.document != original {
                     event.kind = "drifted";

@@ -564,6 +564,20 @@ fn what_is_carried_back_is_not_told_to_be_lost() {
     assert_eq!(outcome.event().not_carried_back, ["transformation_configs.transformation_steps.1.is_valid"]);
 }
 
+/// The models store optional fields as null, so that a document loaded and saved has some that it did not have.
+#[test]
+fn a_null_that_was_not_there_is_no_change() {
+    let (world, mut collections) = one(with_model(application(oid(1), 2)));
+    for name in ["deployment_config", "last_used_at", "parent_model_id"] {
+        set(of(&mut collections, TARGETS[2], &id(1)), name, Bson::Null);
+    }
+    let outcome = world.reverse_from(&world.write(&collections), true).unwrap();
+    assert!(outcome.bytes == world.source && outcome.events.is_empty(), "{:#?}", outcome.events);
+    set(of(&mut collections, TARGETS[2], &id(1)), "parent_model_id", "m".into());
+    let outcome = world.reverse(&collections);
+    assert_eq!(outcome.event().not_carried_back, ["model_configs.parent_model_id"]);
+}
+
 #[test]
 fn unchanged_steps_keep_their_bytes() {
     for make in [app_step, export_step] {

@@ -164,8 +164,13 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
     }
     if value.kind == kind::DOCUMENT {
         for (names, check) in &check.fields {
-            let found = names.iter().find_map(|name| Elements::new(value.bytes).find(name));
-            check_value(check, found, broken);
+            let Some(name) = names.iter().find(|name| Elements::new(value.bytes).find(name).is_some()) else {
+                check_value(check, None, broken);
+                continue;
+            };
+            // The application's driver takes the last of several; here each has to do.
+            let of_name = value.elements().filter(|element| element.key() == &**name);
+            of_name.for_each(|element| check_value(check, Some(element.value()), broken));
         }
         if let Some(values) = &check.values {
             value.elements().for_each(|field| check_value(values, Some(field.value()), broken));

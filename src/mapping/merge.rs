@@ -25,6 +25,13 @@ pub struct Merged {
     pub not_carried_back: Vec<String>,
 }
 
+impl Merged {
+    /// Whether there is nothing to tell of it.
+    pub fn says_nothing(&self) -> bool {
+        self.changed.is_empty() && self.conflicts.is_empty() && self.not_carried_back.is_empty()
+    }
+}
+
 /// A source field with a new value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -296,7 +303,11 @@ impl<'p> Merger<'p> {
                 continue;
             }
             let since: Option<Vec<String>> = base[target].map(|base| all_differing_paths(base, current));
-            for path in all_differing_paths(&outputs[target], current) {
+            // A null that was not there before says nothing: the application's models store their optional fields as null.
+            let field = |document: &'_ [u8], path: &str| Elements::new(document).find(path.as_bytes()).map(|value| value.is_null());
+            let is_new_null =
+                |path: &String| field(current, path) == Some(true) && base[target].is_none_or(|base| field(base, path).is_none());
+            for path in all_differing_paths(&outputs[target], current).into_iter().filter(|path| !is_new_null(path)) {
                 let related = |other: &String| is_within(&path, other) || is_within(other, &path);
                 let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
                 let label = format!("{collection}.{path}");
