@@ -2,27 +2,20 @@
 //! indexes, a checksum manifest, and a way back that is proven byte for byte.
 
 mod artifact;
-pub mod batch;
+pub mod base;
 pub mod current;
-pub mod disk;
 pub mod dump;
-pub mod error;
-pub mod fingerprints;
-pub mod gzip;
-pub mod hash;
 pub mod inspect;
 pub mod journal;
 pub mod lookup;
 pub mod manifest;
 pub mod mapping;
-mod mmap;
 pub mod output;
-pub mod pipeline;
 pub mod places;
-pub mod progress;
-pub mod raw;
 pub mod reverse;
 pub mod transform;
 pub mod verify;
 
+pub(crate) use base::mmap;
+pub use base::{batch, disk, error, fingerprints, gzip, hash, pipeline, progress, raw};
 pub use error::{Error, Result};

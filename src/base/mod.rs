@@ -1,0 +1,12 @@
+//! What everything stands on: bytes, files, threads, errors. Imports nothing from above.
+
+pub mod batch;
+pub mod disk;
+pub mod error;
+pub mod fingerprints;
+pub mod gzip;
+pub mod hash;
+pub(crate) mod mmap;
+pub mod pipeline;
+pub mod progress;
+pub mod raw;

@@ -1,0 +1,241 @@
+//! A cursor over the elements of a document, with exact byte ranges.
+
+use super::MIN_DOCUMENT_BYTES;
+use super::kinds::{kind, value_size};
+use super::words::{head, nul_position, same};
+
+/// One element of a document: its bytes and the ranges in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    /// Type byte, name with its NUL, value.
+    pub bytes: &'a [u8],
+    /// Where the value begins in `bytes`.
+    value_at: u32,
+}
+
+impl<'a> Element<'a> {
+    /// The type byte.
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        self.bytes[0]
+    }
+    /// The name, without its NUL; any bytes but NUL.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        &self.bytes[1..self.value_at as usize - 1]
+    }
+    /// The name with its NUL.
+    #[inline]
+    pub fn key_nul(&self) -> &'a [u8] {
+        &self.bytes[1..self.value_at as usize]
+    }
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> Value<'a> {
+        Value { kind: self.bytes[0], bytes: &self.bytes[self.value_at as usize..] }
+    }
+}
+
+/// A value: its type and its bytes, exactly.
+#[derive(Clone, Copy, Debug, Eq)]
+pub struct Value<'a> {
+    /// The element type.
+    pub kind: u8,
+    /// The value's bytes, for strings and documents with their length and NUL.
+    pub bytes: &'a [u8],
+}
+
+impl PartialEq for Value<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && same(self.bytes, other.bytes)
+    }
+}
+
+impl<'a> Value<'a> {
+    /// BSON null.
+    pub const NULL: Value<'static> = Value { kind: kind::NULL, bytes: &[] };
+
+    /// The content of a string, without length and NUL; of any other type nothing, and of one that has no room for its NUL.
+    #[inline]
+    pub fn text(&self) -> Option<&'a [u8]> {
+        if self.kind != kind::STRING {
+            return None;
+        }
+        self.bytes.get(4..self.bytes.len() - 1)
+    }
+    /// Whether the value is null.
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        self.kind == kind::NULL
+    }
+    /// The elements of a document or array; of any other type none.
+    #[inline]
+    pub fn elements(&self) -> Elements<'a> {
+        match self.kind {
+            kind::DOCUMENT | kind::ARRAY => Elements::new(self.bytes),
+            _ => Elements { rest: &[] },
+        }
+    }
+    /// Milliseconds since 1970 of a date; of any other type nothing.
+    pub fn date_millis(&self) -> Option<i64> {
+        if self.kind != kind::DATE {
+            return None;
+        }
+        self.bytes.try_into().ok().map(i64::from_le_bytes)
+    }
+    /// The value of an int32 or int64; of any other type nothing.
+    pub fn integer(&self) -> Option<i64> {
+        match self.kind {
+            kind::INT32 => self.bytes.try_into().ok().map(|b| i64::from(i32::from_le_bytes(b))),
+            kind::INT64 => self.bytes.try_into().ok().map(i64::from_le_bytes),
+            _ => None,
+        }
+    }
+    /// The value of a double; of any other type nothing.
+    pub fn double(&self) -> Option<f64> {
+        if self.kind != kind::DOUBLE {
+            return None;
+        }
+        self.bytes.try_into().ok().map(f64::from_le_bytes)
+    }
+    /// Whether this is an array without items.
+    pub fn is_empty_array(&self) -> bool {
+        self.kind == kind::ARRAY && self.bytes.len() == MIN_DOCUMENT_BYTES
+    }
+}
+
+/// The elements of a document that [`Validator::check`] has accepted.
+///
+/// On bytes that were not checked it ends early rather than panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements<'a> {
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Elements<'a> {
+    /// A cursor over the whole bytes of a document, length and final NUL included.
+    #[inline]
+    pub fn new(document: &'a [u8]) -> Self {
+        Elements { rest: document.get(4..).unwrap_or_default() }
+    }
+    /// A cursor over elements that stand without a length before them.
+    #[inline]
+    pub fn of_body(elements: &'a [u8]) -> Self {
+        Elements { rest: elements }
+    }
+    /// The value of the first element with this name.
+    pub fn find(mut self, key: &[u8]) -> Option<Value<'a>> {
+        while let Some(element) = self.step() {
+            if same(element.key(), key) {
+                return Some(element.value());
+            }
+        }
+        None
+    }
+    /// The next element. A call of its own for each would cost as much as it does.
+    #[inline(always)]
+    fn step(&mut self) -> Option<Element<'a>> {
+        let (&kind, behind) = self.rest.split_first()?;
+        if kind == 0 {
+            return None;
+        }
+        let value_at = nul_position(behind)? + 2;
+        let size = value_size(kind, self.rest.get(value_at..)?)?;
+        let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
+        self.rest = rest;
+        Some(Element { bytes, value_at: value_at as u32 })
+    }
+    /// The bytes not yet passed, the final NUL included.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        self.step()
+    }
+}
+
+/// A name, prepared to be compared with others. Names are short, so that a call of the library's comparison would
+/// cost more than the words do that are compared here.
+#[derive(Debug, Clone)]
+pub struct ExpectedName {
+    /// The name with its NUL.
+    nul: Box<[u8]>,
+    /// Its first eight bytes, and which bits of them there are.
+    head: u64,
+    mask: u64,
+    /// The next eight.
+    next: u64,
+    next_mask: u64,
+}
+
+impl ExpectedName {
+    /// A name with its NUL.
+    pub fn new(nul: &[u8]) -> Self {
+        let (next, next_mask) = head(nul.get(8..).unwrap_or_default());
+        let (head, mask) = head(nul);
+        ExpectedName { nul: nul.into(), head, mask, next, next_mask }
+    }
+    /// Where the value of the element at this offset begins and ends, if the element has this name. Comparing is
+    /// cheaper than searching the NUL.
+    #[inline(always)]
+    pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
+        let rest = document.get(at..)?;
+        let Some(word) = rest.get(1..).and_then(|name| name.first_chunk::<8>()) else {
+            return self.value_at_end(rest).map(|(value, end)| (at + value, at + end));
+        };
+        if u64::from_le_bytes(*word) & self.mask != self.head || !self.goes_on_in(rest) {
+            return None;
+        }
+        let value = 1 + self.nul.len();
+        let end = value + value_size(rest[0], rest.get(value..)?)?;
+        (end <= rest.len()).then_some((at + value, at + end))
+    }
+    /// Whether the element at the start of these bytes has this name beyond its first eight bytes.
+    #[inline]
+    fn goes_on_in(&self, element: &[u8]) -> bool {
+        match element.get(9..).and_then(|bytes| bytes.first_chunk::<8>()) {
+            Some(word) if self.nul.len() <= 16 => u64::from_le_bytes(*word) & self.next_mask == self.next,
+            _ => element.get(1..1 + self.nul.len()) == Some(&self.nul),
+        }
+    }
+    /// The same for one of the last elements of a document, which is too short for a word.
+    #[cold]
+    fn value_at_end(&self, rest: &[u8]) -> Option<(usize, usize)> {
+        let element = Elements { rest }.next().filter(|element| element.key_nul() == &*self.nul)?;
+        Some((element.value_at as usize, element.bytes.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::tests::names;
+    use super::*;
+
+    #[test]
+    fn an_expected_name_is_found_where_it_is_and_nowhere_else() {
+        let names = names();
+        for (number, name) in names.iter().enumerate() {
+            let nul = [&name[..], &[0]].concat();
+            // The value is short, so that the document ends soon behind the name, or long.
+            for value in [&[][..], &[7; 8][..], &[7; 16][..]] {
+                let kind = [(0, kind::NULL), (8, kind::INT64), (16, kind::DECIMAL128)].iter().find(|(size, _)| *size == value.len());
+                let kind = kind.map_or(0, |(_, kind)| *kind);
+                let document = [&[9, 9, 9, 9, kind], &nul[..], value, &[0]].concat();
+                let element = Elements::new(&document).next().expect("an element");
+                assert_eq!(element.key_nul(), nul);
+                let place = (5 + nul.len(), 5 + nul.len() + value.len());
+                assert_eq!(ExpectedName::new(&nul).value_at(&document, 4), Some(place));
+                for other in names.iter().skip(number.saturating_sub(45)).take(90).filter(|other| *other != name) {
+                    assert_eq!(ExpectedName::new(&[&other[..], &[0]].concat()).value_at(&document, 4), None, "{other:?} in {name:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Element types and the sizes of their values (bsonspec.org, version 1.1).
+
+use super::words::nul_position;
+
+/// Element types of the specification that the code has to tell apart.
+pub mod kind {
+    #![allow(missing_docs)]
+    pub const DOUBLE: u8 = 0x01;
+    pub const STRING: u8 = 0x02;
+    pub const DOCUMENT: u8 = 0x03;
+    pub const ARRAY: u8 = 0x04;
+    pub const BINARY: u8 = 0x05;
+    pub const UNDEFINED: u8 = 0x06;
+    pub const OBJECT_ID: u8 = 0x07;
+    pub const BOOLEAN: u8 = 0x08;
+    pub const DATE: u8 = 0x09;
+    pub const NULL: u8 = 0x0a;
+    pub const REGEX: u8 = 0x0b;
+    pub const DB_POINTER: u8 = 0x0c;
+    pub const CODE: u8 = 0x0d;
+    pub const SYMBOL: u8 = 0x0e;
+    pub const CODE_WITH_SCOPE: u8 = 0x0f;
+    pub const INT32: u8 = 0x10;
+    pub const TIMESTAMP: u8 = 0x11;
+    pub const INT64: u8 = 0x12;
+    pub const DECIMAL128: u8 = 0x13;
+    pub const MIN_KEY: u8 = 0xff;
+    pub const MAX_KEY: u8 = 0x7f;
+}
+
+/// Name of an element type as MongoDB's documentation writes it.
+pub fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind::DOUBLE => "double",
+        kind::STRING => "string",
+        kind::DOCUMENT => "document",
+        kind::ARRAY => "array",
+        kind::BINARY => "binary",
+        kind::UNDEFINED => "undefined",
+        kind::OBJECT_ID => "ObjectId",
+        kind::BOOLEAN => "boolean",
+        kind::DATE => "date",
+        kind::NULL => "null",
+        kind::REGEX => "regular expression",
+        kind::DB_POINTER => "DBPointer",
+        kind::CODE => "JavaScript code",
+        kind::SYMBOL => "symbol",
+        kind::CODE_WITH_SCOPE => "JavaScript code with scope",
+        kind::INT32 => "int32",
+        kind::TIMESTAMP => "timestamp",
+        kind::INT64 => "int64",
+        kind::DECIMAL128 => "decimal128",
+        kind::MIN_KEY => "MinKey",
+        kind::MAX_KEY => "MaxKey",
+        _ => "unknown type",
+    }
+}
+
+#[inline]
+pub(super) fn read_length(bytes: &[u8]) -> Option<i32> {
+    bytes.first_chunk::<4>().map(|b| i32::from_le_bytes(*b))
+}
+
+/// Size in bytes of a value at the start of `bytes`, as its own lengths tell; nothing for lengths
+/// that cannot be.
+#[inline(always)]
+pub(super) fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
+    let size = SIZES[kind as usize];
+    if size < COUNTED {
+        return Some(size as usize);
+    }
+    if size < UNTOLD {
+        return usize::try_from(read_length(bytes)?).ok().map(|length| length + (size - COUNTED) as usize);
+    }
+    untold_size(kind, bytes)
+}
+
+/// The same for the one type whose size is told by two NULs, and for those that are none.
+#[cold]
+fn untold_size(kind: u8, bytes: &[u8]) -> Option<usize> {
+    if kind != kind::REGEX {
+        return None;
+    }
+    let pattern = nul_position(bytes)? + 1;
+    Some(pattern + nul_position(bytes.get(pattern..)?)? + 1)
+}
+
+/// In [`SIZES`]: the size is a length at the value's start and as many bytes more as the number is above this.
+pub(super) const COUNTED: u8 = 32;
+/// In [`SIZES`]: no such type, or one whose size is told by two NULs.
+pub(super) const UNTOLD: u8 = 255;
+
+/// Sizes of values by element type.
+pub(super) const SIZES: [u8; 256] = {
+    let mut sizes = [UNTOLD; 256];
+    sizes[kind::STRING as usize] = COUNTED + 4;
+    sizes[kind::CODE as usize] = COUNTED + 4;
+    sizes[kind::SYMBOL as usize] = COUNTED + 4;
+    sizes[kind::DOCUMENT as usize] = COUNTED;
+    sizes[kind::ARRAY as usize] = COUNTED;
+    sizes[kind::CODE_WITH_SCOPE as usize] = COUNTED;
+    sizes[kind::BINARY as usize] = COUNTED + 5;
+    sizes[kind::DB_POINTER as usize] = COUNTED + 16;
+    sizes[kind::DOUBLE as usize] = 8;
+    sizes[kind::DATE as usize] = 8;
+    sizes[kind::TIMESTAMP as usize] = 8;
+    sizes[kind::INT64 as usize] = 8;
+    sizes[kind::INT32 as usize] = 4;
+    sizes[kind::NULL as usize] = 0;
+    sizes[kind::UNDEFINED as usize] = 0;
+    sizes[kind::MIN_KEY as usize] = 0;
+    sizes[kind::MAX_KEY as usize] = 0;
+    sizes[kind::BOOLEAN as usize] = 1;
+    sizes[kind::OBJECT_ID as usize] = 12;
+    sizes[kind::DECIMAL128 as usize] = 16;
+    sizes
+};

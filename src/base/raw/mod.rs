@@ -1,0 +1,31 @@
+//! BSON as bytes: an element cursor with exact byte ranges, a full validator and a writer.
+//!
+//! Nothing here allocates per document, recurses, or decodes a value that it only passes on. Format
+//! facts are from the BSON specification, version 1.1 (bsonspec.org).
+
+mod compare;
+mod display;
+mod element;
+mod fault;
+mod kinds;
+mod validate;
+mod words;
+mod write;
+
+pub use compare::{all_differing_paths, differing_paths};
+pub(crate) use display::hex_digits;
+pub use display::{display_id, display_value, hex};
+pub use element::{Element, Elements, ExpectedName, Value};
+pub use fault::{Fault, FaultKind};
+pub use kinds::{kind, kind_name};
+pub use validate::{Facts, Validator, depth, document_length};
+pub(crate) use words::head;
+pub use write::{Comparer, ItemKey, Open, Writer};
+
+/// Largest document that mongorestore accepts, 16 MiB (mongo-tools `db/db.go`, `MaxBSONSize`).
+pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
+/// Smallest document: a length and the final NUL.
+pub const MIN_DOCUMENT_BYTES: usize = 5;
+/// Levels of nesting that a server stores, the document itself being level 1
+/// (`BSONDepth::kDefaultMaxAllowableDepth` less the server's own reserve).
+pub const MAX_STORED_DEPTH: u32 = 180;
