@@ -10,12 +10,13 @@ pub mod journal;
 pub mod lookup;
 pub mod manifest;
 pub mod mapping;
+pub mod ops;
 pub mod output;
 pub mod places;
 pub mod reverse;
-pub mod transform;
 pub mod verify;
 
 pub(crate) use base::mmap;
 pub use base::{batch, disk, error, fingerprints, gzip, hash, pipeline, progress, raw};
 pub use error::{Error, Result};
+pub use ops::transform;

@@ -1,0 +1,3 @@
+//! The operations: each one function from options to a report.
+
+pub mod transform;

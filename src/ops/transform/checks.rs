@@ -1,0 +1,74 @@
+//! What must hold of a run's results before they are published.
+
+use super::outputs::Outputs;
+use super::{Options, set_aside_line};
+use crate::error::{Error, Result, counted};
+use crate::manifest::Manifest;
+use crate::mapping::Plan;
+
+/// Fails where documents are missing or must not be there.
+pub(super) fn check_results(options: &Options, files: &[String], sources: &[Outputs<'_>], plan: &Plan, remarks: &[String]) -> Result<()> {
+    for (source, file) in sources.iter().zip(files) {
+        let namespace = source.collection.namespace();
+        if source.refused_count > 0 && !options.skip_unrestorable {
+            let mut lines: Vec<String> = source.refused.iter().map(|refused| format!("  {}", set_aside_line(refused))).collect();
+            if source.refused_count > source.refused.len() as u64 {
+                lines.push(format!("  and {} more (--max-findings)", source.refused_count - source.refused.len() as u64));
+            }
+            return Err(Error::Check(format!(
+                "'{file}': a server would refuse {} of the {} documents of {namespace}:\n{}\nmend them in the database and dump again, or give --skip-unrestorable to leave them out",
+                source.refused_count,
+                source.documents,
+                lines.join("\n")
+            )));
+        }
+        if source.documents == 0 && !options.allow_empty {
+            let remarks: String = remarks.iter().map(|remark| format!("\n{remark}")).collect();
+            return Err(Error::Check(format!(
+                "'{file}': {namespace} has no documents; if that is right, give --allow-empty (a mongodump that was killed can leave such files){remarks}"
+            )));
+        }
+        if options.strict && !source.findings.is_empty() {
+            let lines = source.findings.sorted().into_iter().map(|(rule, documents, ids)| {
+                let rule = &plan.rules()[rule];
+                format!(
+                    "  {}: {} ({}, first _id {})",
+                    rule.name,
+                    rule.text,
+                    counted(documents, "document"),
+                    ids.first().map_or("none", String::as_str)
+                )
+            });
+            return Err(Error::Check(format!(
+                "'{file}': {namespace} has findings, and --strict was given:\n{}",
+                lines.collect::<Vec<_>>().join("\n")
+            )));
+        }
+    }
+    let documents: u64 = sources.iter().map(|source| source.documents).sum();
+    match options.expect_documents {
+        Some(expected) if expected != documents => {
+            Err(Error::Check(format!("the source has {}, --expect-docs {expected} was given", counted(documents, "document"))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every source document is in each target that takes all, or was set aside.
+pub(super) fn check_conservation(manifest: &Manifest, plan: &Plan) -> Result<()> {
+    for source in &manifest.sources {
+        for (number, target) in source.targets.iter().enumerate() {
+            let holds = match plan.is_unconditional(number) {
+                true => target.documents + source.rejected == source.documents,
+                false => target.documents + source.rejected <= source.documents,
+            };
+            if !holds {
+                return Err(Error::Check(format!(
+                    "{} has {} documents, {} has {}, and {} were set aside: documents are missing or too many. Nothing was published; please report this",
+                    source.namespace, source.documents, target.namespace, target.documents, source.rejected
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The files of one source's output while they are written, and what is counted meanwhile.
+
+use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
+use crate::dump::{self, Collection, Metadata, create_index_command, is_database_name};
+use crate::error::{Error, Result};
+use crate::fingerprints::Fingerprints;
+use crate::hash::Counted;
+use crate::journal::{JournalWriter, Unreadable};
+use crate::manifest::{self, Role};
+use crate::mapping::{Findings, Plan};
+use crate::output::{self, OutputFile, Staging};
+
+/// The documents of one source on their way out.
+pub(super) struct Outputs<'d> {
+    pub(super) collection: Collection,
+    /// The database's name in the output.
+    pub(super) database: String,
+    pub(super) metadata: Option<Metadata>,
+    /// The bytes of the metadata that the journal holds.
+    pub(super) journaled: Option<Vec<u8>>,
+    pub(super) targets: Vec<OutputFile<'d>>,
+    pub(super) journal: Option<OutputFile<'d>>,
+    pub(super) rejected: Option<OutputFile<'d>>,
+    pub(super) journal_writer: JournalWriter,
+    pub(super) seen: Vec<Fingerprints>,
+    /// Of the source's documents.
+    pub(super) hash: Counted,
+    pub(super) documents: u64,
+    pub(super) counts: Vec<u64>,
+    pub(super) digests: Vec<u128>,
+    pub(super) whole: u64,
+    pub(super) findings: Findings,
+    pub(super) refused: Vec<SetAside>,
+    pub(super) refused_count: u64,
+    pub(super) arrays: Vec<[u64; 2]>,
+}
+
+impl<'d> Outputs<'d> {
+    pub(super) fn new(collection: &Collection, options: &Options, metadata: Option<Metadata>) -> Result<Self> {
+        let known = options.known_metadata.get(&collection.namespace());
+        let known = known.map_or(Ok(None), |bytes| Metadata::parse(bytes.clone(), collection.namespace().as_ref()))?;
+        let journaled = known.filter(|known| metadata.as_ref().is_some_and(|metadata| metadata.differences(known).is_empty()));
+        let journaled = journaled.or_else(|| metadata.clone()).map(|metadata| metadata.bytes);
+        let database = options.to_database.clone().unwrap_or_else(|| collection.database.clone());
+        if !is_database_name(&database) {
+            return Err(Error::Usage(format!("'{}' cannot be the name of a database", database.escape_debug())));
+        }
+        Ok(Outputs {
+            collection: collection.clone(),
+            database,
+            metadata,
+            journaled,
+            targets: Vec::new(),
+            journal: None,
+            rejected: None,
+            journal_writer: JournalWriter::default(),
+            seen: Vec::new(),
+            hash: Counted::default(),
+            documents: 0,
+            counts: Vec::new(),
+            digests: Vec::new(),
+            whole: 0,
+            findings: Findings::default(),
+            refused: Vec::new(),
+            refused_count: 0,
+            arrays: Vec::new(),
+        })
+    }
+
+    pub(super) fn open_files(
+        &mut self,
+        plan: &Plan,
+        options: &Options,
+        beside: Option<Beside<'_>>,
+        mut staging: Option<&mut Staging<'d>>,
+    ) -> Result<()> {
+        let level = options.gzip_level;
+        let own_name = format!("{}.{}", self.database, plan.collection());
+        let named = |what: &str| match beside {
+            None => format!("{own_name}.{what}"),
+            Some(Beside { name, is_only: true }) => format!("{name}.{what}"),
+            Some(Beside { name, is_only: false }) => format!("{name}.{own_name}.{what}"),
+        };
+        for name in plan.target_collections().filter(|_| beside.is_none()) {
+            let namespace = format!("{}.{name}", self.database);
+            let path = documents_path(&self.database, name, level.is_some());
+            self.targets.push(Staging::file(staging.as_deref_mut(), path, Role::Documents, &namespace, level)?);
+        }
+        let namespace = self.collection.namespace();
+        let mut journal = Staging::file(staging.as_deref_mut(), named("rollback"), Role::Journal, &namespace, level)?;
+        let mut header = Vec::new();
+        let metadata = self.journaled.as_deref();
+        self.journal_writer
+            .write_header(&namespace, plan, metadata, &mut header)
+            .map_err(|why| unreadable_journal(&namespace, "header", &why))?;
+        journal.append(&header)?;
+        journal.count(1);
+        self.journal = Some(journal);
+        if options.skip_unrestorable {
+            self.rejected = Some(Staging::file(staging, named("rejected"), Role::Rejected, &namespace, None)?);
+        }
+        self.counts = vec![0; plan.target_count()];
+        self.digests = vec![0; plan.target_count()];
+        self.arrays = vec![[0; 2]; plan.arrays().len()];
+        self.seen = (0..plan.unique_classes()).map(|_| Fingerprints::default()).collect();
+        Ok(())
+    }
+
+    pub(super) fn finish(
+        self,
+        plan: &Plan,
+        options: &Options,
+        mut staging: Option<&mut Staging<'d>>,
+    ) -> Result<(manifest::Source, Vec<manifest::File>, SourceReport)> {
+        let namespace = self.collection.namespace();
+        let mut files = Vec::new();
+        let mut targets = Vec::new();
+        let names: Vec<&str> = plan.target_collections().collect();
+        for (number, name) in names.iter().enumerate() {
+            targets.push(manifest::Target {
+                namespace: format!("{}.{name}", self.database),
+                documents: self.counts[number],
+                digest: manifest::digest_text(self.digests[number]),
+            });
+        }
+        for (number, file) in self.targets.into_iter().enumerate() {
+            files.push(file.finish()?);
+            let target = &targets[number].namespace;
+            let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
+            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, target, options.gzip_level)?;
+            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
+            files.push(metadata.finish()?);
+        }
+        for file in [self.journal, self.rejected].into_iter().flatten() {
+            files.push(file.finish()?);
+        }
+        let (bytes, sha256) = self.hash.finish();
+        let findings = self.findings.sorted().into_iter().map(|(rule, documents, first_ids)| {
+            let rule = &plan.rules()[rule];
+            manifest::Finding { rule: rule.name.clone(), expects: rule.text.clone(), documents, first_ids }
+        });
+        let source = manifest::Source {
+            namespace: namespace.clone(),
+            documents: self.documents,
+            bytes,
+            sha256,
+            targets,
+            rejected: self.refused_count,
+            round_trip: manifest::RoundTrip { proven: self.documents, whole: self.whole + self.refused_count },
+            findings: findings.collect(),
+        };
+        let metadata = self.metadata.as_ref();
+        let arrays = plan.arrays().iter().zip(&self.arrays).map(|((source_field, target_field), [source, target])| ArrayCount {
+            source_field: source_field.clone(),
+            source: *source,
+            target_field: target_field.clone(),
+            target: *target,
+        });
+        let report = SourceReport {
+            arrays: arrays.collect(),
+            namespace,
+            set_aside: self.refused,
+            index_commands: metadata
+                .map(|metadata| metadata.own_indexes().map(|index| create_index_command(&self.collection.name, index)).collect())
+                .unwrap_or_default(),
+            options: metadata
+                .map(|metadata| metadata.options.iter().map(|(name, value)| format!("{name}: {value}")).collect())
+                .unwrap_or_default(),
+            metadata: self.metadata,
+        };
+        Ok((source, files, report))
+    }
+}
+
+/// The error of a journal that would not be read back.
+pub(super) fn unreadable_journal(namespace: &str, part: &str, why: &Unreadable) -> Error {
+    Error::Check(format!(
+        "the rollback journal of {namespace} does not read back: its {part}: {why}. Nothing was published; please report this"
+    ))
+}
+
+/// How the files beside an archive are named.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside<'a> {
+    pub(super) name: &'a str,
+    /// There is only one source, whose files need not be told from others'.
+    pub(super) is_only: bool,
+}
+
+/// The collections that an archive holds: every target of every source.
+pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) -> Vec<output::archive::Collection> {
+    let of_source = |source: &Outputs<'_>| -> Vec<output::archive::Collection> {
+        let target = |(number, name): (usize, &str)| output::archive::Collection {
+            database: source.database.clone(),
+            name: name.to_owned(),
+            metadata: metadata_text(plan, number, name, options.indexes),
+        };
+        plan.target_collections().enumerate().map(target).collect()
+    };
+    sources.iter().flat_map(of_source).collect()
+}
+
+/// Where the documents of a collection lie in an output.
+pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
+    format!("{database}/{}.bson{}", dump::collection_file_name(collection), if gzip { ".gz" } else { "" })
+}
+
+/// Where the metadata of a collection lies in an output.
+pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> String {
+    format!("{database}/{}.metadata.json{}", dump::collection_file_name(collection), if gzip { ".gz" } else { "" })
+}
+
+/// The metadata of a target, as mongorestore reads it: canonical Extended JSON.
+fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes) -> String {
+    let int = |number: i64| serde_json::json!({ "$numberInt": number.to_string() });
+    let mut list = vec![serde_json::json!({ "v": int(2), "key": { "_id": int(1) }, "name": "_id_" })];
+    for index in plan.indexes(target) {
+        if indexes == Indexes::None || indexes == Indexes::NonUnique && index.unique {
+            continue;
+        }
+        let key: serde_json::Map<String, serde_json::Value> =
+            index.key.iter().map(|(name, direction)| (name.clone(), int(*direction))).collect();
+        let mut entry = serde_json::json!({ "v": int(2), "key": key, "name": index.name });
+        if index.unique {
+            entry["unique"] = true.into();
+        }
+        list.push(entry);
+    }
+    serde_json::json!({ "options": {}, "indexes": list, "collectionName": collection, "type": "collection" }).to_string()
+}

@@ -1,0 +1,184 @@
+//! What is looked at before the first document: traps that refuse a run, and what a user should know.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{ExistingTargets, Options};
+use crate::batch::{Batch, Splitter};
+use crate::disk::Disk;
+use crate::dump::{self, Collection, Dump, MetadataAt, Stream, archive};
+use crate::error::{Error, Result, counted};
+use crate::mapping::Plan;
+use crate::pipeline::Threads;
+use crate::progress::Progress;
+
+/// What is read and how, for users who ask for more.
+pub(super) fn detail_run(progress: &dyn Progress, dump: &Dump, collections: &[Collection], threads: &Threads, options: &Options) {
+    progress.detail(&dump.describe());
+    for (collection, file) in collections.iter().zip(files_of(dump, collections)) {
+        let metadata = collection.metadata.as_ref().map_or("none".to_owned(), MetadataAt::to_string);
+        progress.detail(&format!("source {}: documents '{file}', metadata {metadata}", collection.namespace()));
+    }
+    progress.detail(&format!("{}, {}", counted(threads.count() as u64, "thread"), options.io.describe()));
+}
+
+pub(super) fn single_database(options: &Options) -> Option<&str> {
+    match options.databases.as_slice() {
+        [database] => Some(database),
+        _ => None,
+    }
+}
+
+pub(super) fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
+    let name = |collection: &Collection| match dump.is_archive() {
+        true => format!("{}, {}", dump.path.display(), collection.namespace()),
+        false => collection.documents.as_deref().unwrap_or(&dump.path).display().to_string(),
+    };
+    collections.iter().map(name).collect()
+}
+
+/// What stands in target collections already.
+#[derive(Debug, Default)]
+pub(super) struct Existing {
+    pub(super) ids: HashSet<u128>,
+    /// By the number of the unique index.
+    pub(super) unique: HashSet<(usize, u128)>,
+}
+
+impl Existing {
+    fn add(&mut self, plan: &Plan, target: usize, document: &[u8]) {
+        self.ids.extend(plan.id_fingerprint(document));
+        self.unique.extend(plan.unique_fingerprints(target, document));
+    }
+}
+
+/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide. What an archive
+/// tells of it only while it is read, [`Reading::check_after`] refuses.
+pub(super) fn check_traps(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    dump: &Dump,
+    sources: &[Collection],
+    remarks: &mut Vec<String>,
+) -> Result<HashMap<(usize, usize), Existing>> {
+    let mut existing: HashMap<(usize, usize), Existing> = HashMap::new();
+    for source in sources {
+        if let Some(refusal) = dump.no_collection(disk, source)? {
+            return Err(refusal);
+        }
+    }
+    let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
+    if dump.is_archive() {
+        if options.existing_targets == ExistingTargets::Check && !standing.is_empty() {
+            // The one case that needs two passes: what stands in the targets must be known before the first output.
+            let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
+            let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
+                let is_entry = |collection: &Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
+                standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
+            };
+            let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
+            while let Some(document) = archive.next_document()? {
+                for &(number, target) in &places[document.namespace] {
+                    existing.entry((number, target)).or_default().add(plan, target, document.bytes);
+                }
+            }
+        }
+        return Ok(existing);
+    }
+    for source in sources {
+        let namespace = source.namespace();
+        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
+        check_oplog(options, "oplog.bson", &namespace, (touching, all), remarks)?;
+    }
+    for (number, target, collection) in standing {
+        let Some(path) = collection.documents.as_deref() else { continue };
+        let (documents, bytes) = dump::count(disk, path)?;
+        check_standing(options, &collection.namespace(), documents, bytes, remarks)?;
+        if documents == 0 {
+            continue;
+        }
+        let known = existing.entry((number, target)).or_default();
+        let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
+        let mut batch = Batch::default();
+        while splitter.fill(&mut batch)? {
+            batch.documents().for_each(|document| known.add(plan, target, document));
+        }
+    }
+    Ok(existing)
+}
+
+/// Collections of the dump that are targets, with the numbers of source and target.
+fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources: &[Collection]) -> Vec<(usize, usize, &'a Collection)> {
+    let mut standing = Vec::new();
+    for (number, source) in sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore) {
+        let database = options.to_database.as_ref().unwrap_or(&source.database);
+        for (target, name) in plan.target_collections().enumerate() {
+            let found = dump.collections.iter().find(|other| other.database == *database && other.name == name);
+            standing.extend(found.map(|collection| (number, target, collection)));
+        }
+    }
+    standing
+}
+
+/// Refuses operations on the source that happened during the dump.
+pub(super) fn check_oplog(
+    options: &Options,
+    oplog: &str,
+    namespace: &str,
+    (touching, all): (u64, u64),
+    remarks: &mut Vec<String>,
+) -> Result<()> {
+    if touching > 0 {
+        let what = format!(
+            "{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents"
+        );
+        if !options.ignore_oplog {
+            return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
+        }
+        remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
+    } else if all > 0 {
+        remarks.push(format!("{oplog} is not in the output; none of its {all} operations is on {namespace}"));
+    }
+    Ok(())
+}
+
+/// Refuses documents in a target collection.
+pub(super) fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64, remarks: &mut Vec<String>) -> Result<()> {
+    if documents == 0 {
+        return Ok(());
+    }
+    let what = format!("the dump holds {} ({bytes} bytes) in the target collection {namespace} already", counted(documents, "document"));
+    if options.existing_targets == ExistingTargets::Refuse {
+        return Err(Error::Check(format!(
+            "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+        )));
+    }
+    remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
+    Ok(())
+}
+
+/// What of the dump is not in the output.
+pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let others: Vec<String> = dump.others(sources).map(|other| other.namespace().escape_debug().to_string()).collect();
+    if !others.is_empty() {
+        remarks.push(format!("not in the output, as they are other collections: {}", others.join(", ")));
+    }
+    if dump.others(sources).any(|other| other.database == "admin" || other.name.starts_with("$admin.system.")) {
+        remarks.push("users and roles of the dump are not in the output".to_owned());
+    }
+    remarks
+}
+
+/// What no file can tell of a dump that comes in a pipe: whether mongodump ran to its end.
+pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
+    if !dump::is_standard_input(&options.dump) || options.expect_documents.is_some() {
+        return Vec::new();
+    }
+    vec![format!(
+        "whether standard input held all of {0} is not known: a mongodump that is stopped by a signal ends its archive properly, \
+         with a sound checksum and fewer documents. Only its exit code (set -o pipefail) and the number of documents tell; \
+         give --expect-docs N, with the N of db.{0}.countDocuments({{}}) while nothing writes",
+        plan.collection()
+    )]
+}
