@@ -7,8 +7,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use mongosplit::batch::{Batch, Splitter};
+use mongosplit::fingerprints::document_digest;
 use mongosplit::journal::JournalWriter;
-use mongosplit::mapping::{Mapped, Mapper, Plan, Reader, Restorer, document_digest};
+use mongosplit::mapping::{Mapped, Mapper, Plan, Reader, Restorer};
 use mongosplit::raw::{Elements, Validator};
 use mongosplit::{gzip, hash::Counted};
 

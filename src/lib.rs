@@ -3,20 +3,15 @@
 
 mod artifact;
 pub mod base;
-pub mod current;
 pub mod dump;
-pub mod inspect;
 pub mod journal;
-pub mod lookup;
-pub mod manifest;
 pub mod mapping;
 pub mod ops;
 pub mod output;
 pub mod places;
-pub mod reverse;
-pub mod verify;
 
+pub use artifact::manifest;
 pub(crate) use base::mmap;
-pub use base::{batch, disk, error, fingerprints, gzip, hash, pipeline, progress, raw};
+pub use base::{batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, progress, raw};
 pub use error::{Error, Result};
-pub use ops::transform;
+pub use ops::{inspect, reverse, transform, verify};

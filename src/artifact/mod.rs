@@ -1,3 +1,4 @@
-//! An output that is there: opening and checking it, for all that read one.
+//! What `transform` and `reverse` make, and what is read of it again.
 
+pub mod manifest;
 pub(crate) mod reader;

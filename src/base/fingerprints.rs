@@ -1,4 +1,18 @@
-//! A set of 128-bit fingerprints that takes little more than their 16 bytes each, however many they are.
+//! 128-bit fingerprints of values and documents, and a set of them that takes little more than their 16 bytes each.
+
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use crate::raw::Value;
+
+/// The fingerprint of one value.
+pub fn fingerprint_of(value: Value<'_>) -> u128 {
+    xxh3_128_with_seed(value.bytes, u64::from(value.kind))
+}
+
+/// The digest of one document; see the manifest's digests.
+pub fn document_digest(document: &[u8]) -> u128 {
+    xxh3_128(document)
+}
 
 const SHARD_BITS: u32 = 16;
 

@@ -6,6 +6,7 @@ pub mod error;
 pub mod fingerprints;
 pub mod gzip;
 pub mod hash;
+pub mod lookup;
 pub(crate) mod mmap;
 pub mod pipeline;
 pub mod progress;

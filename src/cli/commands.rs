@@ -10,7 +10,7 @@ use mongosplit::mapping::Plan;
 use mongosplit::places::OutputPlace;
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes, is_standard_output};
-use mongosplit::{Error, Result, current, inspect, reverse, verify};
+use mongosplit::{Error, Result, inspect, reverse, verify};
 
 use super::args::{self, Arguments, Command, Common};
 use super::session::{self, Outcome, Session, fail, print};
@@ -214,8 +214,8 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         }
         // The events go to the report as they happen, one JSON object a line.
         let Session { display, report: lines, .. } = session;
-        let mut each = |event: &current::Event| lines.line(event);
-        let report = current::reverse_current(&options, redump, arguments.strict, &plan, display, &mut each)?;
+        let mut each = |event: &reverse::Event| lines.line(event);
+        let report = reverse::reverse_current(&options, redump, arguments.strict, &plan, display, &mut each)?;
         detail_files(display, &report.reversal.manifest);
         session.finish_lines(Outcome { report: &report, summary: summary::reverse_current(&report, &plan), trouble: None })
     })

@@ -7,7 +7,7 @@ use mongosplit::dump::Dump;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform::is_standard_output;
-use mongosplit::{current, output, reverse, transform, verify};
+use mongosplit::{output, reverse, transform, verify};
 
 use super::text::{count, duration, shell_path, shell_word, size, thousands};
 
@@ -180,7 +180,7 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
 }
 
 /// The summary of `reverse --current`.
-pub fn reverse_current(report: &current::Report, plan: &Plan) -> String {
+pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     let mut text = String::new();
     let (reversal, counts) = (&report.reversal, &report.counts);
     let would = if reversal.dry_run { "Would restore" } else { "Restored" };
@@ -229,7 +229,7 @@ pub fn reverse_current(report: &current::Report, plan: &Plan) -> String {
     text
 }
 
-fn event_details(event: &current::Event) -> String {
+fn event_details(event: &reverse::Event) -> String {
     let mut details = Vec::new();
     if event.kind == "drifted" {
         details.extend(event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)));

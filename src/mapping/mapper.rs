@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::backward::{Backward, Lost};
 use super::check::{Refusal, check_document};
 use super::forward::Forward;
 use super::notes::{Misfit, Notes, Reader, put_number};
 use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan};
 use super::shape::Record;
+use crate::fingerprints::document_digest;
 use crate::raw::{self, Comparer, Fault, Validator, Value, Writer, kind};
 
 /// Documents whose `_id`s are kept with a finding.
@@ -102,11 +101,6 @@ impl Mapped {
         self.arrays.clear();
         self.arrays.resize(plan.array_rows.len(), [0; 2]);
     }
-}
-
-/// The digest of one document; see the manifest's digests.
-pub fn document_digest(document: &[u8]) -> u128 {
-    xxh3_128(document)
 }
 
 /// Maps batches by a plan. Each thread has its own; what it keeps saves time and changes nothing.

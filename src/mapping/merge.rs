@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::backward::{Guess, kept_original, unconverted};
 use super::forward::{Fate, Forward, Role, descend, is_of_type, keep_row};
-use super::mapper::document_digest;
 use super::plan::{Chain, Expression, Inverse, Item, Plan, Row, RowValue, copies};
 use super::shape::{Record, Shapes, Span};
+use crate::fingerprints::document_digest;
 use crate::raw::{Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind};
 
 /// A source document of today, and how it came about.

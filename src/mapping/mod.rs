@@ -17,7 +17,7 @@ mod show;
 mod texts;
 
 pub use check::Refusal;
-pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES, document_digest};
+pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES};
 pub use merge::{Change, Conflict, Merged, Merger};
 pub use notes::{Misfit, Notes, Reader};
-pub use plan::{Index, Plan, Rule, fingerprint_of};
+pub use plan::{Index, Plan, Rule};

@@ -1,12 +1,13 @@
 //! The compiled mapping. Holding a [`Plan`] proves that the mapping's own checks have passed; every name in it
 //! is resolved, and its fields are private to the mapping stage.
 
-use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::check::Refusal;
 use super::model::TypeName;
 use super::shape::Names;
 use super::texts::Texts;
+use crate::fingerprints::fingerprint_of;
 use crate::raw::{self, Value, kind};
 
 /// A compiled mapping. Made by [`Plan::built_in`] and [`Plan::parse`].
@@ -468,9 +469,4 @@ pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Exp
 pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> u128 {
     let both = |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());
     values.map(fingerprint_of).reduce(both).unwrap_or_default()
-}
-
-/// The fingerprint of one value.
-pub fn fingerprint_of(value: Value<'_>) -> u128 {
-    xxh3_128_with_seed(value.bytes, u64::from(value.kind))
 }

@@ -9,10 +9,10 @@ use std::process::Command;
 
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, DateTime, Document, doc};
-use mongosplit::current::{Event, Report};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
-use mongosplit::{Result, current, reverse, transform};
+use mongosplit::reverse::{CurrentReport as Report, Event};
+use mongosplit::{Result, reverse, transform};
 
 pub const DATABASE: &str = "narrative_modeling";
 pub const TARGETS: [&str; 3] = ["dataset_metadata", "transformation_configs", "model_configs"];
@@ -314,7 +314,7 @@ impl World {
         let mut options = reverse::Options::new(self.path("out"), &dest);
         options.threads = Some(2);
         change(&mut options);
-        let result = current::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
+        let result = reverse::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
             events.push(event.clone());
             Ok(())
         });

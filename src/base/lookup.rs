@@ -7,7 +7,7 @@ use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
 use crate::dump::Stream;
 use crate::error::{Error, IoContext, Result};
-use crate::mapping::fingerprint_of;
+use crate::fingerprints::fingerprint_of;
 use crate::mmap::Mapped;
 use crate::raw::{self, Elements, Validator, Value, kind};
 

@@ -6,19 +6,20 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::artifact::reader;
+use super::{self as reverse, Options, database_of};
+use crate::artifact::reader::{self, BatchRestorer, Documents, OpenSource, Pieces, Watched, read_pieces};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
+use crate::fingerprints::fingerprint_of;
 use crate::journal::JournalReader;
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{self, Role};
-use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer, fingerprint_of};
+use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer};
 use crate::output::{Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
-use crate::reverse::{self, Documents, OpenSource, Options, Pieces, Watched, database_of, read_pieces};
 use crate::transform::{documents_path, metadata_path, rounded_seconds};
 
 /// What has become of one document since the migration.
@@ -146,7 +147,7 @@ pub fn reverse_current(
     let threads = Threads::new(options.threads)?;
     let mut sources = Vec::new();
     for source in &manifest.sources {
-        sources.push(OpenSource::open(&disk, options, plan, &manifest, source)?);
+        sources.push(OpenSource::open(&disk, &options.out, plan, &manifest, source)?);
     }
     let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
     let form =
@@ -382,7 +383,7 @@ fn merge_source(
         let mut reader = (&mut source.journal, source.targets.as_mut_slice());
         let mut writer: Write<'_> = Box::new(|round| {
             let restored: Vec<&[u8]> = round.iter().map(|(_, merged)| merged.bytes.as_slice()).collect();
-            reverse::append_watching(file, &restored, streams)?;
+            reader::append_watching(file, &restored, streams)?;
             for (_, merged) in round.iter_mut() {
                 file.count(merged.documents);
                 telling.counts.unchanged += merged.unchanged;
@@ -564,24 +565,16 @@ impl Merging<'_> {
     fn merge_batch(&self, pieces: &Pieces, restorer: &mut Restorer<'_>, merger: &mut Merger<'_>, out: &mut MergedBatch) -> Result<()> {
         let Today { plan, said, lookups, .. } = self.today;
         let driver = plan.driver();
-        let mut reader = pieces.notes.reader();
-        let mut next = vec![0usize; pieces.targets.len()];
+        let misfit = |misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal));
+        let mut batch = BatchRestorer::new(pieces);
         let mut original = Vec::new();
-        for _ in 0..pieces.notes.documents {
-            let before = next.clone();
-            let take = |target: usize| {
-                let document = pieces.targets[target].document(next[target]);
-                next[target] += 1;
-                document
-            };
+        loop {
             original.clear();
-            restorer
-                .restore(&mut reader, take, &mut original)
-                .map_err(|misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))?;
+            if !batch.next(restorer, &mut original).map_err(misfit)? {
+                break;
+            }
             out.events.extend(self.today.compare_with_source(&original));
-            let base: Vec<Option<&[u8]>> = (0..next.len())
-                .map(|target| if next[target] > before[target] { pieces.targets[target].document(before[target]) } else { None })
-                .collect();
+            let base: Vec<Option<&[u8]>> = batch.migrated().collect();
             let Some(migrated) = base[driver] else {
                 // Set aside by the migration, so nothing can have happened to it.
                 out.keep(&original);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report, unknown_indexes};
+use crate::artifact::reader;
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Metadata, Stream, archive};
 use crate::error::{Error, Result};
@@ -50,7 +51,7 @@ pub fn compare_with_source(
     reverse::open_output(&disk, &reversing, plan)?;
     let mut journaled = HashMap::new();
     for source in &manifest.sources {
-        if let Some(bytes) = reverse::journaled_metadata(&disk, &reversing, plan, manifest, source)? {
+        if let Some(bytes) = reader::journaled_metadata(&disk, &options.out, plan, manifest, source)? {
             journaled.insert(source.namespace.clone(), bytes);
         }
     }
@@ -176,7 +177,7 @@ fn compare_documents(
         let path = collection.documents.as_deref().unwrap_or(dump);
         let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
         report.documents += source.documents;
-        reverse::each_source_document(&disk, reversing, plan, manifest, source, progress, &mut |document| {
+        reader::each_source_document(&disk, &reversing.out, plan, manifest, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)
         })?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;

@@ -1,0 +1,117 @@
+//! `verify`: an output against its manifest. Reports every difference, then fails.
+
+mod files;
+mod restored;
+mod source;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::artifact::reader::{self, Contents};
+use crate::disk::{Disk, IoMode};
+use crate::error::{Error, Result, counted};
+use crate::manifest::{Manifest, Role};
+use crate::pipeline::Threads;
+use crate::progress::Progress;
+use crate::transform::rounded_seconds;
+use files::{Checked, check_archive, check_file, contradictions};
+
+pub use restored::{DocumentDifference, RestoredReport, compare_with_restored};
+pub use source::{SourceReport, compare_with_source};
+
+/// What to check, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The output.
+    pub out: PathBuf,
+    /// Findings in the manifest fail the check.
+    pub strict: bool,
+    /// Number of threads.
+    pub threads: Option<usize>,
+    /// How files are read.
+    pub io: IoMode,
+}
+
+impl Options {
+    /// For an output, everything else as the command line has it by default.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Options { out: out.into(), strict: false, threads: None, io: IoMode::Auto }
+    }
+}
+
+/// What a check has found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The output.
+    pub out: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Files that were read.
+    pub files: usize,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// What does not hold; empty where everything does.
+    pub differences: Vec<String>,
+    /// The manifest's findings, where they fail the check.
+    pub strict_findings: Vec<String>,
+    /// What is in the output besides, and harms nothing.
+    pub remarks: Vec<String>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Whether everything holds, and nothing was found that fails the check.
+    pub fn holds(&self) -> bool {
+        self.differences.is_empty() && self.strict_findings.is_empty()
+    }
+}
+
+/// Checks an output against its manifest: which files there are, their sizes, SHA-256, framing and counts.
+pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
+    verify_on(&Disk::new(options.io), options, progress)
+}
+
+/// [`verify`] by the file operations of `disk`.
+pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let began = Instant::now();
+    let manifest = reader::read_manifest(disk, &options.out)?;
+    let threads = Threads::new(options.threads)?;
+    let Contents { mut differences, remarks } = reader::contents(disk, &options.out, &manifest)?;
+    differences.extend(contradictions(&manifest));
+    let total: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    progress.start("verify", Some(total));
+    let mut checked = Checked::default();
+    for file in &manifest.files {
+        let checking = match file.role {
+            Role::Archive => check_archive(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+            _ => check_file(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+        };
+        match checking {
+            Ok(found) => differences.extend(found),
+            Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error @ Error::Interrupted(_)) => return Err(error),
+            Err(error) => differences.push(error.to_string()),
+        }
+    }
+    progress.finish();
+    let findings = manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
+    let strict_findings =
+        findings.map(|finding| format!("{}: {} ({})", finding.rule, finding.expects, counted(finding.documents, "document"))).collect();
+    Ok(Report {
+        out: options.out.clone(),
+        files: manifest.files.len(),
+        bytes: checked.bytes,
+        manifest,
+        differences,
+        strict_findings,
+        remarks,
+        seconds: rounded_seconds(began.elapsed()),
+    })
+}
+
+pub(crate) fn unknown_indexes(manifest: &Manifest) -> String {
+    format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes.escape_debug())
+}
