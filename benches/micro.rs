@@ -9,7 +9,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use mongosplit::batch::{Batch, Splitter};
 use mongosplit::fingerprints::document_digest;
 use mongosplit::journal::JournalWriter;
-use mongosplit::mapping::{Mapped, Mapper, Plan, Reader, Restorer};
+use mongosplit::journal::Reader;
+use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
 use mongosplit::raw::{Elements, Validator};
 use mongosplit::{gzip, hash::Counted};
 

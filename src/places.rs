@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use crate::dump;
 use crate::error::{Error, IoContext, Result};
 use crate::manifest;
 use crate::output;
@@ -56,13 +55,13 @@ impl Inputs {
 
 impl Input {
     fn look_at(name: &Path) -> Option<Input> {
-        if dump::is_standard_input(name) {
+        if crate::base::stream::is_standard_input(name) {
             let status = rustix::fs::fstat(std::io::stdin()).ok()?;
             let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
             // The types differ from system to system.
             #[allow(clippy::unnecessary_cast)]
             let files = is_file.then_some((status.st_dev as u64, status.st_ino as u64)).into_iter().collect();
-            return Some(Input { name: dump::STANDARD_INPUT_NAME.into(), real: None, files });
+            return Some(Input { name: crate::base::stream::STANDARD_INPUT_NAME.into(), real: None, files });
         }
         let mut files = HashSet::new();
         // An output that is an archive is read with the files beside it.
@@ -125,7 +124,7 @@ fn standing_beside(place: &Path) -> Vec<PathBuf> {
 
 /// Fails where an output would lie inside its input, or the other way round.
 pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
-    if dump::is_standard_input(dump) {
+    if crate::base::stream::is_standard_input(dump) {
         return Ok(());
     }
     let dump_place = fs::canonicalize(dump).reading("open", dump)?;

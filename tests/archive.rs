@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use flate2::read::MultiGzDecoder;
+use mongosplit::base::archive_format::Reader;
 use mongosplit::disk::{Disk, IoMode};
 use mongosplit::dump::Dump;
-use mongosplit::dump::archive::Reader;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::{Error, inspect, reverse, transform, verify};

@@ -26,7 +26,7 @@ struct Run {
 fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool) -> Run {
     let mut run = Run { targets: vec![Vec::new(); plan.target_count()], counts: vec![0; plan.target_count()], ..Run::default() };
     let mut writer = JournalWriter::default();
-    writer.write_header("db.src", plan, Some(b"{\"indexes\":[]}"), &mut run.journal).expect("it is read back");
+    writer.write_header("db.src", plan.id(), Some(b"{\"indexes\":[]}"), &mut run.journal).expect("it is read back");
     let mut mapper = Mapper::new(plan);
     let mut mapped = Mapped::default();
     for (number, group) in sources.chunks(batch).enumerate() {
@@ -49,7 +49,7 @@ fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool
 fn reverse(plan: &Plan, run: &Run) -> Result<Vec<u8>, String> {
     let (mut journal, header) = JournalReader::open(run.journal.as_slice(), "journal".into()).map_err(|error| error.to_string())?;
     assert_eq!(header.namespace, "db.src");
-    assert_eq!(header.mapping_sha256, plan.sha256());
+    assert_eq!(header.mapping, *plan.id());
     assert_eq!(header.metadata.as_deref(), Some(&b"{\"indexes\":[]}"[..]));
     let mut restorer = Restorer::new(plan);
     let mut targets: Vec<_> = run.targets.iter().map(|bytes| split(bytes).into_iter()).collect();

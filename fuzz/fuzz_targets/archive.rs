@@ -7,7 +7,7 @@ mod shared;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use mongosplit::dump::archive::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
+use mongosplit::base::archive_format::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
 use shared::Pieces;
 use shared::common::{element, framed, string};
 use shared::patched;

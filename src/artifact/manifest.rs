@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::mapping_id::MappingId;
 use crate::error::{Error, Result};
 use crate::hash;
 
@@ -26,7 +27,7 @@ pub struct Manifest {
     /// What the files are the result of.
     pub kind: Kind,
     /// The mapping.
-    pub mapping: Mapping,
+    pub mapping: MappingId,
     /// The options that the output's bytes depend on.
     pub options: Options,
     /// What it was made from.
@@ -54,18 +55,6 @@ impl Kind {
             Kind::Reverse => "reverse",
         }
     }
-}
-
-/// Which mapping was used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mapping {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// SHA-256 of its file.
-    pub sha256: String,
 }
 
 /// Options that the output's bytes depend on.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::Stream;
 use crate::error::{Error, IoContext, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::mmap::Mapped;

@@ -1,13 +1,19 @@
 //! What everything stands on: bytes, files, threads, errors. Imports nothing from above.
 
+pub mod archive_format;
 pub mod batch;
 pub mod disk;
 pub mod error;
 pub mod fingerprints;
 pub mod gzip;
 pub mod hash;
+pub mod hashing;
 pub mod lookup;
+pub mod mapping_id;
 pub(crate) mod mmap;
+pub mod namespace;
 pub mod pipeline;
 pub mod progress;
 pub mod raw;
+pub mod shares;
+pub mod stream;

@@ -5,9 +5,9 @@
 
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
-use super::notes::{FixKind, Misfit, Notes, Reader, put_number};
 use super::plan::{Constant, Convert, Inverse, Item, MAX_TARGETS, Plan, Route};
 use super::shape::{Record, Shape, Shapes, Span};
+use crate::journal::{FixKind, Misfit, Notes, Reader, put_number};
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
 /// A value as the inverse gives it.

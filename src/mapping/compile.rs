@@ -11,6 +11,7 @@ use super::plan::{
     Path, Plan, Range, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique, Usual, copies,
 };
 use super::shape::Names;
+use crate::base::mapping_id::MappingId;
 use crate::error::{Error, Result};
 use crate::raw::{self, Writer, kind};
 
@@ -155,9 +156,11 @@ impl Compiler {
             }
         }
         Plan {
-            name: mapping.name.clone(),
-            version: mapping.version.clone(),
-            sha256: raw::hex(&Sha256::digest(text.as_bytes())),
+            id: MappingId {
+                name: mapping.name.clone(),
+                version: mapping.version.clone(),
+                sha256: raw::hex(&Sha256::digest(text.as_bytes())),
+            },
             text: text.to_owned(),
             collection: mapping.collection.clone(),
             names: std::mem::take(&mut self.names),

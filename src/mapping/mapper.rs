@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::backward::{Backward, Lost};
 use super::check::{Refusal, check_document};
 use super::forward::Forward;
-use super::notes::{Misfit, Notes, Reader, put_number};
 use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan};
 use super::shape::Record;
 use crate::fingerprints::document_digest;
+use crate::journal::{Misfit, Notes, Reader, put_number};
 use crate::raw::{self, Comparer, Fault, Validator, Value, Writer, kind};
 
 /// Documents whose `_id`s are kept with a finding.

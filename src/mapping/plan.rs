@@ -7,15 +7,14 @@ use super::check::Refusal;
 use super::model::TypeName;
 use super::shape::Names;
 use super::texts::Texts;
+use crate::base::mapping_id::MappingId;
 use crate::fingerprints::fingerprint_of;
 use crate::raw::{self, Value, kind};
 
 /// A compiled mapping. Made by [`Plan::built_in`] and [`Plan::parse`].
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) sha256: String,
+    pub(super) id: MappingId,
     pub(super) collection: String,
     /// The mapping file.
     pub(super) text: String,
@@ -367,17 +366,9 @@ pub(super) const MAX_TARGETS: usize = 32;
 pub(super) const INVALID_UTF8: usize = 0;
 
 impl Plan {
-    /// The mapping's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-    /// The mapping's version.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-    /// SHA-256 of the mapping file, in hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    /// Name, version and SHA-256 of the mapping's file.
+    pub fn id(&self) -> &MappingId {
+        &self.id
     }
     /// The source collection.
     pub fn collection(&self) -> &str {

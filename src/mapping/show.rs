@@ -12,7 +12,7 @@ impl Plan {
         let Ok(mapping) = toml::from_str::<Mapping>(&self.text) else { return String::new() };
         let mut text = format!(
             "Mapping '{}' version {}, SHA-256 {}\nSource collection: {}, joined by: {}\n",
-            self.name, self.version, self.sha256, mapping.collection, mapping.key
+            self.id.name, self.id.version, self.id.sha256, mapping.collection, mapping.key
         );
         for target in &mapping.target {
             let _ = write!(text, "\n{} -> {}\n", mapping.collection, target.collection);

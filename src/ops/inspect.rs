@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use crate::base::archive_format::Reader;
+use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::archive::Reader;
-use crate::dump::{self, Dump, Metadata, Stream};
+use crate::dump::{self, Dump, Metadata};
 use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
 use crate::raw::{self, Validator};

@@ -3,7 +3,7 @@
 use crc_fast::Digest;
 
 use super::{Beside, DocumentSink, Held, OutputFile};
-use crate::dump::archive::{FORMAT_VERSION, MAGIC, TERMINATOR, checksum};
+use crate::base::archive_format::{FORMAT_VERSION, MAGIC, TERMINATOR, checksum};
 use crate::error::Result;
 use crate::hash::Counted;
 use crate::manifest;

@@ -243,7 +243,7 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// The content of a file, uncompressed.
 pub fn content(path: &Path) -> Vec<u8> {
-    let opened = mongosplit::dump::Stream::open(&mongosplit::disk::Disk::default(), path);
+    let opened = mongosplit::base::stream::Stream::open(&mongosplit::disk::Disk::default(), path);
     let mut content = Vec::new();
     opened.unwrap_or_else(|error| panic!("{error}")).read_to_end(&mut content).expect("a file that can be read");
     content

@@ -204,7 +204,7 @@ pub fn check(plan: &Plan, sources: &[&[u8]]) {
 
     let mut journal = Vec::new();
     let mut writer = JournalWriter::default();
-    writer.write_header("db.c", plan, Some(b"{}"), &mut journal).expect("it is read back");
+    writer.write_header("db.c", plan.id(), Some(b"{}"), &mut journal).expect("it is read back");
     writer.write_batch(sources.len(), &mapped.counts, &mapped.notes, &mut journal).expect("it is read back");
     let (mut reader, header) = JournalReader::open(journal.as_slice(), "journal".into()).unwrap();
     assert_eq!(header.metadata.as_deref(), Some(&b"{}"[..]));

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::original::{BatchRestorer, Documents, OpenSource, Pieces, read_pieces};
 use super::{self as reverse, Options, database_of};
-use crate::artifact::reader::{self, BatchRestorer, Documents, OpenSource, Pieces, Watched, read_pieces};
+use crate::artifact::reader::{self, Watched};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
@@ -637,7 +638,7 @@ impl MergedBatch {
 impl<'a> Stages for Merging<'a> {
     type Input = Pieces;
     type Output = MergedBatch;
-    type Reader = (&'a mut JournalReader<crate::dump::Stream>, &'a mut [Documents]);
+    type Reader = (&'a mut JournalReader<crate::base::stream::Stream>, &'a mut [Documents]);
     type Writer = Write<'a>;
 
     fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {

@@ -1,6 +1,7 @@
 //! `reverse`: the source collection, brought back from an output and its journal.
 
 mod current;
+pub(crate) mod original;
 mod plain;
 
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ pub use current::{Counts, Event, Report as CurrentReport, reverse_current};
 pub use plain::{reverse, reverse_on};
 
 use crate::artifact::reader;
+use crate::base::namespace::is_database_name;
 use crate::disk::{Disk, IoMode};
-use crate::dump::{Metadata, is_database_name};
+use crate::dump::Metadata;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::Plan;
@@ -110,16 +112,12 @@ pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result
             options.out.display()
         )));
     }
-    if manifest.mapping.sha256 != plan.sha256() {
+    if manifest.mapping != *plan.id() {
         return Err(Error::Check(format!(
-            "'{}' was made with mapping '{}' {} (SHA-256 {}), this is '{}' {} ({}); give that mapping with --mapping, or use the version of mongosplit that made the output ({})",
+            "'{}' was made with {}, this is {}; give that mapping with --mapping, or use the version of mongosplit that made the output ({})",
             options.out.display(),
-            manifest.mapping.name,
-            manifest.mapping.version,
-            manifest.mapping.sha256,
-            plan.name(),
-            plan.version(),
-            plan.sha256(),
+            manifest.mapping,
+            plan.id(),
             manifest.tool
         )));
     }

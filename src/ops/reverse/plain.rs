@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
+use super::original::{BatchRestorer, Documents, OpenSource, Pieces, read_pieces};
 use super::{Options, Report, UNREAD, content_of, database_of, form_of, note_ttl_indexes, open_output, proven, reverse_manifest};
-use crate::artifact::reader::{self, BatchRestorer, Documents, OpenSource, Pieces, Watched, append_watching, read_pieces};
+use crate::artifact::reader::{self, Watched, append_watching};
+use crate::base::stream::Stream;
 use crate::disk::Disk;
-use crate::dump::Stream;
 use crate::error::{Error, Result};
 use crate::journal::JournalReader;
+use crate::journal::Misfit;
 use crate::manifest::{self, Role};
-use crate::mapping::{Misfit, Plan, Restorer};
+use crate::mapping::{Plan, Restorer};
 use crate::output::archive::ArchiveFile;
 use crate::output::{self, DocumentSink, Form, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::disk::{Disk, IoMode};
-use crate::dump::{self, Dump, Metadata, MetadataAt};
+use crate::dump::{Dump, Metadata, MetadataAt};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::Plan;
@@ -335,7 +335,7 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
     reader.check_after(options, &collections, &mut remarks)?;
     let Writing { mut sources, archive, .. } = writer;
     let will_fail = !options.skip_unrestorable && sources.iter().any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
-    if will_fail && !dump::is_standard_input(&options.dump) {
+    if will_fail && !crate::base::stream::is_standard_input(&options.dump) {
         stages.name_earlier(&mut Reading::open(disk, options, plan, &dump, &collections)?, &mut sources)?;
     }
     checks::check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
@@ -344,7 +344,7 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         format: manifest::FORMAT,
         tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
         kind: manifest::Kind::Transform,
-        mapping: manifest::Mapping { name: plan.name().to_owned(), version: plan.version().to_owned(), sha256: plan.sha256().to_owned() },
+        mapping: plan.id().clone(),
         options: manifest::Options {
             indexes: options.indexes.name().to_owned(),
             gzip_level: options.gzip_level,

@@ -1,7 +1,8 @@
 //! The files of one source's output while they are written, and what is counted meanwhile.
 
 use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
-use crate::dump::{self, Collection, Metadata, create_index_command, is_database_name};
+use crate::base::namespace::is_database_name;
+use crate::dump::{Collection, Metadata, create_index_command};
 use crate::error::{Error, Result};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
@@ -91,7 +92,7 @@ impl<'d> Outputs<'d> {
         let mut header = Vec::new();
         let metadata = self.journaled.as_deref();
         self.journal_writer
-            .write_header(&namespace, plan, metadata, &mut header)
+            .write_header(&namespace, plan.id(), metadata, &mut header)
             .map_err(|why| unreadable_journal(&namespace, "header", &why))?;
         journal.append(&header)?;
         journal.count(1);
@@ -202,12 +203,12 @@ pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) 
 
 /// Where the documents of a collection lie in an output.
 pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!("{database}/{}.bson{}", dump::collection_file_name(collection), if gzip { ".gz" } else { "" })
+    format!("{database}/{}.bson{}", crate::base::namespace::collection_file_name(collection), if gzip { ".gz" } else { "" })
 }
 
 /// Where the metadata of a collection lies in an output.
 pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!("{database}/{}.metadata.json{}", dump::collection_file_name(collection), if gzip { ".gz" } else { "" })
+    format!("{database}/{}.metadata.json{}", crate::base::namespace::collection_file_name(collection), if gzip { ".gz" } else { "" })
 }
 
 /// The metadata of a target, as mongorestore reads it: canonical Extended JSON.

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{ExistingTargets, Options};
+use crate::base::archive_format as archive;
+use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Collection, Dump, MetadataAt, Stream, archive};
+use crate::dump::{self, Collection, Dump, MetadataAt};
 use crate::error::{Error, Result, counted};
 use crate::mapping::Plan;
 use crate::pipeline::Threads;
@@ -172,7 +174,7 @@ pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<Strin
 
 /// What no file can tell of a dump that comes in a pipe: whether mongodump ran to its end.
 pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
-    if !dump::is_standard_input(&options.dump) || options.expect_documents.is_some() {
+    if !crate::base::stream::is_standard_input(&options.dump) || options.expect_documents.is_some() {
         return Vec::new();
     }
     vec![format!(

@@ -2,9 +2,11 @@
 
 use super::preflight::{check_oplog, check_standing};
 use super::{ExistingTargets, Options};
+use crate::base::archive_format as archive;
+use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Collection, Dump, Stream, archive};
+use crate::dump::{self, Collection, Dump};
 use crate::error::{Error, Position, Result};
 use crate::mapping::Plan;
 use crate::raw::Validator;
@@ -23,7 +25,7 @@ impl Reading {
         if let Some(archive) = dump.archive(disk)? {
             // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
             // input has one pass, and its order.
-            let is_in_turn = options.archive && collections.len() > 1 && !dump::is_standard_input(&options.dump);
+            let is_in_turn = options.archive && collections.len() > 1 && !crate::base::stream::is_standard_input(&options.dump);
             let mut passes = vec![Demultiplexing::new(archive, collections, is_in_turn.then_some(0), options, plan)];
             for number in (1..collections.len()).take_while(|_| is_in_turn) {
                 let again = dump.archive(disk)?.into_iter();

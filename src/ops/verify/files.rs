@@ -4,9 +4,12 @@ use std::path::Path;
 
 use super::unknown_indexes;
 use crate::artifact::reader;
+use crate::base::archive_format as archive;
+use crate::base::hashing::Hashing;
+use crate::base::stream::Stream;
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{Hashing, MOST_METADATA_BYTES, Metadata, Stream, archive, read_small};
+use crate::dump::{MOST_METADATA_BYTES, Metadata, read_small};
 use crate::error::{Error, Result, counted};
 use crate::fingerprints::document_digest;
 use crate::hash::{self, Counted};

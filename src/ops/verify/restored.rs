@@ -6,9 +6,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Options;
+use crate::base::archive_format as archive;
+use crate::base::shares::Documents;
+use crate::base::shares::Shares;
+use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Documents, Dump, Metadata, Shares, Stream, archive, read_small};
+use crate::dump::{self, Dump, Metadata, read_small};
 use crate::error::{Error, Result};
 use crate::fingerprints::document_digest;
 use crate::lookup::{Lookup, id_fingerprint};

@@ -8,13 +8,15 @@ use serde::Serialize;
 
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report, unknown_indexes};
-use crate::artifact::reader;
+use crate::base::archive_format as archive;
+use crate::base::stream::Stream;
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump, Metadata, Stream, archive};
+use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{Manifest, Source};
 use crate::mapping::Plan;
+use crate::ops::reverse::original;
 use crate::progress::Progress;
 use crate::reverse;
 use crate::transform::{self, ExistingTargets, Indexes, rounded_seconds};
@@ -51,7 +53,7 @@ pub fn compare_with_source(
     reverse::open_output(&disk, &reversing, plan)?;
     let mut journaled = HashMap::new();
     for source in &manifest.sources {
-        if let Some(bytes) = reader::journaled_metadata(&disk, &options.out, plan, manifest, source)? {
+        if let Some(bytes) = original::journaled_metadata(&disk, &options.out, plan, manifest, source)? {
             journaled.insert(source.namespace.clone(), bytes);
         }
     }
@@ -177,7 +179,7 @@ fn compare_documents(
         let path = collection.documents.as_deref().unwrap_or(dump);
         let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
         report.documents += source.documents;
-        reader::each_source_document(&disk, &reversing.out, plan, manifest, source, progress, &mut |document| {
+        original::each_source_document(&disk, &reversing.out, plan, manifest, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)
         })?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::{Stream, archive};
+use super::archive_format as archive;
+use super::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
 

@@ -21,7 +21,7 @@ const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
 
 /// How one value differs from what the inverse gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FixKind {
+pub(crate) enum FixKind {
     /// The target's value as it stands, not converted back.
     Raw = 1,
     /// Null.
@@ -37,9 +37,9 @@ pub(super) enum FixKind {
 /// The notes on one batch of documents.
 #[derive(Debug, Default)]
 pub struct Notes {
-    pub(super) program: Vec<u8>,
+    pub(crate) program: Vec<u8>,
     /// The elements of an array of values, without its length and NUL.
-    pub(super) values: Vec<u8>,
+    pub(crate) values: Vec<u8>,
     next_value: ItemKey,
     orders: Vec<Box<[u8]>>,
     by_keys: HashMap<Box<[u8]>, u32>,
@@ -50,7 +50,7 @@ pub struct Notes {
 
 /// A state of [`Notes`] to go back to.
 #[derive(Debug, Clone)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     pub program: usize,
     pub values: usize,
     next_value: ItemKey,
@@ -82,7 +82,7 @@ impl Notes {
         &self.values
     }
 
-    pub(super) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         Mark {
             program: self.program.len(),
             values: self.values.len(),
@@ -92,14 +92,14 @@ impl Notes {
         }
     }
     /// Whether a document of a journal holds them.
-    pub(super) fn fit(&self) -> bool {
+    pub(crate) fn fit(&self) -> bool {
         self.program.len() + self.values.len() + self.order_bytes + self.orders.len() * ORDER_OVERHEAD <= MOST_BYTES
     }
     /// Bytes added since.
-    pub(super) fn since(&self, mark: &Mark) -> usize {
+    pub(crate) fn since(&self, mark: &Mark) -> usize {
         self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes - mark.order_bytes
     }
-    pub(super) fn back_to(&mut self, mark: &Mark) {
+    pub(crate) fn back_to(&mut self, mark: &Mark) {
         self.program.truncate(mark.program);
         self.values.truncate(mark.values);
         self.next_value = mark.next_value.clone();
@@ -110,7 +110,7 @@ impl Notes {
         self.last_order = 0;
     }
     /// The number of a field order in this batch.
-    pub(super) fn order(&mut self, keys: &[u8]) -> u64 {
+    pub(crate) fn order(&mut self, keys: &[u8]) -> u64 {
         if self.orders.get(self.last_order).is_some_and(|order| **order == *keys) {
             return self.last_order as u64;
         }
@@ -127,18 +127,18 @@ impl Notes {
         self.last_order = number as usize;
         u64::from(number)
     }
-    pub(super) fn value(&mut self, value: Value<'_>) {
+    pub(crate) fn value(&mut self, value: Value<'_>) {
         self.values.element(self.next_value.key_nul(), value);
         self.next_value.advance();
     }
     /// A reader over what was written since a mark.
-    pub(super) fn reader(&self, mark: &Mark) -> Reader<'_> {
+    pub(crate) fn reader(&self, mark: &Mark) -> Reader<'_> {
         Reader { program: &self.program[mark.program..], values: Elements::of_body(&self.values[mark.values..]), orders: &self.orders }
     }
 }
 
 /// Appends a number in LEB128.
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
     pub fn is_at_end(&self) -> bool {
         self.program.is_empty() && self.values.clone().next().is_none()
     }
-    pub(super) fn number(&mut self) -> Result<u64, Misfit> {
+    pub(crate) fn number(&mut self) -> Result<u64, Misfit> {
         let mut number = 0;
         for shift in (0..63).step_by(7) {
             let (&byte, rest) = self.program.split_first().ok_or(Misfit("the program ends inside a document"))?;
@@ -175,26 +175,26 @@ impl<'a> Reader<'a> {
         }
         Err(Misfit("a number in the program is too large"))
     }
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Misfit> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Misfit> {
         let length = self.number()?;
         let parts = usize::try_from(length).ok().and_then(|length| self.program.split_at_checked(length));
         let (bytes, rest) = parts.ok_or(Misfit("a text in the program runs past its end"))?;
         self.program = rest;
         Ok(bytes)
     }
-    pub(super) fn value(&mut self) -> Result<Value<'a>, Misfit> {
+    pub(crate) fn value(&mut self) -> Result<Value<'a>, Misfit> {
         self.values.next().map(|element| element.value()).ok_or(Misfit("a value that the program asks for is missing"))
     }
-    pub(super) fn document(&mut self) -> Result<&'a [u8], Misfit> {
+    pub(crate) fn document(&mut self) -> Result<&'a [u8], Misfit> {
         let value = self.value()?;
         if value.kind == kind::DOCUMENT { Ok(value.bytes) } else { Err(Misfit("a document that is kept whole is of another type")) }
     }
-    pub(super) fn order(&mut self, number: u64) -> Result<&'a [u8], Misfit> {
+    pub(crate) fn order(&mut self, number: u64) -> Result<&'a [u8], Misfit> {
         let order = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
         order.map(|order| &**order).ok_or(Misfit("the program refers to a field order that does not exist"))
     }
     /// The next fix: how many fields it lies behind the one before, and its kind. Nothing at the end.
-    pub(super) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {
+    pub(crate) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {
         let head = self.number()?;
         let kind = match head & 7 {
             0 if head == 0 => return Ok(None),
@@ -208,10 +208,10 @@ impl<'a> Reader<'a> {
         Ok(Some((head >> 3, kind)))
     }
     /// The program from here on, to go back to.
-    pub(super) fn place(&self) -> &'a [u8] {
+    pub(crate) fn place(&self) -> &'a [u8] {
         self.program
     }
-    pub(super) fn go_to(&mut self, place: &'a [u8]) {
+    pub(crate) fn go_to(&mut self, place: &'a [u8]) {
         self.program = place;
     }
 }

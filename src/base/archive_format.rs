@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-use super::names::is_database_name;
+use super::namespace::is_database_name;
 use crate::batch::stream_error;
 use crate::error::{Error, Result};
 use crate::raw::{self, Elements, Validator, Value, kind};

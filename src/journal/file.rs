@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::io::Read;
 
+use super::codec::{Notes, Reader};
+use crate::base::mapping_id::MappingId;
 use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
-use crate::mapping::{Notes, Plan, Reader};
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
 /// The format that this version writes and reads.
@@ -29,18 +30,24 @@ pub struct JournalWriter {
 
 impl JournalWriter {
     /// Appends the header. `metadata` are the bytes of the source's metadata file.
-    pub fn write_header(&mut self, namespace: &str, plan: &Plan, metadata: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    pub fn write_header(
+        &mut self,
+        namespace: &str,
+        mapping: &MappingId,
+        metadata: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
         let from = out.len();
         let open = out.open();
         out.text(b"mongosplit\0", &[b"rollback journal"]);
         out.element(b"format\0", Value { kind: kind::INT32, bytes: &FORMAT.to_le_bytes() });
         out.text(b"namespace\0", &[namespace.as_bytes()]);
         out.head(kind::DOCUMENT, b"mapping\0");
-        let mapping = out.open();
-        out.text(b"name\0", &[plan.name().as_bytes()]);
-        out.text(b"version\0", &[plan.version().as_bytes()]);
-        out.text(b"sha256\0", &[plan.sha256().as_bytes()]);
-        out.close(mapping);
+        let open_mapping = out.open();
+        out.text(b"name\0", &[mapping.name.as_bytes()]);
+        out.text(b"version\0", &[mapping.version.as_bytes()]);
+        out.text(b"sha256\0", &[mapping.sha256.as_bytes()]);
+        out.close(open_mapping);
         match metadata {
             Some(bytes) => put_binary(b"metadata\0", bytes, out),
             None => out.element(b"metadata\0", Value::NULL),
@@ -48,7 +55,7 @@ impl JournalWriter {
         out.close(open);
         self.decoder.check(&out[from..])?;
         let header = Header::of(&out[from..]).map_err(Unreadable)?;
-        match (header.namespace.as_str(), header.metadata.as_deref()) == (namespace, metadata) {
+        match (header.namespace.as_str(), &header.mapping, header.metadata.as_deref()) == (namespace, mapping, metadata) {
             true => Ok(()),
             false => Err(Unreadable("the header says something else".to_owned())),
         }
@@ -139,12 +146,8 @@ fn binary(value: Value<'_>) -> Option<&[u8]> {
 pub struct Header {
     /// The source's namespace.
     pub namespace: String,
-    /// Name of the mapping.
-    pub mapping_name: String,
-    /// Its version.
-    pub mapping_version: String,
-    /// SHA-256 of its file.
-    pub mapping_sha256: String,
+    /// The mapping.
+    pub mapping: MappingId,
     /// The bytes of the source's metadata file.
     pub metadata: Option<Vec<u8>>,
 }
@@ -169,9 +172,7 @@ impl Header {
             |name: &[u8]| text(mapping.and_then(|mapping| mapping.elements().find(name))).ok_or_else(|| "names no mapping".to_owned());
         Ok(Header {
             namespace: text(field(b"namespace")).ok_or_else(|| "names no namespace".to_owned())?,
-            mapping_name: of_mapping(b"name")?,
-            mapping_version: of_mapping(b"version")?,
-            mapping_sha256: of_mapping(b"sha256")?,
+            mapping: MappingId { name: of_mapping(b"name")?, version: of_mapping(b"version")?, sha256: of_mapping(b"sha256")? },
             metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
         })
     }

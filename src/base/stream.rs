@@ -1,0 +1,142 @@
+//! Files and standard input as streams of uncompressed bytes.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::hashing::{Hashing, Passing};
+use crate::disk::{Disk, ReadFile};
+use crate::error::{Error, IoContext, Result};
+use crate::gzip;
+
+/// How standard input is named as a dump.
+pub const STANDARD_INPUT: &str = "-";
+
+/// How standard input is named in messages.
+pub const STANDARD_INPUT_NAME: &str = "standard input";
+
+/// Whether a path names standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new(STANDARD_INPUT)
+}
+
+/// A stream of uncompressed bytes, and how far it has come in the file.
+pub struct Stream {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<AtomicU64>,
+    /// Size of the file, compressed if it is.
+    pub file_bytes: u64,
+    /// Permission bits of the file.
+    pub mode: u32,
+    /// The file again, to tell whether it changes; none of standard input.
+    checked: Option<Arc<ReadFile>>,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("file", &self.checked.as_ref().map(|file| file.path())).finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// Opens a file; gzip is recognised by its first bytes.
+    pub fn open(disk: &Disk, path: &Path) -> Result<Stream> {
+        Stream::open_with(disk, path, None)
+    }
+    /// Opens a file whose bytes, as they are stored, are counted and hashed behind the reading.
+    pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Hashing>)> {
+        let hashing = Arc::new(Hashing::default());
+        Ok((Stream::open_with(disk, path, Some(Arc::clone(&hashing)))?, hashing))
+    }
+    /// Counts and hashes the uncompressed bytes, too, behind the reading.
+    pub fn hash_content(&mut self) -> Arc<Hashing> {
+        let hashing = Arc::new(Hashing::default());
+        let inner = std::mem::replace(&mut self.inner, Box::new(std::io::empty()));
+        self.inner = Box::new(Passing { inner, hashing: Arc::clone(&hashing) });
+        hashing
+    }
+    fn open_with(disk: &Disk, path: &Path, hashing: Option<Arc<Hashing>>) -> Result<Stream> {
+        let magic = head(disk, path, 2)?;
+        let mut file = disk.open(path)?;
+        let checked = Some(Arc::new(disk.open(path)?));
+        let (file_bytes, mode) = (file.size(), file.mode());
+        let is_gzip = magic == gzip::MAGIC;
+        if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
+            return Err(Error::input(path, "has no bytes, so it is no gzip file; mongorestore refuses it too"));
+        }
+        let progress = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&progress);
+        let read = move |buffer: &mut [u8]| {
+            let read = file.read(buffer)?;
+            if let Some(hashing) = &hashing {
+                hashing.pass(&buffer[..read]);
+            }
+            Ok(read)
+        };
+        let counted = Counting { inner: read, counter };
+        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
+        Ok(Stream { inner, progress, file_bytes, mode, checked })
+    }
+    /// Standard input; gzip is recognised by its first bytes.
+    pub fn standard_input() -> Result<Stream> {
+        let path = Path::new(STANDARD_INPUT_NAME);
+        let mut input = std::io::stdin();
+        let status = rustix::fs::fstat(&input).reading("read", path)?;
+        let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
+        let (file_bytes, mode) = if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
+        let progress = Arc::new(AtomicU64::new(0));
+        let mut counted = Counting { inner: move |buffer: &mut [u8]| input.read(buffer), counter: Arc::clone(&progress) };
+        let mut first = Vec::new();
+        counted.by_ref().take(2).read_to_end(&mut first).reading("read", path)?;
+        let is_gzip = first == gzip::MAGIC;
+        let whole = std::io::Cursor::new(first).chain(counted);
+        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
+        // The type differs from system to system.
+        #[allow(clippy::unnecessary_cast)]
+        let mode = mode as u32;
+        Ok(Stream { inner, progress, file_bytes, mode, checked: None })
+    }
+    /// Size of the file where it is known.
+    pub fn total(&self) -> Option<u64> {
+        Some(self.file_bytes).filter(|bytes| *bytes != u64::MAX)
+    }
+    /// The counter behind [`Stream::file_bytes_read`].
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress)
+    }
+    /// Bytes of the file that have been read.
+    pub fn file_bytes_read(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+    /// Fails where the file has been changed since it was opened.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.checked.as_ref().map_or(Ok(()), |file| file.check_unchanged())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+struct Counting<F> {
+    inner: F,
+    counter: Arc<AtomicU64>,
+}
+
+impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = (self.inner)(buffer)?;
+        self.counter.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// The first bytes of a file, as many of them as there are.
+pub(crate) fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    disk.open(path)?.take(bytes).read_to_end(&mut head).reading("read", path)?;
+    Ok(head)
+}

@@ -1,0 +1,8 @@
+//! The rollback journal: what the collections do not tell of the source. `docs/FORMAT.md` describes it field by field.
+
+mod codec;
+mod file;
+
+pub(crate) use codec::{FixKind, put_number};
+pub use codec::{Misfit, Notes, Reader};
+pub use file::{FORMAT, Header, JournalBatch, JournalReader, JournalWriter, MAX_DOCUMENT_BYTES, Unreadable};

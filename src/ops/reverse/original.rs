@@ -1,0 +1,271 @@
+//! The source's documents as an output and its journal have them, for all that brings them back.
+
+use std::path::{Path, PathBuf};
+
+use crate::artifact::reader::{Watched, not_verified, of_another_run, stored_difference};
+use crate::base::archive_format as archive;
+use crate::base::shares::{self, Shares};
+use crate::base::stream::Stream;
+use crate::batch::{BATCH_BYTES, Batch, Splitter};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::journal::{Header, JournalBatch, JournalReader, Misfit, Reader};
+use crate::manifest::{self, Manifest, Role};
+use crate::mapping::{Plan, Restorer};
+use crate::progress::Progress;
+use crate::raw::MAX_DOCUMENT_BYTES;
+
+/// One source's files, opened.
+pub(crate) struct OpenSource {
+    pub header: Header,
+    /// The server's version in an archive.
+    pub server_version: Option<String>,
+    pub journal: JournalReader<Stream>,
+    pub targets: Vec<Documents>,
+    pub streams: Vec<Watched>,
+    pub out: PathBuf,
+}
+
+impl OpenSource {
+    /// Opens the journal and the collections of a source.
+    pub fn open(disk: &Disk, out: &Path, plan: &Plan, manifest: &Manifest, source: &manifest::Source) -> Result<OpenSource> {
+        let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", out.display(), source.namespace));
+        let mut streams = Vec::new();
+        let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
+        let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+        let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
+        if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
+            return Err(Error::Check(difference));
+        }
+        streams.push(watched);
+        let mut targets = Vec::new();
+        if source.targets.len() != plan.target_count() {
+            return Err(missing("complete set of collections"));
+        }
+        let mut server_version = None;
+        if let Some(file) = manifest.archive() {
+            let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+            let name = watched.path.display().to_string();
+            let reader = archive::Reader::open(stream, name.clone())?;
+            server_version = Some(reader.prelude().server_version.clone());
+            let namespaces: Vec<&str> = source.targets.iter().map(|target| target.namespace.as_str()).collect();
+            let shares = Shares::open(reader, &namespaces)?;
+            let named = |(input, namespace): (shares::Documents, &&str)| Documents::new(input, format!("{name}, {namespace}"));
+            targets = shares.into_iter().zip(&namespaces).map(named).collect();
+            streams.push(watched);
+        }
+        for target in source.targets.iter().filter(|_| manifest.archive().is_none()) {
+            let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
+            let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+            let name = watched.path.display().to_string();
+            targets.push(Documents::new(shares::Documents::File(Splitter::new(stream, 0, name.clone())), name));
+            streams.push(watched);
+        }
+        Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
+    }
+
+    /// The error of a journal that does not fit the collections.
+    pub fn misfit(&self, misfit: Misfit) -> Error {
+        Error::Check(format!("'{}' does not fit the collections: {misfit}", self.streams[0].path.display()))
+    }
+
+    /// What a run over the files comes to. Altered files are named as such, rather than by what they made the journal
+    /// say. Where the run has stopped early, they are read anew for that: what is left unread says nothing of a file.
+    pub fn settle(&mut self, disk: &Disk, outcome: Result<()>) -> Result<()> {
+        let outcome = outcome.and_then(|()| self.drain());
+        let altered = |watched: &Watched| stored_difference(disk, &watched.path, &watched.file).ok().flatten();
+        let differences: Vec<String> = match &outcome {
+            Ok(()) => self.streams.iter().filter_map(Watched::check).collect(),
+            Err(Error::Interrupted(_) | Error::Write { .. } | Error::Output { .. }) => Vec::new(),
+            Err(_) => self.streams.iter().filter_map(altered).collect(),
+        };
+        if differences.is_empty() { outcome } else { Err(not_verified(&self.out, &differences)) }
+    }
+
+    /// Fails where a collection has documents that the journal does not describe.
+    fn drain(&mut self) -> Result<()> {
+        for documents in &mut self.targets {
+            let mut rest = Group::default();
+            if documents.take(1, &mut rest)? > 0 {
+                return Err(Error::Check(format!("'{}' has more documents than the journal describes", documents.file)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Documents one behind the other, and where each ends.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub bytes: Vec<u8>,
+    pub ends: Vec<u32>,
+}
+
+impl Group {
+    pub fn document(&self, index: usize) -> Option<&[u8]> {
+        let from = if index == 0 { 0 } else { *self.ends.get(index - 1)? as usize };
+        self.bytes.get(from..*self.ends.get(index)? as usize)
+    }
+    fn clear(&mut self) {
+        crate::batch::recycle(&mut self.bytes);
+        self.ends.clear();
+    }
+}
+
+/// The documents of a collection, taken a few at a time.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    input: shares::Documents,
+    batch: Batch,
+    next: usize,
+    file: String,
+}
+
+impl Documents {
+    fn new(input: shares::Documents, file: String) -> Self {
+        Documents { input, batch: Batch::default(), next: 0, file }
+    }
+    /// Appends so many documents to the group, or as many as are left.
+    fn take(&mut self, count: usize, group: &mut Group) -> Result<usize> {
+        for taken in 0..count {
+            while self.next == self.batch.ends.len() {
+                self.next = 0;
+                if !self.input.fill(&mut self.batch)? {
+                    self.input.check_unchanged()?;
+                    return Ok(taken);
+                }
+            }
+            group.bytes.extend_from_slice(self.batch.document(self.next));
+            group.ends.push(group.bytes.len() as u32);
+            self.next += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// The notes on a batch, and the targets' documents that it became.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    pub notes: JournalBatch,
+    pub targets: Vec<Group>,
+}
+
+impl Pieces {
+    /// Bytes of the documents; at least one, as a batch without any is one all the same.
+    pub fn size(&self) -> usize {
+        self.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+    }
+}
+
+/// Reads the next batch's notes and documents.
+pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Documents], pieces: &mut Pieces) -> Result<bool> {
+    if !journal.next(&mut pieces.notes)? {
+        return Ok(false);
+    }
+    if pieces.notes.targets.len() != targets.len() {
+        return Err(Error::Check(format!(
+            "the journal is of {} collections, the output has {}",
+            pieces.notes.targets.len(),
+            targets.len()
+        )));
+    }
+    pieces.targets.resize_with(targets.len(), Group::default);
+    for ((documents, group), count) in targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets) {
+        group.clear();
+        let taken = documents.take(*count, group)?;
+        if taken < *count {
+            return Err(Error::Check(format!("'{}' has fewer documents than the journal describes", documents.file)));
+        }
+    }
+    Ok(true)
+}
+
+/// A source's metadata, as the journal has it.
+pub(crate) fn journaled_metadata(
+    disk: &Disk,
+    out: &Path,
+    plan: &Plan,
+    manifest: &Manifest,
+    source: &manifest::Source,
+) -> Result<Option<Vec<u8>>> {
+    Ok(OpenSource::open(disk, out, plan, manifest, source)?.header.metadata)
+}
+
+/// Gives each source document of an output, in order, as the journal and the collections have it.
+pub(crate) fn each_source_document(
+    disk: &Disk,
+    out: &Path,
+    plan: &Plan,
+    manifest: &Manifest,
+    source: &manifest::Source,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut open = OpenSource::open(disk, out, plan, manifest, source)?;
+    let mut restorer = Restorer::new(plan);
+    let mut pieces = Pieces::default();
+    let mut document = Vec::new();
+    while read_pieces(&mut open.journal, &mut open.targets, &mut pieces)? {
+        if let Some(signal) = progress.interrupted() {
+            return Err(Error::Interrupted(signal));
+        }
+        let mut batch = BatchRestorer::new(&pieces);
+        loop {
+            document.clear();
+            if !batch.next(&mut restorer, &mut document).map_err(|misfit| open.misfit(misfit))? {
+                break;
+            }
+            each(&document)?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the documents of a batch back, one after the other.
+pub(crate) struct BatchRestorer<'b> {
+    pieces: &'b Pieces,
+    notes: Reader<'b>,
+    left: usize,
+    /// For each target the number of its next document, and of the one after those that the last call took.
+    first: Vec<usize>,
+    next: Vec<usize>,
+    bytes: usize,
+}
+
+impl<'b> BatchRestorer<'b> {
+    /// Before the first document.
+    pub(crate) fn new(pieces: &'b Pieces) -> Self {
+        let none = vec![0; pieces.targets.len()];
+        BatchRestorer { pieces, notes: pieces.notes.reader(), left: pieces.notes.documents, first: none.clone(), next: none, bytes: 0 }
+    }
+    /// Appends the next source document to `out`. False at the end, when all that the journal says of the batch is used up.
+    pub(crate) fn next(&mut self, restorer: &mut Restorer<'_>, out: &mut Vec<u8>) -> Result<bool, Misfit> {
+        if self.left == 0 {
+            return match self.notes.is_at_end() {
+                true => Ok(false),
+                false => Err(Misfit("the journal says more of a batch than it has documents")),
+            };
+        }
+        self.left -= 1;
+        self.first.copy_from_slice(&self.next);
+        let (pieces, next) = (self.pieces, &mut self.next);
+        let take = |target: usize| {
+            let document = pieces.targets[target].document(next[target]);
+            next[target] += 1;
+            document
+        };
+        let before = out.len();
+        restorer.restore(&mut self.notes, take, out)?;
+        self.bytes += out.len() - before;
+        // The batch was one of source documents, which have the same bounds for every run.
+        if self.bytes > if pieces.notes.documents == 1 { MAX_DOCUMENT_BYTES } else { BATCH_BYTES } {
+            return Err(Misfit("a batch would come back larger than one can be"));
+        }
+        Ok(true)
+    }
+    /// For each target the document that the last source document became.
+    pub(crate) fn migrated(&self) -> impl Iterator<Item = Option<&'b [u8]>> {
+        let targets = self.pieces.targets.iter().zip(&self.first).zip(&self.next);
+        targets.map(|((group, first), next)| if next > first { group.document(*first) } else { None })
+    }
+}
