@@ -35,6 +35,13 @@ impl World {
     pub fn new() -> World {
         World { dir: tempfile::Builder::new().prefix("mongosplit-test-").tempdir().expect("a temporary directory") }
     }
+    /// The same in memory, where the system has a place for that: for tests of very many runs.
+    pub fn in_memory() -> World {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let made = tempfile::Builder::new().prefix("mongosplit-test-").tempdir_in(place);
+        made.map_or_else(|_| World::new(), |dir| World { dir })
+    }
     /// A path in the temporary directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
