@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 pub use hashing::Hashing;
 use hashing::Passing;
 pub use metadata::{Metadata, create_index_command};
+pub(crate) use names::metadata_beside;
 pub use names::{collection_file_name, is_database_name};
 pub(crate) use oplog::touching_in;
 pub use shares::{Documents, Shares};

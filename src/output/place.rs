@@ -50,12 +50,15 @@ impl Place {
     pub(super) fn new(disk: &Disk, path: &Path, form: Form) -> Result<Place> {
         match form.archive {
             true => archive_name(path).map(drop)?,
-            false if path.file_name().is_none() => return Err(Error::output(path, "is no place for an output; name a directory")),
+            false if path.file_name().is_none() => {
+                return Err(Error::output(path, "does not end in a name, and files beside the output are named after it; give its name"));
+            }
             false => {}
         }
-        let mut place = Place { path: path.to_owned(), form, is_inside: false };
+        // Without a `/` or `/.` at the end, which no call that renames takes.
+        let mut place = Place { path: path.components().collect(), form, is_inside: false };
         place.is_inside =
-            !form.archive && place.is_directory(disk)? && (is_mount_point(path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
+            !form.archive && place.is_directory(disk)? && (is_mount_point(&place.path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
         Ok(place)
     }
     pub(super) fn is_directory(&self, disk: &Disk) -> Result<bool> {

@@ -89,6 +89,12 @@ impl World {
         command.args(args);
         self.finish(command)
     }
+    /// Runs the binary in the temporary directory.
+    pub fn run_inside<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
+        let mut command = binary();
+        command.args(args).current_dir(self.dir.path());
+        self.finish(command)
+    }
     /// Runs it by way of a shell, where `$MONGOSPLIT` is the binary and `$DIR` the temporary directory.
     pub fn shell(&self, script: &str) -> Run {
         let mut command = Command::new("sh");
@@ -181,6 +187,11 @@ pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
     command.current_dir(root()).stdin(Stdio::null());
     command
+}
+
+/// Whether permissions keep nothing from this process.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn names_in(directory: &Path) -> Vec<String> {
