@@ -388,6 +388,7 @@ impl<'d> Staging<'d> {
     }
 
     fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {
+        self.check_own()?;
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())
         {

@@ -362,6 +362,33 @@ fn reverse_archive_force_fails_at_each_step() {
     fails_at_each_step("reverse archive force");
 }
 
+/// What a run has begun, one of another form finishes too, before it finds that the place is not for it. Killed just
+/// before, it must not take the old output that waits, or the new one, for what can be removed.
+fn another_form_finishes_it(name: &str) {
+    let stage = Stage::new(case(name));
+    let other = Case { is_archive: !stage.case.is_archive, ..stage.case };
+    let begun: Vec<Tree> = stage.at_each_step().into_iter().filter(|left| stage.is_begun(left)).collect();
+    assert!(begun.len() > 5, "{}", begun.len());
+    for left in begun {
+        restore(&stage.directory(), &left);
+        let error = other.run(&Disk::default(), Path::new(""), 1, &stage.directory(), true).expect_err("the place is taken");
+        assert_eq!(error.exit_code(), 4, "{error}");
+        let found = tree(&stage.directory());
+        let seen = without_left_over(&found);
+        assert!(seen == stage.before || seen == stage.after, "{name}: {error}: {:?} after {:?}", names(&found), names(&left));
+    }
+}
+
+#[test]
+fn a_directory_after_an_archive_that_was_cut_short() {
+    another_form_finishes_it("archive force");
+}
+
+#[test]
+fn an_archive_after_a_directory_that_was_cut_short() {
+    another_form_finishes_it("force without exchange");
+}
+
 /// A kill leaves what a run leaves that fails from there on, so what the tests above find of the one holds of both.
 fn killed_at_each_step(name: &str) {
     let stage = Stage::new(case(name));

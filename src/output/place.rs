@@ -94,15 +94,15 @@ impl Place {
 
     /// What is left of a run that was cut short. To be asked under the lock.
     pub(super) fn stale(&self, disk: &Disk) -> Result<Option<Stale>> {
-        let is_whole = !self.form.archive && !self.is_inside;
-        if is_whole && disk.look(&self.replaced())?.is_some() {
+        // Whatever form that run's output had: what one of another form has begun must be finished too.
+        if !self.is_inside && disk.look(&self.replaced())?.is_some() {
             return Ok(Some(Stale::Aside));
         }
         let staging = self.staging();
         if disk.look(&staging)?.is_none() {
             return Ok(None);
         }
-        let begun = if is_whole { None } else { Moves::begun(disk, &self.root(), &staging)? };
+        let begun = Moves::begun(disk, &self.root(), &staging)?;
         Ok(Some(begun.map_or(Stale::Staging, Stale::Begun)))
     }
     /// Why a run without `--force` goes no further.
