@@ -299,6 +299,12 @@ fn a_report_for_a_pipe_or_a_standard_stream() {
         .run("verify split --report /dev/full --quiet")
         .exits(4)
         .complains(world, "mongosplit: cannot write the report '/dev/full': No space left on device (os error 28)");
+    world.write("full.json", "old");
+    world
+        .shell("cd $DIR && ulimit -f 0 && exec $MONGOSPLIT verify split --report full.json --quiet")
+        .exits(4)
+        .complains(world, "mongosplit: cannot write the report 'full.json': File too large (os error 27)");
+    assert_eq!(fs::read_to_string(world.path("full.json")).expect("the old report"), "old");
     // Where the archive goes there, nothing else does.
     for option in ["--report", "--log-file"] {
         let text = format!("mongosplit: {option} '/dev/stdout': is standard output, which carries the archive; name another place");

@@ -38,7 +38,7 @@ enum To {
 impl Write for To {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            To::Beside { file, .. } => file.write(bytes),
+            To::Beside { file, .. } => file.as_file_mut().write(bytes), // its own errors have the temporary name in them
             To::Special { file: Some(file), .. } => file.write(bytes),
             To::Special { path, file } => file.insert(File::options().write(true).open(path)?).write(bytes),
             To::Stdout => io::stdout().write(bytes),
