@@ -57,8 +57,9 @@ conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
 oracle: build ## hostile documents against an independent reading of the mapping
 	tests/oracle/run --documents $(DOCUMENTS) $(SEEDS)
 
-kill: build ## kill -9 at random times: complete output or none
+kill: build ## kill -9 at random times, and failures at every step: complete output or none
 	tests/kill --kills $(KILLS)
+	EVERY_STEP=1 $(CARGO) test --test crash at_each_step
 
 fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)

@@ -270,6 +270,10 @@ impl<'d> Claim<'d> {
                 place.is_inside = true;
                 Lock::take(disk, &place.path, place.lock())?
             }
+            Err(Error::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let parent = place.parent();
+                return Err(Error::output(&place.path, format!("cannot be made, as there is no directory '{}'", parent.display())));
+            }
             other => other?,
         };
         let mut claim = Claim { disk, place, lock, warnings: Vec::new() };
@@ -384,6 +388,7 @@ impl<'d> Staging<'d> {
     }
 
     fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {
+        self.check_own()?;
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())
         {
@@ -596,7 +601,8 @@ impl<'d> Staging<'d> {
 
 /// The name of an archive, which its manifest holds.
 pub fn archive_name(place: &Path) -> Result<String> {
-    let name = place.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains(['\\', '\n', '\0']));
+    let is_directory = [b"/".as_slice(), b"/."].iter().any(|end| place.as_os_str().as_encoded_bytes().ends_with(end));
+    let name = place.file_name().and_then(|name| name.to_str()).filter(|name| !is_directory && !name.contains(['\\', '\n', '\0']));
     name.map(str::to_owned).ok_or_else(|| Error::output(place, "is no name for an archive and the files beside it"))
 }
 

@@ -64,8 +64,8 @@ impl Input {
             return Some(Input { name: crate::base::stream::STANDARD_INPUT_NAME.into(), real: None, files });
         }
         let mut files = HashSet::new();
-        // An output that is an archive is read with the files beside it.
-        for path in std::iter::once(name.to_owned()).chain(standing_beside(name)) {
+        // An output that is an archive is read with the files beside it, a file of documents with its metadata.
+        for path in std::iter::once(name.to_owned()).chain(standing_beside(name)).chain(crate::dump::metadata_beside(name)) {
             note_files(&path, DEPTH, &mut files);
         }
         let real = fs::canonicalize(name).ok();

@@ -26,7 +26,7 @@ const MORE: &[(&str, &[&str], i32)] = &[
     ("two-databases", &["--db", "narrative_modeling"], 0),
     ("two-databases", &["--db", "narrative_staging"], 0),
     ("two-databases", &["--db", "narrative_staging", "--db", "narrative_modeling"], 0),
-    ("two-databases", &["--db", "elsewhere"], 3),
+    ("two-databases", &["--db", "elsewhere"], 2),
     ("two-databases", &["--all-dbs"], 0),
     ("two-databases", &["--all-dbs", "--to-db", "one"], 2),
     ("two-databases", &["--all-dbs", "--db", "narrative_modeling"], 2),

@@ -2,7 +2,8 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mongosplit::places::{Inputs, OutputPlace};
@@ -37,7 +38,7 @@ enum To {
 impl Write for To {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            To::Beside { file, .. } => file.write(bytes),
+            To::Beside { file, .. } => file.as_file_mut().write(bytes), // its own errors have the temporary name in them
             To::Special { file: Some(file), .. } => file.write(bytes),
             To::Special { path, file } => file.insert(File::options().write(true).open(path)?).write(bytes),
             To::Stdout => io::stdout().write(bytes),
@@ -91,12 +92,10 @@ impl ReportFile {
 /// A file beside a place that takes its name when it is complete, and is removed if it never is.
 fn temporary_beside(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let made = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(".mongosplit-tmp")
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(parent_of(place));
-    made.map_err(|error| unwritable("--report", path, error.get_ref().map_or(&error as &dyn std::fmt::Display, |inner| inner as _)))
+    // Made here and not by tempfile, whose errors have the temporary name in them.
+    let make = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
+    let made = tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".mongosplit-tmp").make_in(parent_of(place), |path| make(path));
+    made.map_err(|error| unwritable("--report", path, &error))
 }
 
 fn parent_of(place: &Path) -> &Path {
@@ -110,7 +109,7 @@ fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
 /// What is at the place of a report or a log.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// Nothing; the place itself.
+    /// Nothing; the place itself, whatever links lead to its directory.
     Absent(PathBuf),
     /// A regular file: itself, whatever links lead there, and its mode.
     File(PathBuf, u32),
@@ -121,7 +120,7 @@ enum Place {
 }
 
 /// What the descriptor of a standard stream is open on.
-fn is_open_on(stream: impl std::os::fd::AsFd, metadata: &Metadata) -> bool {
+fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
     // The types differ from system to system.
     #[allow(clippy::unnecessary_cast)]
     rustix::fs::fstat(stream).is_ok_and(|status| (status.st_dev as u64, status.st_ino as u64) == (metadata.dev(), metadata.ino()))
@@ -153,10 +152,12 @@ fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&OutputPla
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Place::Absent(path.to_owned()),
         Err(error) => return Err(unwritable(option, path, &error)),
     };
-    match inputs.refusal(path).or_else(|| output.and_then(|output| output.refusal(path))) {
-        Some(refusal) => Err(refused(refusal)),
-        None => Ok(place),
+    if let Some(refusal) = inputs.refusal(path).or_else(|| output.and_then(|output| output.refusal(path))) {
+        return Err(refused(refusal));
     }
+    let Place::Absent(path) = &place else { return Ok(place) };
+    let parent = std::fs::canonicalize(parent_of(path)).map_err(|error| unwritable(option, path, &error))?;
+    Ok(Place::Absent(parent.join(path.file_name().unwrap_or_default())))
 }
 
 /// Opens the report and the log of a run; both places are checked first.
@@ -168,19 +169,19 @@ pub fn open(
 ) -> Result<(Option<ReportFile>, Option<File>)> {
     let report_place = report.map(|path| look_at("--report", path, inputs, output)).transpose()?;
     let log_place = log.map(|path| look_at("--log-file", path, inputs, output)).transpose()?;
-    if let (Some(path), Some(one), Some(other)) = (report, &report_place, &log_place) {
-        let is_one_file = match (one, other) {
-            (Place::Absent(one), Place::Absent(other)) => std::path::absolute(one).ok() == std::path::absolute(other).ok(),
-            (Place::File(..), _) => one == other,
-            _ => false,
-        };
-        if is_one_file {
-            return Err(Error::Usage(format!("--report and --log-file both name '{}'; name two files", path.display())));
-        }
+    if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) = (report, &report_place)
+        && log_place.as_ref() == Some(place)
+    {
+        return Err(Error::Usage(format!("--report and --log-file both name '{}'; name two files", path.display())));
     }
     let report = report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
-    let log = log.map(|path| {
-        let opened = File::options().create(true).append(true).open(path);
+    let log = log.zip(log_place).map(|(path, place)| {
+        // Another descriptor of a file that a standard stream is would be written over by that stream.
+        let opened = match place {
+            Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+            _ => File::options().create(true).append(true).open(path),
+        };
         opened.map_err(|error| unwritable("--log-file", path, &error))
     });
     Ok((report, log.transpose()?))

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use metadata::check_metadata_size;
 pub use metadata::{MOST_METADATA_BYTES, Metadata, create_index_command, index_name};
+pub(crate) use names::metadata_beside;
 pub(crate) use oplog::touching_in;
 
 use crate::base::archive_format as archive;

@@ -33,7 +33,7 @@ pub(super) fn is_dump_file(path: &Path) -> bool {
 }
 
 /// The metadata file beside a file of documents.
-pub(super) fn metadata_beside(path: &Path) -> Option<PathBuf> {
+pub(crate) fn metadata_beside(path: &Path) -> Option<PathBuf> {
     let (stem, _) = split_file_name(path)?;
     [".metadata.json", ".metadata.json.gz"]
         .iter()

@@ -36,14 +36,18 @@ impl<'d> Lock<'d> {
                 return Err(is_no_lock(&path));
             }
             let locked = disk.lock(&file, &path)?;
+            let mut lock =
+                Lock { disk, path: path.clone(), file, is_held: locked == Locked::Yes, is_released: locked == Locked::Elsewhere };
             // Who held it may have unlinked it meanwhile, and another run may have made it anew.
             let is_there = disk.look(&path)?.is_some_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino()));
             if !is_there {
+                lock.is_released = true;
                 continue;
             }
             let mut said = String::new();
-            let is_ours = (&file).take(MOST).read_to_string(&mut said).is_ok() && (said.is_empty() || said.starts_with(FIRST_LINE));
+            let is_ours = (&lock.file).take(MOST).read_to_string(&mut said).is_ok() && (said.is_empty() || said.starts_with(FIRST_LINE));
             if !is_ours {
+                lock.is_released = true;
                 return Err(is_no_lock(&path));
             }
             if locked == Locked::Elsewhere {
@@ -54,7 +58,6 @@ impl<'d> Lock<'d> {
             }
             let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
             let says = format!("{FIRST_LINE}\nprocess {}\nhost {host}\n", std::process::id());
-            let lock = Lock { disk, path, file, is_held: locked == Locked::Yes, is_released: false };
             disk.rewrite(&lock.file, &lock.path, says.as_bytes())?;
             return Ok(lock);
         }

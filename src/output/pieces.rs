@@ -33,6 +33,7 @@ impl Moves {
     pub(super) fn begin(&self, disk: &Disk) -> Result<()> {
         if !self.old.is_empty() {
             disk.create_dir(&self.staging.join(OLD), 0o700)?;
+            disk.sync_dir(&self.staging)?; // where it is missing beside a mark, it has been removed
         }
         let list = |what: &str, names: &[String]| names.iter().map(|name| format!("{what} {name}\n")).collect::<String>();
         let text = format!("{FIRST_LINE}\n{}{}{LAST_LINE}\n", list("old", &self.old), list("new", &self.new));
@@ -75,7 +76,9 @@ impl Moves {
     }
     /// Makes all moves that have not been made.
     pub(super) fn advance(&self, disk: &Disk) -> Result<()> {
-        for name in &self.old {
+        // Old files are removed when all new ones are in place, and the mark is removed after them.
+        let is_waiting = !self.old.is_empty() && disk.look(&self.staging.join(OLD))?.is_some();
+        for name in self.old.iter().filter(|_| is_waiting) {
             let (at, aside) = (self.root.join(name), self.staging.join(OLD).join(name));
             // What has made room already may have been followed by a new one of the same name.
             let is_old = disk.look(&aside)?.is_none() && (!self.new.contains(name) || disk.look(&self.staging.join(name))?.is_some());
@@ -83,7 +86,7 @@ impl Moves {
                 disk.rename_new(&at, &aside)?;
             }
         }
-        if !self.old.is_empty() {
+        if is_waiting {
             disk.sync_dir(&self.staging.join(OLD))?;
             disk.sync_dir(&self.root)?;
         }

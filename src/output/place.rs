@@ -50,12 +50,15 @@ impl Place {
     pub(super) fn new(disk: &Disk, path: &Path, form: Form) -> Result<Place> {
         match form.archive {
             true => archive_name(path).map(drop)?,
-            false if path.file_name().is_none() => return Err(Error::output(path, "is no place for an output; name a directory")),
+            false if path.file_name().is_none() => {
+                return Err(Error::output(path, "does not end in a name, and files beside the output are named after it; give its name"));
+            }
             false => {}
         }
-        let mut place = Place { path: path.to_owned(), form, is_inside: false };
+        // Without a `/` or `/.` at the end, which no call that renames takes.
+        let mut place = Place { path: path.components().collect(), form, is_inside: false };
         place.is_inside =
-            !form.archive && place.is_directory(disk)? && (is_mount_point(path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
+            !form.archive && place.is_directory(disk)? && (is_mount_point(&place.path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
         Ok(place)
     }
     pub(super) fn is_directory(&self, disk: &Disk) -> Result<bool> {
@@ -91,15 +94,15 @@ impl Place {
 
     /// What is left of a run that was cut short. To be asked under the lock.
     pub(super) fn stale(&self, disk: &Disk) -> Result<Option<Stale>> {
-        let is_whole = !self.form.archive && !self.is_inside;
-        if is_whole && disk.look(&self.replaced())?.is_some() {
+        // Whatever form that run's output had: what one of another form has begun must be finished too.
+        if !self.is_inside && disk.look(&self.replaced())?.is_some() {
             return Ok(Some(Stale::Aside));
         }
         let staging = self.staging();
         if disk.look(&staging)?.is_none() {
             return Ok(None);
         }
-        let begun = if is_whole { None } else { Moves::begun(disk, &self.root(), &staging)? };
+        let begun = Moves::begun(disk, &self.root(), &staging)?;
         Ok(Some(begun.map_or(Stale::Staging, Stale::Begun)))
     }
     /// Why a run without `--force` goes no further.

@@ -36,6 +36,13 @@ impl World {
     pub fn new() -> World {
         World { dir: tempfile::Builder::new().prefix("mongosplit-test-").tempdir().expect("a temporary directory") }
     }
+    /// The same in memory, where the system has a place for that: for tests of very many runs.
+    pub fn in_memory() -> World {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let made = tempfile::Builder::new().prefix("mongosplit-test-").tempdir_in(place);
+        made.map_or_else(|_| World::new(), |dir| World { dir })
+    }
     /// A path in the temporary directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -81,6 +88,12 @@ impl World {
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
         let mut command = binary();
         command.args(args);
+        self.finish(command)
+    }
+    /// Runs the binary in the temporary directory.
+    pub fn run_inside<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
+        let mut command = binary();
+        command.args(args).current_dir(self.dir.path());
         self.finish(command)
     }
     /// Runs it by way of a shell, where `$MONGOSPLIT` is the binary and `$DIR` the temporary directory.
@@ -175,6 +188,11 @@ pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
     command.current_dir(root()).stdin(Stdio::null());
     command
+}
+
+/// Whether permissions keep nothing from this process.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn names_in(directory: &Path) -> Vec<String> {

@@ -141,10 +141,10 @@ pub fn reverse_current(
 ) -> Result<Report> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let manifest = reverse::open_output(&disk, options, plan)?;
     if !options.dry_run {
         crate::transform::check_apart(redump, &options.dest)?;
     }
+    let manifest = reverse::open_output(&disk, options, plan)?;
     let threads = Threads::new(options.threads)?;
     let mut sources = Vec::new();
     for source in &manifest.sources {

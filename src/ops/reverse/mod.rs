@@ -112,7 +112,7 @@ pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result
             options.out.display()
         )));
     }
-    if manifest.mapping != *plan.id() {
+    if manifest.mapping.sha256 != plan.id().sha256 {
         return Err(Error::Check(format!(
             "'{}' was made with {}, this is {}; give that mapping with --mapping, or use the version of mongosplit that made the output ({})",
             options.out.display(),
