@@ -7,10 +7,8 @@ pub mod dump;
 pub mod journal;
 pub mod mapping;
 pub mod ops;
-pub mod output;
-pub mod places;
 
-pub use artifact::manifest;
+pub use artifact::{apart, layout, manifest, staging};
 pub(crate) use base::mmap;
 pub use base::{batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, progress, raw};
 pub use error::{Error, Result};

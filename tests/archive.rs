@@ -682,7 +682,7 @@ fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
     fs::write(&dump, [parts.concat(), ends.concat()].concat()).unwrap();
     run(&options(&dump, &folder.path().join("out"))).unwrap();
     let disk = Disk::new(IoMode::Buffered);
-    let report = inspect::inspect(&disk, &Dump::open(&disk, &dump, None).unwrap(), &Silent).unwrap();
+    let report = inspect::inspect(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
     let holds: Vec<_> = report
         .collections
         .iter()
@@ -872,7 +872,7 @@ fn verify_finds_another_digest_in_the_manifest() {
 fn the_corpus_is_read_or_refused() {
     let Some(corpus) = std::env::var_os("CORPUS").map(PathBuf::from) else { return };
     let disk = Disk::new(IoMode::Buffered);
-    let inspected = |name: &str| Dump::open(&disk, &corpus.join(name), None).and_then(|dump| inspect::inspect(&disk, &dump, &Silent));
+    let inspected = |name: &str| Dump::open_on(&disk, &corpus.join(name), None).and_then(|dump| inspect::inspect(&disk, &dump, &Silent));
     for (name, documents) in [("mongo-tools/test.bar.archive", 2), ("mongodump/all.archive", 106), ("mongodump/all.archive.gz", 106)] {
         let report = inspected(name).unwrap();
         assert!(report.is_sound());

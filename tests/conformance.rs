@@ -148,7 +148,7 @@ fn the_cases_of_mongo_tools() {
 #[test]
 fn a_dump_whose_file_names_were_cut() {
     let Some(corpus) = corpus() else { return };
-    let dump = mongosplit::dump::Dump::open(
+    let dump = mongosplit::dump::Dump::open_on(
         &mongosplit::disk::Disk::new(mongosplit::disk::IoMode::Buffered),
         &corpus.join("mongo-tools/longcollectionname/db1"),
         None,

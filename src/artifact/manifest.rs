@@ -1,7 +1,7 @@
 //! `manifest.json`: what an output consists of. `docs/FORMAT.md` describes it key by key.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,11 @@ pub const FORMAT: u32 = 1;
 pub const FILE_NAME: &str = "manifest.json";
 /// The name of the file that `sha256sum -c` reads.
 pub const SUMS_NAME: &str = "SHA256SUMS";
+
+/// The tool and its version, as manifests name it.
+pub(crate) fn tool() -> String {
+    concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned()
+}
 
 /// An output, or the result of a reversal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,14 +228,6 @@ impl Manifest {
     /// The contents of SHA256SUMS.
     pub fn sums(&self) -> String {
         self.files.iter().map(|file| format!("{}  {}\n", file.sha256, file.path)).collect()
-    }
-    /// Where a file of an output lies: in its directory, or beside its archive.
-    pub fn path_in(&self, out: &Path, path: &str) -> PathBuf {
-        if self.options.archive { out.parent().unwrap_or(Path::new("")).join(path) } else { out.join(path) }
-    }
-    /// Where SHA256SUMS lies.
-    pub fn sums_path(&self, out: &Path) -> PathBuf {
-        if self.options.archive { crate::output::beside(out, SUMS_NAME) } else { out.join(SUMS_NAME) }
     }
     /// The archive that holds all documents, where the output is one.
     pub fn archive(&self) -> Option<&File> {

@@ -7,54 +7,75 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::layout::Layout;
+use super::manifest::{self, Manifest, Role};
+use super::staging::IGNORABLE;
+use super::writer::DocumentSink;
 use crate::base::hashing::Hashing;
 use crate::base::stream::Stream;
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result};
 use crate::hash::Counted;
 use crate::journal::Header;
-use crate::manifest::{self, Manifest, Role};
-use crate::output::{self, DocumentSink, IGNORABLE};
 use crate::pipeline;
 
 /// More than a manifest with a million files has.
 const MOST_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Reads the manifest of an output: in its directory, or beside its archive.
-pub(crate) fn read_manifest(disk: &Disk, out: &Path) -> Result<Manifest> {
-    let is_directory = match std::fs::metadata(out) {
-        Ok(metadata) => metadata.is_dir(),
-        // The archive may be missing: it went to standard output.
-        Err(_) if output::beside(out, manifest::FILE_NAME).is_file() => false,
-        Err(error) => return Err(error).reading("open", out),
-    };
-    let path = if is_directory { out.join(manifest::FILE_NAME) } else { output::beside(out, manifest::FILE_NAME) };
-    let manifest = match disk.read_small(&path, MOST_MANIFEST_BYTES) {
-        Ok(bytes) => Manifest::parse(&bytes, &path)?,
-        Err(error) if error.is_not_found() && is_directory => {
+/// An output that is there.
+#[derive(Debug)]
+pub(crate) struct Artifact {
+    pub(crate) layout: Layout,
+    pub(crate) manifest: Manifest,
+}
+
+impl Artifact {
+    /// Reads the manifest of an output: in its directory, or beside its archive.
+    pub(crate) fn open(disk: &Disk, out: &Path) -> Result<Artifact> {
+        let archive = Layout::Archive(out.to_owned());
+        let is_directory = match std::fs::metadata(out) {
+            Ok(metadata) => metadata.is_dir(),
+            // The archive may be missing: it went to standard output.
+            Err(_) if archive.manifest().is_file() => false,
+            Err(error) => return Err(error).reading("open", out),
+        };
+        let layout = if is_directory { Layout::Directory(out.to_owned()) } else { archive };
+        let path = layout.manifest();
+        let manifest = match disk.read_small(&path, MOST_MANIFEST_BYTES) {
+            Ok(bytes) => Manifest::parse(&bytes, &path)?,
+            Err(error) if error.is_not_found() && is_directory => {
+                return Err(Error::Check(format!(
+                    "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
+                    out.display(),
+                    manifest::FILE_NAME
+                )));
+            }
+            Err(error) if error.is_not_found() => {
+                let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
+                return Err(Error::input(out, what));
+            }
+            Err(error) => return Err(error),
+        };
+        if manifest.options.archive == is_directory {
+            return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
+        }
+        if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
+            let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
             return Err(Error::Check(format!(
-                "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
-                out.display(),
-                manifest::FILE_NAME
+                "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
+                path.display()
             )));
         }
-        Err(error) if error.is_not_found() => {
-            let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
-            return Err(Error::input(out, what));
-        }
-        Err(error) => return Err(error),
-    };
-    if manifest.options.archive == is_directory {
-        return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
+        Ok(Artifact { layout, manifest })
     }
-    if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
-        let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
-        return Err(Error::Check(format!(
-            "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
-            path.display()
-        )));
+    /// The output, as it was named.
+    pub(crate) fn out(&self) -> &Path {
+        self.layout.place()
     }
-    Ok(manifest)
+    /// Where a file of the manifest is.
+    pub(crate) fn path(&self, file: &manifest::File) -> PathBuf {
+        self.layout.path_of(&file.path)
+    }
 }
 
 /// Which files an output consists of, held against its manifest.
@@ -74,22 +95,23 @@ impl Contents {
 }
 
 /// Holds the files of an output, and what SHA256SUMS says, against its manifest. No other file's content is read.
-pub(crate) fn contents(disk: &Disk, out: &Path, manifest: &Manifest) -> Result<Contents> {
+pub(crate) fn contents(disk: &Disk, artifact: &Artifact) -> Result<Contents> {
     let mut contents = Contents::default();
-    match manifest.options.archive {
-        true => files_beside(disk, out, manifest, &mut contents)?,
-        false => files_in(disk, out, manifest, &mut contents)?,
+    match artifact.layout.is_archive() {
+        true => files_beside(disk, artifact, &mut contents)?,
+        false => files_in(disk, artifact, &mut contents)?,
     }
-    check_sums(disk, out, manifest, &mut contents)?;
+    check_sums(disk, artifact, &mut contents)?;
     contents.differences.sort();
     contents.remarks.sort();
     Ok(contents)
 }
 
-fn files_in(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
+fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
+    let manifest = &artifact.manifest;
     let differences = &mut contents.differences;
     let mut present = BTreeSet::new();
-    let mut open = vec![(out.to_owned(), String::new())];
+    let mut open = vec![(artifact.out().to_owned(), String::new())];
     while let Some((directory, prefix)) = open.pop() {
         for name in disk.list(&directory).map_err(Error::of_reading)? {
             let path = format!("{prefix}{}", name.to_string_lossy());
@@ -127,10 +149,11 @@ fn files_in(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Content
 }
 
 /// [`files_in`] of an archive: beside it, other files may be anything, but not the archive's own by their names.
-fn files_beside(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
+fn files_beside(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
+    let Artifact { layout, manifest } = artifact;
     let differences = &mut contents.differences;
-    let listed = manifest.files.iter().map(|file| (manifest.path_in(out, &file.path), Some(file.bytes)));
-    for (path, said) in listed.chain([(manifest.sums_path(out), None)]) {
+    let listed = manifest.files.iter().map(|file| (artifact.path(file), Some(file.bytes)));
+    for (path, said) in listed.chain([(layout.sums(), None)]) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match (disk.look(&path).map_err(Error::of_reading)?, said) {
             (None, _) => differences.push(format!("'{name}' is missing")),
@@ -141,8 +164,8 @@ fn files_beside(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Con
             _ => {}
         }
     }
-    for path in ["rollback", "rejected"].map(|what| output::beside(out, what)) {
-        let is_listed = manifest.files.iter().any(|file| manifest.path_in(out, &file.path) == path);
+    for path in ["rollback", "rejected"].map(|what| layout.path_of_own(what)) {
+        let is_listed = manifest.files.iter().any(|file| artifact.path(file) == path);
         if !is_listed && disk.look(&path).map_err(Error::of_reading)?.is_some() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             differences.push(format!("'{}' is there, but not in the manifest", name.escape_debug()));
@@ -152,10 +175,10 @@ fn files_beside(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Con
 }
 
 /// What is missing, or no file, has been noted; what cannot be read is an error.
-fn check_sums(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Contents) -> Result<()> {
-    let path = manifest.sums_path(out);
+fn check_sums(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
+    let path = artifact.layout.sums();
     let Some(metadata) = disk.look(&path).map_err(Error::of_reading)?.filter(|metadata| metadata.is_file()) else { return Ok(()) };
-    let expected = manifest.sums();
+    let expected = artifact.manifest.sums();
     let is_same =
         metadata.len() == expected.len() as u64 && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
     if !is_same {
@@ -166,12 +189,12 @@ fn check_sums(disk: &Disk, out: &Path, manifest: &Manifest, contents: &mut Conte
 }
 
 /// Fails where the content of files of these roles is not what the manifest says.
-pub(crate) fn check_stored(disk: &Disk, out: &Path, manifest: &Manifest, roles: &[Role]) -> Result<()> {
+pub(crate) fn check_stored(disk: &Disk, artifact: &Artifact, roles: &[Role]) -> Result<()> {
     let mut differences = Vec::new();
-    for file in manifest.files.iter().filter(|file| roles.contains(&file.role)) {
-        differences.extend(stored_difference(disk, &manifest.path_in(out, &file.path), file)?);
+    for file in artifact.manifest.files.iter().filter(|file| roles.contains(&file.role)) {
+        differences.extend(stored_difference(disk, &artifact.path(file), file)?);
     }
-    if differences.is_empty() { Ok(()) } else { Err(not_verified(out, &differences)) }
+    if differences.is_empty() { Ok(()) } else { Err(not_verified(artifact.out(), &differences)) }
 }
 
 /// How a file's stored bytes differ from what the manifest says.
@@ -224,8 +247,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub fn open(disk: &Disk, manifest: &Manifest, out: &Path, file: &manifest::File) -> Result<(Stream, Watched)> {
-        let path = manifest.path_in(out, &file.path);
+    pub fn open(disk: &Disk, artifact: &Artifact, file: &manifest::File) -> Result<(Stream, Watched)> {
+        let path = artifact.path(file);
         let (stream, hashing) = Stream::open_hashed(disk, &path)?;
         let watched = Watched { file: file.clone(), path, hashing, mode: stream.mode, read: stream.counter() };
         Ok((stream, watched))

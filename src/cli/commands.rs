@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use mongosplit::disk::{Disk, IoMode};
 use mongosplit::dump::Dump;
+use mongosplit::layout::{Layout, is_standard_output};
 use mongosplit::mapping::Plan;
-use mongosplit::places::OutputPlace;
 use mongosplit::progress::Progress;
-use mongosplit::transform::{self, ExistingTargets, Indexes, is_standard_output};
+use mongosplit::transform::{self, ExistingTargets, Indexes};
 use mongosplit::{Error, Result, inspect, reverse, verify};
 
 use super::args::{self, Arguments, Command, Common};
@@ -54,7 +54,7 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let plan = session::Plan {
         inputs: std::iter::once(arguments.dump.as_path()).chain(arguments.mapping.as_deref()).collect(),
-        output: output_place(&arguments.out, &arguments.output),
+        output: layout(&arguments.out, &arguments.output),
         stdout_is_taken: is_standard_output(&arguments.out) && !arguments.dry_run,
         expected_documents: arguments.expect_docs,
         ..session::Plan::default()
@@ -95,11 +95,9 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What a run writes, as far as its arguments tell; nothing where they do not fit together, which the library says.
-fn output_place(out: &Path, output: &args::Output) -> Option<OutputPlace> {
-    let is_stream = is_standard_output(out);
-    let place = if is_stream { output.sidecar.as_deref()? } else { out };
-    Some(OutputPlace { place: place.to_owned(), is_archive: output.archive || is_stream, is_stream })
+/// What a run writes; nothing if its arguments do not fit together, which the library says.
+fn layout(out: &Path, output: &args::Output) -> Option<Layout> {
+    Layout::new(out, output.archive, output.sidecar.as_deref()).ok()
 }
 
 fn gzip_level(output: &args::Output) -> Option<u32> {
@@ -178,7 +176,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let redump = arguments.current.as_deref();
     let plan = session::Plan {
         inputs: std::iter::once(arguments.out.as_path()).chain(redump).chain(arguments.mapping.as_deref()).collect(),
-        output: output_place(&arguments.dest, &arguments.output),
+        output: layout(&arguments.dest, &arguments.output),
         stdout_is_taken: redump.is_none() && is_standard_output(&arguments.dest) && !arguments.dry_run,
         is_report_in_lines: redump.is_some(),
         ..session::Plan::default()
@@ -226,7 +224,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let plan = session::Plan { inputs: vec![&arguments.dump], ..session::Plan::default() };
     Session::begin(common, plan)?.run(|session| {
         let disk = Disk::new(io_mode(common));
-        let dump = Dump::open(&disk, &arguments.dump, None)?;
+        let dump = Dump::open_on(&disk, &arguments.dump, None)?;
         session.display.detail(&dump.describe());
         let report = inspect::inspect(&disk, &dump, &session.display)?;
         let trouble = (!report.is_sound()).then(|| summary::unsound(&dump, &report));

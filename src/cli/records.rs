@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mongosplit::places::{Inputs, OutputPlace};
+use mongosplit::apart::Inputs;
+use mongosplit::layout::Layout;
 use mongosplit::{Error, Result};
 use rustix::fs::Access;
 use tempfile::NamedTempFile;
@@ -127,12 +128,12 @@ fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
 }
 
 /// Looks at a place, and refuses it if it belongs to what is read or to the output.
-fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&OutputPlace>) -> Result<Place> {
+fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) -> Result<Place> {
     let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.display()));
     let place = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Err(refused("is a directory; name a file".to_owned())),
         Ok(metadata) => {
-            if output.is_some_and(|output| output.is_stream) && is_open_on(io::stdout(), &metadata) {
+            if output.is_some_and(|output| output.is_stream()) && is_open_on(io::stdout(), &metadata) {
                 return Err(refused("is standard output, which carries the archive; name another place".to_owned()));
             }
             let (is_stdout, is_stderr) = (is_open_on(io::stdout(), &metadata), is_open_on(io::stderr(), &metadata));
@@ -165,7 +166,7 @@ pub fn open(
     report: Option<&Path>,
     log: Option<&Path>,
     inputs: &Inputs,
-    output: Option<&OutputPlace>,
+    output: Option<&Layout>,
 ) -> Result<(Option<ReportFile>, Option<File>)> {
     let report_place = report.map(|path| look_at("--report", path, inputs, output)).transpose()?;
     let log_place = log.map(|path| look_at("--log-file", path, inputs, output)).transpose()?;

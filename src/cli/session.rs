@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use mongosplit::apart::Inputs;
 use mongosplit::error::Position;
-use mongosplit::places::{Inputs, OutputPlace};
+use mongosplit::layout::Layout;
 use mongosplit::{Error, Result};
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ pub struct Plan<'a> {
     /// What is read.
     pub inputs: Vec<&'a Path>,
     /// What is written, besides reports.
-    pub output: Option<OutputPlace>,
+    pub output: Option<Layout>,
     /// Standard output carries data, so that texts go to stderr.
     pub stdout_is_taken: bool,
     /// The report is a JSON object a line.

@@ -1,13 +1,13 @@
 //! Reports as people read them.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mongosplit::dump::Dump;
+use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
-use mongosplit::transform::is_standard_output;
-use mongosplit::{output, reverse, transform, verify};
+use mongosplit::{reverse, transform, verify};
 
 use super::text::{count, duration, shell_path, shell_word, size, thousands};
 
@@ -60,7 +60,7 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
             let _ = writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
         }
     } else {
-        let _ = writeln!(text, "  Manifest: {}", manifest_path(&report.place, manifest).display());
+        let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
     }
     let mut lines: Vec<String> = report.remarks.clone();
     for source in &report.sources {
@@ -121,13 +121,13 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let documents: u64 = targets.iter().map(|target| target.documents).sum();
     let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
     let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
-    let out = shell_path(&report.place);
-    let is_stream = is_standard_output(&report.out);
+    let out = shell_path(report.layout.place());
+    let is_stream = report.layout.is_stream();
     if is_stream {
-        stream_steps(text, &report.place, &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()));
+        stream_steps(text, report.layout.place(), &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()));
     } else {
         let _ = writeln!(text, "\nNext:");
-        let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.place, manifest));
+        let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.layout));
     }
     let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
@@ -149,15 +149,12 @@ fn stream_steps(text: &mut String, place: &Path, restore: &str) {
     );
 }
 
-fn manifest_path(place: &Path, manifest: &Manifest) -> PathBuf {
-    if manifest.options.archive { output::beside(place, manifest::FILE_NAME) } else { place.join(manifest::FILE_NAME) }
-}
-
 /// What mongorestore restores an output from.
-fn restored_from(place: &Path, manifest: &Manifest) -> String {
-    match manifest.options.archive {
-        true => format!("--archive={}", shell_path(place)),
-        false => shell_path(place),
+fn restored_from(layout: &Layout) -> String {
+    match layout {
+        Layout::Directory(place) => shell_path(place),
+        Layout::Archive(place) => format!("--archive={}", shell_path(place)),
+        Layout::Stream(_) => "--archive".to_owned(),
     }
 }
 
@@ -250,7 +247,7 @@ fn event_details(event: &reverse::Event) -> String {
 }
 
 fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) {
-    for (namespace, index, seconds) in &report.ttl_indexes {
+    for reverse::TtlIndex { namespace, index, seconds } in &report.ttl_indexes {
         let _ = writeln!(
             text,
             "! The metadata of {namespace} holds the TTL index '{index}': {seconds} seconds after its date a document is deleted, so old ones go as soon as it is built. Restore with --noIndexRestore to keep them"
@@ -260,12 +257,9 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
         let _ = writeln!(text, "Dry run: nothing was written.");
         return;
     }
-    let _ = writeln!(text, "  Manifest: {}", manifest_path(&report.place, &report.manifest).display());
+    let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
     let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let dest = match is_standard_output(&report.dest) {
-        true => "--archive".to_owned(),
-        false => restored_from(&report.place, &report.manifest),
-    };
+    let dest = restored_from(&report.layout);
     for source in &report.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
         let namespace = shell_word(&source.namespace);

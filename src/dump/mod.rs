@@ -111,8 +111,10 @@ pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Dump {
-    /// Looks at what is at `path`. `database` names the database of a single file, else its directory does.
-    pub fn open(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
+    /// [`Dump::open`] by the file operations of `disk`. `database` names the database of a single file, else its directory
+    /// does.
+    #[doc(hidden)]
+    pub fn open_on(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
         let mut dump = Dump {
             path: path.to_owned(),
             collections: Vec::new(),
@@ -146,7 +148,7 @@ impl Dump {
         scratch: &Path,
         wanted: impl Fn(&Collection) -> bool,
     ) -> Result<Dump> {
-        let mut dump = Dump::open(disk, path, database)?;
+        let mut dump = Dump::open_on(disk, path, database)?;
         let Some(mut reader) = dump.archive(disk)? else { return Ok(dump) };
         let folder = tempfile::TempDir::new_in(scratch).writing("create a directory in", scratch)?;
         let mut files: Vec<Option<(std::io::BufWriter<std::fs::File>, PathBuf)>> = Vec::new();

@@ -7,8 +7,11 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::original::{BatchRestorer, Documents, OpenSource, Pieces, read_pieces};
-use super::{self as reverse, Options, database_of};
+use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, proven};
+use crate::artifact::apart;
 use crate::artifact::reader::{self, Watched};
+use crate::artifact::staging::Staging;
+use crate::artifact::writer::{Content, OutputFile};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
@@ -17,11 +20,10 @@ use crate::journal::JournalReader;
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{self, Role};
 use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer};
-use crate::output::{Form, OutputFile, Staging};
 use crate::pipeline::{self, Pool, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
-use crate::transform::{documents_path, metadata_path, rounded_seconds};
+use crate::transform::documents_path;
 
 /// What has become of one document since the migration.
 #[derive(Debug, Clone, Serialize)]
@@ -142,21 +144,10 @@ pub fn reverse_current(
     let began = Instant::now();
     let disk = Disk::new(options.io);
     if !options.dry_run {
-        crate::transform::check_apart(redump, &options.dest)?;
+        apart::check_apart(redump, &options.dest)?;
     }
-    let manifest = reverse::open_output(&disk, options, plan)?;
-    let threads = Threads::new(options.threads)?;
-    let mut sources = Vec::new();
-    for source in &manifest.sources {
-        sources.push(OpenSource::open(&disk, &options.out, plan, &manifest, source)?);
-    }
-    let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
-    let form =
-        Form { gzip_level: options.gzip_level, force: options.force, kind: manifest::Kind::Reverse, source_mode: mode, ..Form::default() };
-    let mut staging = match options.dry_run {
-        true => None,
-        false => Some(Staging::begin(&disk, &options.dest, form)?),
-    };
+    let Opened { artifact, layout, threads, sources, mut staging } = Opened::new(&disk, options, plan)?;
+    let manifest = &artifact.manifest;
     let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
     let mut restored = Vec::new();
     for source in &manifest.sources {
@@ -170,9 +161,8 @@ pub fn reverse_current(
     };
     let later = Dump::open_unpacked(&disk, redump, None, &scratch, is_read)?;
     let mut remarks = later.remarks.clone();
-    let mut result = reverse::reverse_manifest(&manifest, options);
+    let mut result = Reversal::new(manifest, options, &layout);
     let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
-    let mut ttl_indexes = Vec::new();
     for ((mut source, said), namespace) in sources.into_iter().zip(&manifest.sources).zip(&restored) {
         let database = database_of(&said.namespace, options.to_database.as_deref())?;
         let level = options.gzip_level;
@@ -195,18 +185,13 @@ pub fn reverse_current(
         drop((lookups, source_lookup)); // what was unpacked must be gone before the result is published
         let entry = threads.run(|| file.finish())?;
         let has_source_documents = telling.counts.since(&before).has_source_documents();
-        result.sources.push(source_entry(said, namespace, &entry, has_source_documents)?);
-        result.files.push(entry);
-        if let Some(bytes) = source.header.metadata.clone() {
-            let path = metadata_path(&database, plan.collection(), level.is_some());
-            let mut file = Staging::file(staging.as_mut(), path, Role::Metadata, namespace, level)?;
-            file.append(&bytes)?;
-            result.files.push(threads.run(|| file.finish())?);
-            reverse::note_ttl_indexes(&mut ttl_indexes, namespace, Some(bytes))?;
-        }
+        result.manifest.sources.push(source_entry(said, namespace, &entry, has_source_documents)?);
+        result.manifest.files.push(entry);
+        let metadata = source.header.metadata.clone();
+        result.write_metadata(staging.as_mut(), &threads, namespace, metadata)?;
     }
     drop(later); // what was unpacked must be gone before the result is published
-    reader::check_stored(&disk, &options.out, &manifest, reverse::UNREAD)?;
+    reader::check_stored(&disk, &artifact, UNREAD)?;
     let Telling { counts, first, .. } = telling;
     if strict && !counts.is_unchanged() {
         return Err(Error::Check(format!(
@@ -222,22 +207,7 @@ pub fn reverse_current(
             counts.source_removed
         )));
     }
-    if let Some(signal) = progress.interrupted() {
-        return Err(Error::Interrupted(signal));
-    }
-    if let Some(staging) = staging {
-        for warning in staging.publish(&result)? {
-            progress.warn(&warning);
-        }
-    }
-    let reversal = reverse::Report {
-        dry_run: options.dry_run,
-        dest: options.dest.clone(),
-        place: options.dest.clone(),
-        manifest: result,
-        ttl_indexes,
-        seconds: rounded_seconds(began.elapsed()),
-    };
+    let reversal = result.publish(staging, None, options, layout, began, progress)?;
     Ok(Report { reversal, redump: redump.to_owned(), counts, first, remarks })
 }
 
@@ -249,13 +219,14 @@ fn source_entry(
     has_source_documents: bool,
 ) -> Result<manifest::Source> {
     if has_source_documents {
-        return reverse::proven(said, namespace, reverse::content_of(restored));
+        return proven(said, namespace, &Content::of(restored));
     }
+    let content = Content::of(restored);
     Ok(manifest::Source {
         namespace: namespace.to_owned(),
-        documents: restored.documents.unwrap_or_default(),
-        bytes: restored.raw_bytes.unwrap_or(restored.bytes),
-        sha256: restored.raw_sha256.clone().unwrap_or_else(|| restored.sha256.clone()),
+        documents: content.documents,
+        bytes: content.bytes,
+        sha256: content.sha256,
         targets: Vec::new(),
         rejected: 0,
         round_trip: manifest::RoundTrip { proven: 0, whole: 0 },

@@ -5,21 +5,28 @@ pub(crate) mod original;
 mod plain;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde::Serialize;
 
 pub use current::{Counts, Event, Report as CurrentReport, reverse_current};
 pub use plain::{reverse, reverse_on};
 
-use crate::artifact::reader;
+use crate::artifact::apart;
+use crate::artifact::layout::Layout;
+use crate::artifact::reader::{self, Artifact};
+use crate::artifact::staging::{self, Form, Staging};
+use crate::artifact::writer::{Content, DeferredTail};
 use crate::base::namespace::is_database_name;
 use crate::disk::{Disk, IoMode};
 use crate::dump::Metadata;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::Plan;
-use crate::output::{self, Form};
-use crate::transform::{check_output, is_standard_output, place_of};
+use crate::pipeline::Threads;
+use crate::progress::Progress;
+use crate::transform::{layout_as_path, metadata_path, rounded_seconds};
+use original::OpenSource;
 
 /// What to reverse, and how.
 #[derive(Debug, Clone)]
@@ -51,6 +58,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// How the result is to lie in the file system.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] if the options do not fit together.
+    pub fn layout(&self) -> Result<Layout> {
+        Layout::new(&self.dest, self.archive, self.sidecar.as_deref())
+    }
     /// From an output to a dump, everything else as the command line has it by default.
     pub fn new(out: impl Into<PathBuf>, dest: impl Into<PathBuf>) -> Self {
         Options {
@@ -70,42 +85,41 @@ impl Options {
     }
 }
 
+/// An index by which a server deletes documents some time after a date in them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TtlIndex {
+    /// Its collection's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub index: String,
+    /// Seconds after the date.
+    pub seconds: String,
+}
+
 /// What a run has done.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Nothing was written.
     pub dry_run: bool,
     /// The result.
-    pub dest: PathBuf,
-    /// What its files are named after: the result, but for an archive on standard output.
-    #[serde(skip)]
-    pub place: PathBuf,
+    #[serde(rename = "dest", serialize_with = "layout_as_path")]
+    pub layout: Layout,
     /// The manifest that was written, or would have been.
     pub manifest: Manifest,
-    /// Indexes in the restored metadata by which a server deletes documents: namespace, index, seconds.
-    pub ttl_indexes: Vec<(String, String, String)>,
+    /// Indexes in the restored metadata by which a server deletes documents.
+    pub ttl_indexes: Vec<TtlIndex>,
     /// Seconds that the run took.
     pub seconds: f64,
 }
 
-pub(crate) fn note_ttl_indexes(noted: &mut Vec<(String, String, String)>, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
-    let metadata = metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
-    let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
-    noted.extend(ttl.into_iter().map(|(name, seconds)| (namespace.to_owned(), name, seconds)));
-    Ok(())
-}
-
-/// Documents, uncompressed bytes and their SHA-256 of a file.
-pub(crate) fn content_of(file: &manifest::File) -> (u64, u64, &String) {
-    (file.documents.unwrap_or_default(), file.raw_bytes.unwrap_or(file.bytes), file.raw_sha256.as_ref().unwrap_or(&file.sha256))
-}
-
-/// The manifest of an output that can be reversed by this plan; its files are there and of the right sizes.
-pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result<Manifest> {
+/// Opens an output that can be reversed by this plan; its files are there and of the right sizes.
+pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result<Artifact> {
+    let layout = options.layout()?;
     if !options.dry_run {
-        check_output(&[&options.out], &options.dest, options.archive, options.sidecar.as_deref())?;
+        apart::check_output(&[&options.out], &layout)?;
     }
-    let manifest = reader::read_manifest(disk, &options.out)?;
+    let artifact = Artifact::open(disk, &options.out)?;
+    let manifest = &artifact.manifest;
     if manifest.kind != Kind::Transform {
         return Err(Error::Check(format!(
             "'{}' is the result of `reverse`; only an output of `transform` can be reversed",
@@ -130,47 +144,116 @@ pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result
     for source in &manifest.sources {
         database_of(&source.namespace, options.to_database.as_deref())?;
     }
-    reader::contents(disk, &options.out, &manifest)?.require(&options.out)?;
+    reader::contents(disk, &artifact)?.require(&options.out)?;
     if !options.dry_run {
-        let place = place_of(&options.dest, options.sidecar.as_deref())?;
-        output::check_place(place, form_of(options))?;
+        staging::check_place(form_of(options, layout, 0o666))?;
     }
-    Ok(manifest)
+    Ok(artifact)
 }
 
 /// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
 /// transformation describes.
-pub(crate) fn proven(
-    said: &manifest::Source,
-    namespace: &str,
-    (documents, bytes, sha256): (u64, u64, &String),
-) -> Result<manifest::Source> {
-    if (documents, bytes, sha256) != (said.documents, said.bytes, &said.sha256) {
+fn proven(recorded: &manifest::Source, namespace: &str, restored: &Content) -> Result<manifest::Source> {
+    let Content { documents, bytes, sha256 } = restored;
+    if (*documents, *bytes, sha256) != (recorded.documents, recorded.bytes, &recorded.sha256) {
         return Err(Error::Check(format!(
             "the reversal of {} has {documents} documents, {bytes} bytes and SHA-256 {sha256}; the source had {}, {} and {}. Nothing was published",
-            said.namespace, said.documents, said.bytes, said.sha256
+            recorded.namespace, recorded.documents, recorded.bytes, recorded.sha256
         )));
     }
-    let round_trip = manifest::RoundTrip { proven: documents, whole: said.round_trip.whole };
+    let round_trip = manifest::RoundTrip { proven: *documents, whole: recorded.round_trip.whole };
     Ok(manifest::Source {
         namespace: namespace.to_owned(),
         targets: Vec::new(),
         findings: Vec::new(),
         rejected: 0,
         round_trip,
-        ..said.clone()
+        ..recorded.clone()
     })
 }
 
-/// The manifest of a reversal, its sources and files still to come.
-pub(crate) fn reverse_manifest(manifest: &Manifest, options: &Options) -> Manifest {
-    Manifest {
-        kind: Kind::Reverse,
-        tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: manifest::Options { gzip_level: options.gzip_level, archive: options.archive, ..manifest.options.clone() },
-        sources: Vec::new(),
-        files: Vec::new(),
-        ..manifest.clone()
+/// What a reversal reads and writes, once all of it is open.
+struct Opened<'r> {
+    artifact: Artifact,
+    layout: Layout,
+    threads: Threads,
+    sources: Vec<OpenSource>,
+    /// None in a dry run.
+    staging: Option<Staging<'r>>,
+}
+
+impl<'r> Opened<'r> {
+    fn new(disk: &'r Disk, options: &Options, plan: &Plan) -> Result<Self> {
+        let layout = options.layout()?;
+        let artifact = open_output(disk, options, plan)?;
+        let threads = Threads::new(options.threads)?;
+        let open = |source| OpenSource::open(disk, &artifact, plan, source);
+        let sources = artifact.manifest.sources.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
+        let staging = match options.dry_run {
+            true => None,
+            false => Some(Staging::begin(disk, form_of(options, layout.clone(), mode))?),
+        };
+        Ok(Opened { artifact, layout, threads, sources, staging })
+    }
+}
+
+/// The result of a reversal while it is made.
+struct Reversal {
+    manifest: Manifest,
+    ttl_indexes: Vec<TtlIndex>,
+}
+
+impl Reversal {
+    fn new(manifest: &Manifest, options: &Options, layout: &Layout) -> Self {
+        let options = manifest::Options { gzip_level: options.gzip_level, archive: layout.is_archive(), ..manifest.options.clone() };
+        let (sources, files) = (Vec::new(), Vec::new());
+        let manifest = Manifest { kind: Kind::Reverse, tool: manifest::tool(), options, sources, files, ..manifest.clone() };
+        Reversal { manifest, ttl_indexes: Vec::new() }
+    }
+    /// Writes the source's metadata file, if it had one.
+    fn write_metadata(
+        &mut self,
+        staging: Option<&mut Staging<'_>>,
+        threads: &Threads,
+        namespace: &str,
+        metadata: Option<Vec<u8>>,
+    ) -> Result<()> {
+        let Some(bytes) = metadata else { return Ok(()) };
+        let level = self.manifest.options.gzip_level;
+        let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
+        let path = metadata_path(database, collection, level.is_some());
+        let mut file = Staging::file(staging, path, Role::Metadata, namespace, level)?;
+        file.append(&bytes)?;
+        self.manifest.files.push(threads.run(|| file.finish())?);
+        self.note_ttl_indexes(namespace, Some(bytes))
+    }
+    fn note_ttl_indexes(&mut self, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
+        let metadata = metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
+        let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
+        self.ttl_indexes.extend(ttl.into_iter().map(|(index, seconds)| TtlIndex { namespace: namespace.to_owned(), index, seconds }));
+        Ok(())
+    }
+    /// Publishes the result, and says what it is.
+    fn publish(
+        self,
+        staging: Option<Staging<'_>>,
+        tail: Option<DeferredTail>,
+        options: &Options,
+        layout: Layout,
+        began: Instant,
+        progress: &dyn Progress,
+    ) -> Result<Report> {
+        if let Some(signal) = progress.interrupted() {
+            return Err(Error::Interrupted(signal));
+        }
+        if let Some(staging) = staging {
+            for warning in staging.publish_with(&self.manifest, tail)? {
+                progress.warn(&warning);
+            }
+        }
+        let seconds = rounded_seconds(began.elapsed());
+        Ok(Report { dry_run: options.dry_run, layout, manifest: self.manifest, ttl_indexes: self.ttl_indexes, seconds })
     }
 }
 
@@ -185,15 +268,7 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
 /// The files that a reversal does not read otherwise.
 pub(crate) const UNREAD: &[Role] = &[Role::Metadata, Role::Rejected];
 
-/// The form of a reversal's result; the mode is still to come.
-pub(crate) fn form_of(options: &Options) -> Form {
-    let stream = is_standard_output(&options.dest);
-    Form {
-        gzip_level: options.gzip_level,
-        force: options.force,
-        kind: manifest::Kind::Reverse,
-        source_mode: 0o666,
-        archive: options.archive,
-        stream,
-    }
+/// The form of a reversal's result, made from files with these permission bits.
+pub(crate) fn form_of(options: &Options, layout: Layout, source_mode: u32) -> Form {
+    Form { layout, gzip_level: options.gzip_level, force: options.force, kind: Kind::Reverse, source_mode }
 }

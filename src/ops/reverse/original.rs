@@ -1,8 +1,8 @@
 //! The source's documents as an output and its journal have them, for all that brings them back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::artifact::reader::{Watched, not_verified, of_another_run, stored_difference};
+use crate::artifact::reader::{Artifact, Watched, not_verified, of_another_run, stored_difference};
 use crate::base::archive_format as archive;
 use crate::base::shares::{self, Shares};
 use crate::base::stream::Stream;
@@ -10,7 +10,7 @@ use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::journal::{Header, JournalBatch, JournalReader, Misfit, Reader};
-use crate::manifest::{self, Manifest, Role};
+use crate::manifest::{self, Role};
 use crate::mapping::{Plan, Restorer};
 use crate::progress::Progress;
 use crate::raw::MAX_DOCUMENT_BYTES;
@@ -28,11 +28,12 @@ pub(crate) struct OpenSource {
 
 impl OpenSource {
     /// Opens the journal and the collections of a source.
-    pub fn open(disk: &Disk, out: &Path, plan: &Plan, manifest: &Manifest, source: &manifest::Source) -> Result<OpenSource> {
+    pub fn open(disk: &Disk, artifact: &Artifact, plan: &Plan, source: &manifest::Source) -> Result<OpenSource> {
+        let (out, manifest) = (artifact.out(), &artifact.manifest);
         let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", out.display(), source.namespace));
         let mut streams = Vec::new();
         let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
-        let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+        let (stream, watched) = Watched::open(disk, artifact, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
         if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
             return Err(Error::Check(difference));
@@ -44,7 +45,7 @@ impl OpenSource {
         }
         let mut server_version = None;
         if let Some(file) = manifest.archive() {
-            let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+            let (stream, watched) = Watched::open(disk, artifact, file)?;
             let name = watched.path.display().to_string();
             let reader = archive::Reader::open(stream, name.clone())?;
             server_version = Some(reader.prelude().server_version.clone());
@@ -56,7 +57,7 @@ impl OpenSource {
         }
         for target in source.targets.iter().filter(|_| manifest.archive().is_none()) {
             let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
-            let (stream, watched) = Watched::open(disk, manifest, out, file)?;
+            let (stream, watched) = Watched::open(disk, artifact, file)?;
             let name = watched.path.display().to_string();
             targets.push(Documents::new(shares::Documents::File(Splitter::new(stream, 0, name.clone())), name));
             streams.push(watched);
@@ -181,27 +182,20 @@ pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Do
 }
 
 /// A source's metadata, as the journal has it.
-pub(crate) fn journaled_metadata(
-    disk: &Disk,
-    out: &Path,
-    plan: &Plan,
-    manifest: &Manifest,
-    source: &manifest::Source,
-) -> Result<Option<Vec<u8>>> {
-    Ok(OpenSource::open(disk, out, plan, manifest, source)?.header.metadata)
+pub(crate) fn journaled_metadata(disk: &Disk, artifact: &Artifact, plan: &Plan, source: &manifest::Source) -> Result<Option<Vec<u8>>> {
+    Ok(OpenSource::open(disk, artifact, plan, source)?.header.metadata)
 }
 
 /// Gives each source document of an output, in order, as the journal and the collections have it.
 pub(crate) fn each_source_document(
     disk: &Disk,
-    out: &Path,
+    artifact: &Artifact,
     plan: &Plan,
-    manifest: &Manifest,
     source: &manifest::Source,
     progress: &dyn Progress,
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let mut open = OpenSource::open(disk, out, plan, manifest, source)?;
+    let mut open = OpenSource::open(disk, artifact, plan, source)?;
     let mut restorer = Restorer::new(plan);
     let mut pieces = Pieces::default();
     let mut document = Vec::new();

@@ -7,25 +7,28 @@ mod run;
 mod source;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::artifact::apart;
+use crate::artifact::archive_writer::ArchiveFile;
+use crate::artifact::layout::Layout;
+use crate::artifact::staging::{Claim, Form, Staging};
+use crate::base::stream::is_standard_input;
 use crate::disk::{Disk, IoMode};
-use crate::dump::{Dump, Metadata, MetadataAt};
+use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest, Role};
 use crate::mapping::Plan;
-use crate::output::archive::ArchiveFile;
-use crate::output::{self, Claim, Form, Staging};
 use crate::pipeline::{self, Pool, Threads};
-pub(crate) use crate::places::check_apart;
-use crate::places::{self, Inputs, OutputPlace};
 use crate::progress::Progress;
 use outputs::{Beside, Outputs, archived};
 pub(crate) use outputs::{documents_path, metadata_path};
-use preflight::{check_traps, detail_run, files_of, not_carried_over, single_database, unexpected_number};
+use preflight::{
+    ExistingDocuments, check_traps, detail_run, files_of, metadata_remark, not_carried_over, single_database, unexpected_number,
+};
 use run::{Transforming, Writing};
 use source::Reading;
 
@@ -119,6 +122,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// How the output is to lie in the file system.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] if the options do not fit together.
+    pub fn layout(&self) -> Result<Layout> {
+        Layout::new(&self.out, self.archive, self.sidecar.as_deref())
+    }
     /// From a dump to an output, everything else as the command line has it by default.
     pub fn new(dump: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Options {
@@ -154,10 +165,8 @@ pub struct Report {
     /// Nothing was written.
     pub dry_run: bool,
     /// The output.
-    pub out: PathBuf,
-    /// What its files are named after: the output, but for an archive on standard output.
-    #[serde(skip)]
-    pub place: PathBuf,
+    #[serde(rename = "out", serialize_with = "layout_as_path")]
+    pub layout: Layout,
     /// The manifest that was written, or would have been.
     pub manifest: Manifest,
     /// For each source what the manifest does not tell.
@@ -226,46 +235,128 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 }
 
 /// [`transform`] by the file operations of `disk`.
+#[doc(hidden)]
 pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
-    let archive = options.archive || is_standard_output(&options.out);
-    let options = &Options { archive, ..options.clone() };
-    let mut is_streaming = false;
-    let result = transform_to(disk, options, plan, progress, &mut is_streaming);
-    result.map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+    let prepared = Prepared::new(disk, options, plan, progress)?;
+    // From here on an archive goes to standard output.
+    let is_streaming = prepared.layout.is_stream() && !options.dry_run;
+    prepared.run(progress).map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
 }
 
-/// Whether a path names standard output.
-pub fn is_standard_output(out: &Path) -> bool {
-    out == Path::new("-")
+/// A run of which nothing is written yet: the dump is open, the output's place is claimed, and no trap was found.
+struct Prepared<'r> {
+    began: Instant,
+    disk: &'r Disk,
+    options: &'r Options,
+    plan: &'r Plan,
+    layout: Layout,
+    dump: Dump,
+    collections: Vec<Collection>,
+    threads: Threads,
+    existing: ExistingDocuments,
+    reader: Reading,
+    sources: Vec<Outputs<'r>>,
+    staging: Option<Staging<'r>>,
+    remarks: Vec<String>,
 }
 
-/// Where the files of an output go, but for an archive on standard output, which `-` for the output asks for.
-pub(crate) fn place_of<'a>(out: &'a Path, sidecar: Option<&'a Path>) -> Result<&'a Path> {
-    let usage = |what: &str| Err(Error::Usage(what.to_owned()));
-    match (is_standard_output(out), sidecar) {
-        (true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
-        (false, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
-        (true, Some(prefix)) => Ok(prefix),
-        (false, None) => Ok(out),
+impl<'r> Prepared<'r> {
+    fn new(disk: &'r Disk, options: &'r Options, plan: &'r Plan, progress: &dyn Progress) -> Result<Self> {
+        let began = Instant::now();
+        let layout = options.layout()?;
+        if !options.dry_run {
+            apart::check_output(&[&options.dump], &layout)?;
+        }
+        let dump = Dump::open_on(disk, &options.dump, single_database(options))?;
+        let collections = source_collections(disk, options, plan, &dump)?;
+        let form = Form {
+            layout: layout.clone(),
+            gzip_level: options.gzip_level,
+            force: options.force,
+            kind: manifest::Kind::Transform,
+            source_mode: 0o666,
+        };
+        let claim = if options.dry_run { None } else { Some(Claim::take(disk, form)?) };
+        let mut remarks = dump.remarks.clone();
+        let threads = Threads::new(options.threads)?;
+        detail_run(progress, &dump, &collections, &threads, options);
+        let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
+        let reader = Reading::open(disk, options, &layout, plan, &dump, &collections)?;
+        let mut sources = Vec::new();
+        for collection in &collections {
+            let source = Outputs::new(collection, options, dump.metadata(disk, collection)?)?;
+            remarks.extend(metadata_remark(&dump, collection, source.metadata.as_ref()));
+            sources.push(source);
+        }
+        remarks.extend(not_carried_over(&dump, &collections));
+        let mut staging = claim.map(|claim| Staging::begin_at(claim, 0o666 & reader.mode())).transpose()?;
+        let archive_name = layout.archive_name()?;
+        let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
+        for source in &mut sources {
+            source.open_files(plan, options, beside, staging.as_mut())?;
+        }
+        Ok(Prepared { began, disk, options, plan, layout, dump, collections, threads, existing, reader, sources, staging, remarks })
+    }
+
+    fn run(self, progress: &dyn Progress) -> Result<Report> {
+        let Prepared { disk, options, plan, layout, dump, collections, threads, mut reader, sources, mut staging, mut remarks, .. } = self;
+        let mut archive = None;
+        if let Some(name) = layout.archive_name()? {
+            let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+            let version = options.server_version.as_ref().or(dump.server_version.as_ref());
+            archive = Some(ArchiveFile::begin(file, version.map(String::as_str), archived(&sources, plan, options))?);
+        }
+        progress.start("transform", reader.total());
+        let files = files_of(&dump, &collections);
+        let stages = Transforming { plan, mappers: Pool::default(), existing: self.existing, options, progress, files };
+        let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
+        pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
+        progress.finish();
+        reader.check_after(options, &collections, &mut remarks)?;
+        let Writing { mut sources, archive, .. } = writer;
+        let will_fail = !options.skip_unrestorable && sources.iter().any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
+        if will_fail && !is_standard_input(&options.dump) {
+            stages.name_earlier(&mut Reading::open(disk, options, &layout, plan, &dump, &collections)?, &mut sources)?;
+        }
+        checks::check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
+
+        let mut manifest = empty_manifest(options, &layout, plan);
+        let mut reports = Vec::new();
+        for source in sources {
+            let (entry, files, report) = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
+            manifest.sources.push(entry);
+            manifest.files.extend(files);
+            reports.push(report);
+        }
+        checks::check_conservation(&manifest, plan)?;
+        let mut tail = None;
+        if let Some(archive) = archive {
+            let (entry, end) = threads.run(|| archive.finish())?;
+            manifest.files.insert(0, entry);
+            tail = end;
+        }
+        if let Some(signal) = progress.interrupted() {
+            return Err(Error::Interrupted(signal));
+        }
+        if let Some(staging) = staging {
+            for warning in staging.publish_with(&manifest, tail)? {
+                progress.warn(&warning);
+            }
+        }
+        Ok(Report {
+            dry_run: options.dry_run,
+            layout,
+            manifest,
+            sources: reports,
+            remarks,
+            warnings: unexpected_number(options, plan),
+            seconds: rounded_seconds(self.began.elapsed()),
+        })
     }
 }
 
-/// Refuses, before anything is read, an output that would meet what is read or that has nowhere to go.
-pub(crate) fn check_output(inputs: &[&Path], out: &Path, archive: bool, sidecar: Option<&Path>) -> Result<()> {
-    let place = place_of(out, sidecar)?;
-    let is_stream = is_standard_output(out);
-    inputs.iter().try_for_each(|input| check_apart(input, place))?;
-    OutputPlace { place: place.to_owned(), is_archive: archive || is_stream, is_stream }.check(&Inputs::new(inputs.iter().copied()))?;
-    if is_stream { places::check_standard_output() } else { Ok(()) }
-}
-
-fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress, is_streaming: &mut bool) -> Result<Report> {
-    let began = Instant::now();
-    let place = place_of(&options.out, options.sidecar.as_deref())?;
-    if !options.dry_run {
-        check_output(&[&options.dump], &options.out, options.archive, options.sidecar.as_deref())?;
-    }
-    let dump = Dump::open(disk, &options.dump, single_database(options))?;
+/// The source collections that the options choose.
+fn source_collections(disk: &Disk, options: &Options, plan: &Plan, dump: &Dump) -> Result<Vec<Collection>> {
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
         Error::Input { path, what }
             if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) =>
@@ -274,118 +365,39 @@ fn transform_to(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Prog
         }
         other => other,
     })?;
-    if let (Some(name), true) = (&options.to_database, collections.len() > 1) {
-        return Err(Error::Usage(format!(
+    match &options.to_database {
+        Some(name) if collections.len() > 1 => Err(Error::Usage(format!(
             "--to-db {name} would put the collections of {} databases into one; take one with --db NAME",
             collections.len()
-        )));
+        ))),
+        _ => Ok(collections),
     }
-    let stream = is_standard_output(&options.out);
-    let form = Form {
-        gzip_level: options.gzip_level,
-        force: options.force,
-        kind: manifest::Kind::Transform,
-        source_mode: 0o666,
-        archive: options.archive,
-        stream,
-    };
-    let mut claim = None;
-    if !options.dry_run {
-        claim = Some(Claim::take(disk, place, form)?);
-    }
-    let mut remarks = dump.remarks.clone();
-    let threads = Threads::new(options.threads)?;
-    detail_run(progress, &dump, &collections, &threads, options);
-    let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
+}
 
-    let mut reader = Reading::open(disk, options, plan, &dump, &collections)?;
-    let mut sources = Vec::new();
-    for (number, collection) in collections.iter().enumerate() {
-        sources.push(Outputs::new(collection, options, dump.metadata(disk, collection)?)?);
-        let metadata_remark = match (&collection.metadata, &sources[number].metadata) {
-            // Of a single file, the dump's own remark says so.
-            (None, _) if dump.is_single_file() => None,
-            (None, _) => Some("has no metadata file, so its indexes and options are not known"),
-            (Some(MetadataAt::Prelude(_)), None) => Some("has no metadata in the archive, so its indexes and options are not known"),
-            (Some(MetadataAt::File(_)), None) => Some("has an empty metadata file, so its indexes and options are not known"),
-            _ => None,
-        };
-        remarks.extend(metadata_remark.map(|remark| format!("{} {remark}", collection.namespace())));
-    }
-    remarks.extend(not_carried_over(&dump, &collections));
-    let mut staging = claim.map(|claim| Staging::begin_at(claim, form.source_mode & reader.mode())).transpose()?;
-    let archive_name = options.archive.then(|| output::archive_name(place)).transpose()?;
-    let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
-    for source in &mut sources {
-        source.open_files(plan, options, beside, staging.as_mut())?;
-    }
-    let mut archive = None;
-    if let Some(name) = &archive_name {
-        let file = Staging::file(staging.as_mut(), name.clone(), Role::Archive, "", options.gzip_level)?;
-        let version = options.server_version.as_ref().or(dump.server_version.as_ref());
-        *is_streaming = stream && !options.dry_run;
-        archive = Some(ArchiveFile::begin(file, version.map(String::as_str), archived(&sources, plan, options))?);
-    }
-
-    progress.start("transform", reader.total());
-    let stages = Transforming { plan, mappers: Pool::default(), existing, options, progress, files: files_of(&dump, &collections) };
-    let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
-    pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
-    progress.finish();
-    reader.check_after(options, &collections, &mut remarks)?;
-    let Writing { mut sources, archive, .. } = writer;
-    let will_fail = !options.skip_unrestorable && sources.iter().any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
-    if will_fail && !crate::base::stream::is_standard_input(&options.dump) {
-        stages.name_earlier(&mut Reading::open(disk, options, plan, &dump, &collections)?, &mut sources)?;
-    }
-    checks::check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
-
-    let mut manifest = Manifest {
+/// The manifest of an output, its sources and files still to come.
+fn empty_manifest(options: &Options, layout: &Layout, plan: &Plan) -> Manifest {
+    Manifest {
         format: manifest::FORMAT,
-        tool: concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned(),
+        tool: manifest::tool(),
         kind: manifest::Kind::Transform,
         mapping: plan.id().clone(),
         options: manifest::Options {
             indexes: options.indexes.name().to_owned(),
             gzip_level: options.gzip_level,
-            archive: options.archive,
+            archive: layout.is_archive(),
             skip_unrestorable: options.skip_unrestorable,
         },
         sources: Vec::new(),
         files: Vec::new(),
-    };
-    let mut reports = Vec::new();
-    for source in sources {
-        let (entry, files, report) = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
-        manifest.sources.push(entry);
-        manifest.files.extend(files);
-        reports.push(report);
     }
-    checks::check_conservation(&manifest, plan)?;
-    let mut held = None;
-    if let Some(archive) = archive {
-        let (entry, end) = threads.run(|| archive.finish())?;
-        manifest.files.insert(0, entry);
-        held = end;
+}
+
+/// An output in a report: standard output as `-`.
+pub(crate) fn layout_as_path<S: serde::Serializer>(layout: &Layout, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match layout {
+        Layout::Stream(_) => serializer.serialize_str("-"),
+        Layout::Directory(place) | Layout::Archive(place) => place.serialize(serializer),
     }
-    if let Some(signal) = progress.interrupted() {
-        return Err(Error::Interrupted(signal));
-    }
-    if let Some(staging) = staging {
-        for warning in staging.publish_with(&manifest, held)? {
-            progress.warn(&warning);
-        }
-    }
-    Ok(Report {
-        dry_run: options.dry_run,
-        out: options.out.clone(),
-        place: place.to_owned(),
-        manifest,
-        sources: reports,
-        remarks,
-        warnings: unexpected_number(options, plan),
-        seconds: rounded_seconds(began.elapsed()),
-    })
 }
 
 /// Seconds to the millisecond.

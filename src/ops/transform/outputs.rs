@@ -1,6 +1,9 @@
 //! The files of one source's output while they are written, and what is counted meanwhile.
 
 use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
+use crate::artifact::archive_writer;
+use crate::artifact::staging::Staging;
+use crate::artifact::writer::OutputFile;
 use crate::base::namespace::is_database_name;
 use crate::dump::{Collection, Metadata, create_index_command};
 use crate::error::{Error, Result};
@@ -9,7 +12,6 @@ use crate::hash::Counted;
 use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
 use crate::mapping::{Findings, Plan};
-use crate::output::{self, OutputFile, Staging};
 
 /// The documents of one source on their way out.
 pub(super) struct Outputs<'d> {
@@ -189,9 +191,9 @@ pub(super) struct Beside<'a> {
 }
 
 /// The collections that an archive holds: every target of every source.
-pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) -> Vec<output::archive::Collection> {
-    let of_source = |source: &Outputs<'_>| -> Vec<output::archive::Collection> {
-        let target = |(number, name): (usize, &str)| output::archive::Collection {
+pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) -> Vec<archive_writer::Collection> {
+    let of_source = |source: &Outputs<'_>| -> Vec<archive_writer::Collection> {
+        let target = |(number, name): (usize, &str)| archive_writer::Collection {
             database: source.database.clone(),
             name: name.to_owned(),
             metadata: metadata_text(plan, number, name, options.indexes),

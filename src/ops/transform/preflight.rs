@@ -7,7 +7,7 @@ use crate::base::archive_format as archive;
 use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Collection, Dump, MetadataAt};
+use crate::dump::{self, Collection, Dump, Metadata, MetadataAt};
 use crate::error::{Error, Result, counted};
 use crate::mapping::Plan;
 use crate::pipeline::Threads;
@@ -38,7 +38,10 @@ pub(super) fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
     collections.iter().map(name).collect()
 }
 
-/// What stands in target collections already.
+/// What stands in target collections already, by the numbers of source and target.
+pub(super) type ExistingDocuments = HashMap<(usize, usize), Existing>;
+
+/// What stands in one target collection.
 #[derive(Debug, Default)]
 pub(super) struct Existing {
     pub(super) ids: HashSet<u128>,
@@ -62,8 +65,8 @@ pub(super) fn check_traps(
     dump: &Dump,
     sources: &[Collection],
     remarks: &mut Vec<String>,
-) -> Result<HashMap<(usize, usize), Existing>> {
-    let mut existing: HashMap<(usize, usize), Existing> = HashMap::new();
+) -> Result<ExistingDocuments> {
+    let mut existing: ExistingDocuments = HashMap::new();
     for source in sources {
         if let Some(refusal) = dump.no_collection(disk, source)? {
             return Err(refusal);
@@ -157,6 +160,19 @@ pub(super) fn check_standing(options: &Options, namespace: &str, documents: u64,
     }
     remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
     Ok(())
+}
+
+/// What a user should know of a source's metadata.
+pub(super) fn metadata_remark(dump: &Dump, collection: &Collection, metadata: Option<&Metadata>) -> Option<String> {
+    let what = match (&collection.metadata, metadata) {
+        // Of a single file, the dump's own remark says so.
+        (None, _) if dump.is_single_file() => return None,
+        (None, _) => "has no metadata file",
+        (Some(MetadataAt::Prelude(_)), None) => "has no metadata in the archive",
+        (Some(MetadataAt::File(_)), None) => "has an empty metadata file",
+        _ => return None,
+    };
+    Some(format!("{} {what}, so its indexes and options are not known", collection.namespace()))
 }
 
 /// What of the dump is not in the output.

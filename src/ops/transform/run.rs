@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 
 use super::outputs::{Outputs, unreadable_journal};
-use super::preflight::Existing;
+use super::preflight::ExistingDocuments;
 use super::source::Reading;
 use super::{Options, SetAside, UniqueValue};
+use crate::artifact::archive_writer::ArchiveFile;
+use crate::artifact::writer::OutputFile;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::hash::Counted;
 use crate::mapping::{Mapped, Mapper, Plan};
-use crate::output::OutputFile;
-use crate::output::archive::ArchiveFile;
 use crate::pipeline::{self, Pool, Stages};
 use crate::progress::Progress;
 
 pub(super) struct Transforming<'a> {
     pub(super) plan: &'a Plan,
     pub(super) mappers: Pool<Mapper<'a>>,
-    pub(super) existing: HashMap<(usize, usize), Existing>,
+    pub(super) existing: ExistingDocuments,
     pub(super) options: &'a Options,
     pub(super) progress: &'a dyn Progress,
     pub(super) files: Vec<String>,

@@ -2,6 +2,7 @@
 
 use super::preflight::{check_oplog, check_standing};
 use super::{ExistingTargets, Options};
+use crate::artifact::layout::Layout;
 use crate::base::archive_format as archive;
 use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
@@ -21,11 +22,18 @@ pub(super) enum Reading {
 
 impl Reading {
     /// From the beginning, which of standard input comes once.
-    pub(super) fn open(disk: &Disk, options: &Options, plan: &Plan, dump: &Dump, collections: &[Collection]) -> Result<Reading> {
+    pub(super) fn open(
+        disk: &Disk,
+        options: &Options,
+        layout: &Layout,
+        plan: &Plan,
+        dump: &Dump,
+        collections: &[Collection],
+    ) -> Result<Reading> {
         if let Some(archive) = dump.archive(disk)? {
             // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
             // input has one pass, and its order.
-            let is_in_turn = options.archive && collections.len() > 1 && !crate::base::stream::is_standard_input(&options.dump);
+            let is_in_turn = layout.is_archive() && collections.len() > 1 && !crate::base::stream::is_standard_input(&options.dump);
             let mut passes = vec![Demultiplexing::new(archive, collections, is_in_turn.then_some(0), options, plan)];
             for number in (1..collections.len()).take_while(|_| is_in_turn) {
                 let again = dump.archive(disk)?.into_iter();

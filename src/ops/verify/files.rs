@@ -1,9 +1,7 @@
 //! Files of an output against its manifest: what is stored, framing, counts, digests; and the manifest against itself.
 
-use std::path::Path;
-
 use super::unknown_indexes;
-use crate::artifact::reader;
+use crate::artifact::reader::{self, Artifact};
 use crate::base::archive_format as archive;
 use crate::base::hashing::Hashing;
 use crate::base::stream::Stream;
@@ -89,13 +87,12 @@ impl Differences<'_> {
 pub(super) fn check_file(
     disk: &Disk,
     threads: &Threads,
-    out: &Path,
-    manifest: &Manifest,
+    artifact: &Artifact,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
-    let path = &manifest.path_in(out, &file.path);
+    let (manifest, path) = (&artifact.manifest, &artifact.path(file));
     let mut differences = Differences { file: &file.path, found: Vec::new() };
     if file.role == Role::Metadata {
         let stored = disk.read_small(path, MOST_METADATA_BYTES)?;
@@ -161,13 +158,12 @@ pub(super) fn check_file(
 pub(super) fn check_archive(
     disk: &Disk,
     threads: &Threads,
-    out: &Path,
-    manifest: &Manifest,
+    artifact: &Artifact,
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
-    let path = manifest.path_in(out, &file.path);
+    let (manifest, path) = (&artifact.manifest, artifact.path(file));
     let mut differences = Differences { file: &file.path, found: Vec::new() };
     let (mut stream, stored) = Stream::open_hashed(disk, &path)?;
     let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());

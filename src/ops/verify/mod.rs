@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::artifact::reader::{self, Contents};
+use crate::artifact::reader::{self, Artifact, Contents};
 use crate::disk::{Disk, IoMode};
 use crate::error::{Error, Result, counted};
 use crate::manifest::{Manifest, Role};
@@ -77,17 +77,18 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
 /// [`verify`] by the file operations of `disk`.
 pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
-    let manifest = reader::read_manifest(disk, &options.out)?;
+    let artifact = Artifact::open(disk, &options.out)?;
+    let manifest = &artifact.manifest;
     let threads = Threads::new(options.threads)?;
-    let Contents { mut differences, remarks } = reader::contents(disk, &options.out, &manifest)?;
-    differences.extend(contradictions(&manifest));
+    let Contents { mut differences, remarks } = reader::contents(disk, &artifact)?;
+    differences.extend(contradictions(manifest));
     let total: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     progress.start("verify", Some(total));
     let mut checked = Checked::default();
     for file in &manifest.files {
         let checking = match file.role {
-            Role::Archive => check_archive(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
-            _ => check_file(disk, &threads, &options.out, &manifest, file, &mut checked, progress),
+            Role::Archive => check_archive(disk, &threads, &artifact, file, &mut checked, progress),
+            _ => check_file(disk, &threads, &artifact, file, &mut checked, progress),
         };
         match checking {
             Ok(found) => differences.extend(found),
@@ -104,7 +105,7 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
         out: options.out.clone(),
         files: manifest.files.len(),
         bytes: checked.bytes,
-        manifest,
+        manifest: artifact.manifest,
         differences,
         strict_findings,
         remarks,

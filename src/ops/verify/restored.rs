@@ -6,6 +6,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Options;
+use crate::artifact::layout::Layout;
+use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
 use crate::base::shares::Documents;
 use crate::base::shares::Shares;
@@ -93,6 +95,7 @@ pub fn compare_with_restored(
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
+    let artifact = Artifact { layout: Layout::of(&options.out, manifest), manifest: manifest.clone() };
     let expected = expected_collections(manifest);
     if expected.is_empty() {
         return Err(Error::Check(format!("'{}': the manifest names no collection, so there is nothing to compare", options.out.display())));
@@ -100,7 +103,7 @@ pub fn compare_with_restored(
     let is_expected = |collection: &dump::Collection| expected.iter().any(|one| one.namespace == collection.namespace());
     let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_expected)?;
     let mut report = RestoredReport { redump: redump.to_owned(), remarks: dump.remarks.clone(), ..RestoredReport::default() };
-    let metadata = metadata_of(&disk, &options.out, manifest, &expected)?;
+    let metadata = metadata_of(&disk, &artifact, &expected)?;
     for (target, metadata) in expected.iter().zip(metadata) {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
@@ -119,7 +122,7 @@ pub fn compare_with_restored(
             continue;
         }
         let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
-        let mut ours = documents_of(&disk, &options.out, manifest, target.namespace)?;
+        let mut ours = documents_of(&disk, &artifact, target.namespace)?;
         let mut batch = Batch::default();
         while ours.fill(&mut batch)? {
             for document in batch.documents() {
@@ -162,27 +165,27 @@ fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
 }
 
 /// The documents of a collection of an output.
-fn documents_of(disk: &Disk, out: &Path, manifest: &Manifest, namespace: &str) -> Result<Documents> {
-    let none = || Error::Check(format!("'{}': the manifest names no documents of {namespace}", out.display()));
-    if let Some(file) = manifest.archive() {
-        let path = manifest.path_in(out, &file.path);
+fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Documents> {
+    let none = || Error::Check(format!("'{}': the manifest names no documents of {namespace}", artifact.out().display()));
+    if let Some(file) = artifact.manifest.archive() {
+        let path = artifact.path(file);
         let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
         return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
     }
-    let path = manifest.path_in(out, &manifest.file(Role::Documents, namespace).ok_or_else(none)?.path);
+    let path = artifact.path(artifact.manifest.file(Role::Documents, namespace).ok_or_else(none)?);
     Ok(Documents::File(Splitter::new(Stream::open(disk, &path)?, 0, path.display().to_string())))
 }
 
 /// The metadata of each of these collections as an output has it.
-fn metadata_of(disk: &Disk, out: &Path, manifest: &Manifest, expected: &[Expected<'_>]) -> Result<Vec<Option<Metadata>>> {
-    if let Some(file) = manifest.archive() {
-        let path = manifest.path_in(out, &file.path);
+fn metadata_of(disk: &Disk, artifact: &Artifact, expected: &[Expected<'_>]) -> Result<Vec<Option<Metadata>>> {
+    if let Some(file) = artifact.manifest.archive() {
+        let path = artifact.path(file);
         let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
         let entries = &reader.prelude().entries;
         let entry = |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);
         return expected.iter().map(|one| entry(one).map_or(Ok(None), |entry| Metadata::parse(entry.metadata.clone(), &path))).collect();
     }
-    let file = |one: &Expected<'_>| manifest.file(Role::Metadata, one.namespace).map(|file| manifest.path_in(out, &file.path));
+    let file = |one: &Expected<'_>| artifact.manifest.file(Role::Metadata, one.namespace).map(|file| artifact.path(file));
     expected.iter().map(|one| file(one).map_or(Ok(None), |path| Metadata::parse(read_small(disk, &path)?, &path))).collect()
 }
 

@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report, unknown_indexes};
+use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
 use crate::base::stream::Stream;
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::lookup::{Lookup, id_fingerprint};
-use crate::manifest::{Manifest, Source};
+use crate::manifest::Source;
 use crate::mapping::Plan;
 use crate::ops::reverse::original;
 use crate::progress::Progress;
@@ -50,14 +51,14 @@ pub fn compare_with_source(
     let disk = Disk::new(options.io);
     let manifest = &verified.manifest;
     let reversing = reverse::Options { dry_run: true, threads: options.threads, io: options.io, ..reverse::Options::new(&options.out, "") };
-    reverse::open_output(&disk, &reversing, plan)?;
+    let artifact = reverse::open_output(&disk, &reversing, plan)?;
     let mut journaled = HashMap::new();
     for source in &manifest.sources {
-        if let Some(bytes) = original::journaled_metadata(&disk, &options.out, plan, manifest, source)? {
+        if let Some(bytes) = original::journaled_metadata(&disk, &artifact, plan, source)? {
             journaled.insert(source.namespace.clone(), bytes);
         }
     }
-    let derived = transform::transform(&derivation(options, manifest, dump, journaled.clone())?, plan, progress)?;
+    let derived = transform::transform(&derivation(options, &artifact, dump, journaled.clone())?, plan, progress)?;
     let mut remarks = Vec::new();
     let mut differences = Vec::new();
     for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
@@ -95,7 +96,7 @@ pub fn compare_with_source(
         differences.push("the manifest's counts, findings or digests are not those derived anew".to_owned());
     }
     let documents = match source_differs {
-        true => Some(compare_documents(&reversing, manifest, dump, plan, progress, each)?),
+        true => Some(compare_documents(&disk, &artifact, dump, plan, progress, each)?),
         false => None,
     };
     Ok(SourceReport { derived, differences, documents, remarks, seconds: rounded_seconds(began.elapsed()) })
@@ -124,15 +125,16 @@ fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metada
 }
 
 /// The server's version that an archive carries: another shape of the same dump need not tell it.
-fn archived_version(options: &Options, manifest: &Manifest) -> Result<Option<String>> {
-    let Some(file) = manifest.archive() else { return Ok(None) };
-    let path = manifest.path_in(&options.out, &file.path);
+fn archived_version(options: &Options, artifact: &Artifact) -> Result<Option<String>> {
+    let Some(file) = artifact.manifest.archive() else { return Ok(None) };
+    let path = artifact.path(file);
     let reader = archive::Reader::open(Stream::open(&Disk::new(options.io), &path)?, path.display().to_string())?;
     Ok(Some(reader.prelude().server_version.clone()))
 }
 
 /// The options by which a transformation makes an output's bytes again.
-fn derivation(options: &Options, manifest: &Manifest, dump: &Path, journaled: HashMap<String, Vec<u8>>) -> Result<transform::Options> {
+fn derivation(options: &Options, artifact: &Artifact, dump: &Path, journaled: HashMap<String, Vec<u8>>) -> Result<transform::Options> {
+    let manifest = &artifact.manifest;
     let database = |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
     let sources: Vec<String> = manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
     let renamed = |source: &Source| {
@@ -146,7 +148,7 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path, journaled: Ha
         indexes,
         gzip_level: manifest.options.gzip_level,
         archive: manifest.options.archive,
-        server_version: archived_version(options, manifest)?,
+        server_version: archived_version(options, artifact)?,
         skip_unrestorable: manifest.options.skip_unrestorable,
         allow_empty: true,
         existing_targets: ExistingTargets::Ignore,
@@ -161,25 +163,24 @@ fn derivation(options: &Options, manifest: &Manifest, dump: &Path, journaled: Ha
 
 /// Compares the documents that the output was made of with those of a later dump.
 fn compare_documents(
-    reversing: &reverse::Options,
-    manifest: &Manifest,
+    disk: &Disk,
+    artifact: &Artifact,
     dump: &Path,
     plan: &Plan,
     progress: &dyn Progress,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<RestoredReport> {
     let began = Instant::now();
-    let disk = Disk::new(reversing.io);
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
-    for source in &manifest.sources {
+    for source in &artifact.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
         let is_source = |collection: &Collection| collection.database == database && collection.name == plan.collection();
-        let later = Dump::open_unpacked(&disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
-        let collection = later.sources(&disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
+        let later = Dump::open_unpacked(disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
+        let collection = later.sources(disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
-        let lookup = Lookup::open(&disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
+        let lookup = Lookup::open(disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
         report.documents += source.documents;
-        original::each_source_document(&disk, &reversing.out, plan, manifest, source, progress, &mut |document| {
+        original::each_source_document(disk, artifact, plan, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)
         })?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;

@@ -1,8 +1,8 @@
-//! Archives as `mongorestore --archive` takes them: the format that [`crate::dump::archive`] describes.
+//! Archives as `mongorestore --archive` takes them: the format that [`crate::base::archive_format`] describes.
 
 use crc_fast::Digest;
 
-use super::{Beside, DocumentSink, Held, OutputFile};
+use super::writer::{Beside, Content, DeferredTail, DocumentSink, OutputFile};
 use crate::base::archive_format::{FORMAT_VERSION, MAGIC, TERMINATOR, checksum};
 use crate::error::Result;
 use crate::hash::Counted;
@@ -91,7 +91,7 @@ impl<'d> ArchiveFile<'d> {
         Share { archive: self, number, raw: Counted::default(), documents: 0 }
     }
     /// Ends every collection. Of a stream the end is held back, until everything else is certain.
-    pub fn finish(mut self) -> Result<(manifest::File, Option<Held>)> {
+    pub fn finish(mut self) -> Result<(manifest::File, Option<DeferredTail>)> {
         self.file.hold();
         for (collection, checksum) in &self.collections {
             self.file.append(&namespace_header(collection, Some(checksum.0.finalize())))?;
@@ -127,10 +127,10 @@ pub struct Share<'a, 'd> {
 }
 
 impl Share<'_, '_> {
-    /// Documents, bytes and SHA-256 of what was appended.
-    pub fn finish(self) -> (u64, u64, String) {
+    /// What was appended.
+    pub fn finish(self) -> Content {
         let (bytes, sha256) = self.raw.finish();
-        (self.documents, bytes, sha256)
+        Content { documents: self.documents, bytes, sha256 }
     }
 }
 

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::layout::{BESIDE, beside};
+use super::manifest::{self, Recognised};
 use super::pieces::{MARK, Moves};
-use super::{Form, IGNORABLE, LOCK_INSIDE, LOCK_SUFFIX, PART, REPLACED_SUFFIX, STAGING_INSIDE, STAGING_SUFFIX, archive_name, beside};
+use super::staging::{Form, IGNORABLE, LOCK_INSIDE, LOCK_SUFFIX, PART, REPLACED_SUFFIX, STAGING_INSIDE, STAGING_SUFFIX, read_of_output};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::manifest::{self, Recognised};
 
-/// What the names of the files beside an archive end in.
-const BESIDE: [&str; 4] = ["rollback", "rejected", manifest::SUMS_NAME, manifest::FILE_NAME];
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// The place of an output, and where its parts are while it is made.
@@ -47,18 +46,16 @@ pub(super) enum Stale {
 }
 
 impl Place {
-    pub(super) fn new(disk: &Disk, path: &Path, form: Form) -> Result<Place> {
-        match form.archive {
-            true => archive_name(path).map(drop)?,
-            false if path.file_name().is_none() => {
-                return Err(Error::output(path, "does not end in a name, and files beside the output are named after it; give its name"));
-            }
-            false => {}
+    pub(super) fn new(disk: &Disk, form: Form) -> Result<Place> {
+        let path = form.layout.place().to_owned();
+        if form.layout.archive_name()?.is_none() && path.file_name().is_none() {
+            return Err(Error::output(&path, "does not end in a name, and files beside the output are named after it; give its name"));
         }
         // Without a `/` or `/.` at the end, which no call that renames takes.
         let mut place = Place { path: path.components().collect(), form, is_inside: false };
-        place.is_inside =
-            !form.archive && place.is_directory(disk)? && (is_mount_point(&place.path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
+        place.is_inside = !place.form.layout.is_archive()
+            && place.is_directory(disk)?
+            && (is_mount_point(&place.path) || disk.look(&path.join(LOST_AND_FOUND))?.is_some());
         Ok(place)
     }
     pub(super) fn is_directory(&self, disk: &Disk) -> Result<bool> {
@@ -66,7 +63,7 @@ impl Place {
     }
     /// Whether it is a directory beside which nothing can be made.
     pub(super) fn is_beside_a_directory(&self, disk: &Disk) -> Result<bool> {
-        Ok(!self.form.archive && !self.is_inside && disk.look(&self.lock())?.is_none() && self.is_directory(disk)?)
+        Ok(!self.form.layout.is_archive() && !self.is_inside && disk.look(&self.lock())?.is_none() && self.is_directory(disk)?)
     }
     /// The directory that it is in.
     pub(super) fn parent(&self) -> PathBuf {
@@ -130,7 +127,7 @@ impl Place {
 
     /// What stands at the place; of a mount point, beside what a run has there while it goes on.
     pub(super) fn standing(&self, disk: &Disk) -> Result<Standing> {
-        if self.form.archive {
+        if self.form.layout.is_archive() {
             return self.standing_archive(disk);
         }
         let place = &self.path;
@@ -207,15 +204,15 @@ impl Place {
         if !disk.look(path)?.is_some_and(|metadata| metadata.is_file()) {
             return Ok(None);
         }
-        Ok(Recognised::parse(&super::read_of_output(disk, path)?))
+        Ok(Recognised::parse(&read_of_output(disk, path)?))
     }
 
     /// What stands where an archive and the files beside it are to come; of a stream, these files alone.
     fn standing_archive(&self, disk: &Disk) -> Result<Standing> {
-        let name = archive_name(&self.path)?;
+        let Some(name) = self.form.layout.archive_name()? else { return Ok(Standing::Nothing) };
         let found = self.manifest(disk, &beside(&self.path, manifest::FILE_NAME))?;
         let prefix = format!("{name}.");
-        let mut units: Vec<String> = if self.form.stream { Vec::new() } else { vec![name.clone()] };
+        let mut units: Vec<String> = if self.form.layout.is_stream() { Vec::new() } else { vec![name.clone()] };
         let named = found.iter().flat_map(|found| found.paths());
         units.extend(named.filter(|path| path.starts_with(&prefix) && !path.contains('/')).map(str::to_owned));
         for what in BESIDE.map(|what| format!("{prefix}{what}")) {
@@ -254,9 +251,9 @@ impl Place {
 
     /// Fails where what stands at the place is not to be replaced.
     pub(super) fn check(&self, standing: Standing) -> Result<Standing> {
-        let (noun, force) = (if self.form.archive { "archive" } else { "directory" }, self.form.force);
+        let (noun, force) = (self.form.layout.noun(), self.form.force);
         match standing {
-            Standing::Replaceable(units) if !force => Err(match self.form.archive {
+            Standing::Replaceable(units) if !force => Err(match self.form.layout.is_archive() {
                 true => {
                     let first = units.first().map_or(self.path.clone(), |unit| self.path.with_file_name(unit));
                     Error::output(&first, "is there already; name another archive, or give --force to replace it")
@@ -266,7 +263,7 @@ impl Place {
             Standing::Foreign(path, why) if force => {
                 Err(Error::output(&path, format!("{why}, so --force does not replace it; name another {noun}, or remove it yourself")))
             }
-            Standing::Foreign(path, _) => Err(match self.form.archive {
+            Standing::Foreign(path, _) => Err(match self.form.layout.is_archive() {
                 true => Error::output(&path, "is there already; name another archive"),
                 false => Error::output(&path, "is not empty; name a directory that does not exist or is empty"),
             }),

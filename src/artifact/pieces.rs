@@ -57,7 +57,7 @@ impl Moves {
         if !metadata.is_file() {
             return Err(unknown());
         }
-        let text = super::read_of_output(disk, &mark)?;
+        let text = super::staging::read_of_output(disk, &mark)?;
         let text = String::from_utf8(text).map_err(|_| unknown())?;
         let body = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_suffix(&format!("\n{LAST_LINE}\n"))).ok_or_else(unknown)?;
         let mut moves = Moves { root: root.to_owned(), staging: staging.to_owned(), old: Vec::new(), new: Vec::new() };

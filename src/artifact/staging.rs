@@ -1,25 +1,19 @@
 //! Outputs: written beside their place under names that nothing takes for a dump, put on disk, and then published
 //! in one step, the manifest last.
 
-pub mod archive;
-mod lock;
-mod pieces;
-mod place;
-
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::layout::Layout;
+use super::lock::Lock;
+use super::manifest::{self, Manifest, Role};
+use super::pieces::Moves;
+use super::place::{self, Place, Standing};
+use super::writer::{DeferredTail, OutputFile, Sink};
 use crate::disk::{Disk, WriteFile};
-use crate::error::{Error, IoContext, Result};
-use crate::gzip;
-use crate::hash::{Counted, update_both};
-use crate::manifest::{self, Manifest, Role};
-use crate::pipeline;
-use lock::Lock;
-use pieces::Moves;
-use place::{Place, Standing};
+use crate::error::{Error, Result};
 
 /// What a staging directory beside its place ends in.
 pub const STAGING_SUFFIX: &str = ".mongosplit-partial";
@@ -30,204 +24,16 @@ pub const LOCK_SUFFIX: &str = ".mongosplit-lock";
 /// The lock file of a place that is filled from inside.
 pub const LOCK_INSIDE: &str = ".mongosplit-lock";
 /// What an old output's name ends in while it makes room, on a file system that cannot exchange directories.
-const REPLACED_SUFFIX: &str = ".mongosplit-replaced";
-const PART: &str = ".part";
+pub(super) const REPLACED_SUFFIX: &str = ".mongosplit-replaced";
+pub(super) const PART: &str = ".part";
 /// What systems leave in any directory: no part of an output, and no reason to call one damaged.
 pub(crate) const IGNORABLE: [&str; 3] = [".DS_Store", "Thumbs.db", "lost+found"];
 
-/// A file of an output: hashed, and compressed if it is to be, while it is written.
-#[derive(Debug)]
-pub struct OutputFile<'d> {
-    entry: manifest::File,
-    /// Hashes what is appended.
-    raw: Counted,
-    /// Hashes what is stored, where that is something else.
-    gzip: Option<Gzip>,
-    sink: Sink<'d>,
-}
-
-/// Where the bytes of an output go.
-#[derive(Debug)]
-enum Sink<'d> {
-    /// Nowhere: a dry run.
-    Nowhere,
-    File(WriteFile<'d>),
-    /// Standard output.
-    Stream(Held),
-}
-
-impl Sink<'_> {
-    fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
-        match self {
-            Sink::Nowhere => Ok(()),
-            Sink::File(file) => file.write(pieces),
-            Sink::Stream(stream) => pieces.iter().try_for_each(|piece| stream.write(piece)),
-        }
-    }
-}
-
-/// What has not been written to standard output yet. Dropped, it never will be.
-#[derive(Debug, Default)]
-pub struct Held {
-    bytes: Vec<u8>,
-    is_held: bool,
-}
-
-impl Held {
-    /// Bytes written at once: what a pipe takes.
-    const PIECE: usize = 64 * 1024;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        if self.is_held || self.bytes.len() < Self::PIECE {
-            return Ok(());
-        }
-        self.flush()
-    }
-    fn flush(&mut self) -> Result<()> {
-        let path = Path::new("standard output");
-        let mut rest = self.bytes.as_slice();
-        while !rest.is_empty() {
-            match rustix::io::write(io::stdout(), rest) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path),
-                Ok(written) => rest = &rest[written..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error).writing("write to", path),
-            }
-        }
-        self.bytes.clear();
-        Ok(())
-    }
-}
-
-/// Another stream's hash, and its bytes that are to be hashed side by side with those of an output.
-pub type Beside<'a> = (&'a mut Counted, &'a [&'a [u8]]);
-
-/// Something that the documents of a collection are appended to.
-pub trait DocumentSink: Send {
-    /// Appends documents in pieces and hashes them side by side with another stream's, which costs less than to hash
-    /// the one after the other.
-    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()>;
-    /// Counts documents that were appended.
-    fn count(&mut self, documents: u64);
-    /// Compresses what can be; to be called now and then.
-    fn compress(&mut self) -> Result<()>;
-}
-
-impl DocumentSink for OutputFile<'_> {
-    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        OutputFile::append_beside(self, pieces, beside)
-    }
-    fn count(&mut self, documents: u64) {
-        OutputFile::count(self, documents);
-    }
-    fn compress(&mut self) -> Result<()> {
-        OutputFile::compress(self)
-    }
-}
-
-#[derive(Debug)]
-struct Gzip {
-    level: u32,
-    pending: Vec<u8>,
-    stored: Counted,
-    members: u64,
-}
-
-fn hash_beside(hash: &mut Counted, pieces: &[&[u8]], beside: Option<Beside<'_>>) {
-    match beside {
-        Some(other) => update_both((hash, pieces), other),
-        None => pieces.iter().for_each(|piece| hash.update(piece)),
-    }
-}
-
-fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Result<()> {
-    match gzip {
-        Some(gzip) => pieces.iter().for_each(|piece| gzip.pending.extend_from_slice(piece)),
-        None => sink.write(pieces)?,
-    }
-    Ok(())
-}
-
-impl OutputFile<'_> {
-    /// Appends bytes.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.raw.update(bytes);
-        store(&mut self.gzip, &mut self.sink, &[bytes])
-    }
-    /// Appends bytes in pieces and hashes them side by side with another stream's, while another thread writes them.
-    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
-        pipeline::join(|| hash_beside(raw, pieces, beside), || store(gzip, sink, pieces)).1
-    }
-    /// Counts documents that were appended.
-    pub fn count(&mut self, documents: u64) {
-        *self.entry.documents.get_or_insert(0) += documents;
-    }
-    /// Compresses whole members of what was appended; to be called now and then.
-    pub fn compress(&mut self) -> Result<()> {
-        let Some(gzip) = &mut self.gzip else { return Ok(()) };
-        let whole = gzip.pending.len() / gzip::MEMBER_BYTES * gzip::MEMBER_BYTES;
-        self.compress_to(whole)
-    }
-    fn compress_to(&mut self, end: usize) -> Result<()> {
-        let Some(gzip) = &mut self.gzip else { return Ok(()) };
-        let level = gzip.level;
-        let mut members: Vec<(&[u8], Vec<u8>)> = gzip.pending[..end].chunks(gzip::MEMBER_BYTES).map(|chunk| (chunk, Vec::new())).collect();
-        pipeline::for_each(&mut members, |(chunk, member)| {
-            *member = gzip::compress(chunk, level);
-            Ok(())
-        })?;
-        for (_, member) in &members {
-            gzip.stored.update(member);
-            gzip.members += 1;
-            self.sink.write(&[member])?;
-        }
-        gzip.pending.drain(..end);
-        Ok(())
-    }
-    /// From here on, nothing more goes to a stream before it is released.
-    fn hold(&mut self) {
-        if let Sink::Stream(stream) = &mut self.sink {
-            stream.is_held = true;
-        }
-    }
-    /// Puts the file on disk and says what it is.
-    pub fn finish(self) -> Result<manifest::File> {
-        self.finish_held().map(|(entry, _)| entry)
-    }
-    /// [`OutputFile::finish`], with what is held back of a stream.
-    fn finish_held(mut self) -> Result<(manifest::File, Option<Held>)> {
-        let rest = self.gzip.as_ref().map_or(0, |gzip| gzip.pending.len());
-        self.compress_to(rest)?;
-        if self.gzip.as_ref().is_some_and(|gzip| gzip.members == 0) {
-            // mongorestore refuses a compressed file of zero bytes; an empty collection is an empty member.
-            let member = gzip::compress(&[], 1);
-            if let Some(gzip) = &mut self.gzip {
-                gzip.stored.update(&member);
-            }
-            self.sink.write(&[&member])?;
-        }
-        let held = match self.sink {
-            Sink::Nowhere => None,
-            Sink::File(file) => file.finish().map(|()| None)?,
-            Sink::Stream(stream) => Some(stream),
-        };
-        let (bytes, sha256) = self.raw.finish();
-        match self.gzip {
-            None => (self.entry.bytes, self.entry.sha256) = (bytes, sha256),
-            Some(gzip) => {
-                (self.entry.bytes, self.entry.sha256) = gzip.stored.finish();
-                (self.entry.raw_bytes, self.entry.raw_sha256) = (Some(bytes), Some(sha256));
-            }
-        }
-        Ok((self.entry, held))
-    }
-}
-
 /// How an output is made.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Form {
+    /// Where it is to be.
+    pub layout: Layout,
     /// Compress files, at this level.
     pub gzip_level: Option<u32>,
     /// Replace an output of the same kind that stands at the place, and finish or remove what a run that was cut short
@@ -237,18 +43,6 @@ pub struct Form {
     pub kind: manifest::Kind,
     /// Permission bits of the source: nobody may read the output who may not read it.
     pub source_mode: u32,
-    /// One archive, with the other files beside it.
-    pub archive: bool,
-    /// The archive goes to standard output; only the other files have a place.
-    pub stream: bool,
-}
-
-/// The place of an output that is an archive, and the names of the files beside it.
-pub fn beside(place: &Path, what: &str) -> PathBuf {
-    let mut name = place.as_os_str().to_owned();
-    name.push(".");
-    name.push(what);
-    name.into()
 }
 
 /// A place that this run alone writes to as long as the claim lives. It is looked at under a lock.
@@ -261,10 +55,10 @@ pub struct Claim<'d> {
 }
 
 impl<'d> Claim<'d> {
-    /// Claims `place`, and fails where an output cannot come there. It is absent or empty unless [`Form::force`] is
+    /// Claims the place of an output, and fails where none can come there. It is absent or empty unless [`Form::force`] is
     /// set.
-    pub fn take(disk: &'d Disk, place: &Path, form: Form) -> Result<Self> {
-        let mut place = Place::new(disk, place, form)?;
+    pub fn take(disk: &'d Disk, form: Form) -> Result<Self> {
+        let mut place = Place::new(disk, form)?;
         let lock = match Lock::take(disk, &place.path, place.lock()) {
             Err(Error::Write { source, .. }) if is_unwritable(&source) && place.is_beside_a_directory(disk)? => {
                 place.is_inside = true;
@@ -326,9 +120,10 @@ pub struct Staging<'d> {
 }
 
 impl<'d> Staging<'d> {
-    /// Begins an output at `place`, which is absent or empty unless [`Form::force`] is set.
-    pub fn begin(disk: &'d Disk, place: &Path, form: Form) -> Result<Self> {
-        Staging::begin_at(Claim::take(disk, place, form)?, form.source_mode)
+    /// Begins an output at its place, which is absent or empty unless [`Form::force`] is set.
+    pub fn begin(disk: &'d Disk, form: Form) -> Result<Self> {
+        let source_mode = form.source_mode;
+        Staging::begin_at(Claim::take(disk, form)?, source_mode)
     }
     /// Begins an output at a place that has been claimed, from a source with these permission bits.
     pub fn begin_at(claim: Claim<'d>, source_mode: u32) -> Result<Self> {
@@ -339,7 +134,7 @@ impl<'d> Staging<'d> {
         place.check(place.standing(disk)?)?;
         let staging = place.staging();
         disk.create_dir(&staging, 0o700)?;
-        let form = Form { source_mode, ..place.form };
+        let form = Form { source_mode, ..place.form.clone() };
         let own = match disk.look(&staging) {
             Ok(Some(made)) => (made.dev(), made.ino()),
             other => {
@@ -361,25 +156,10 @@ impl<'d> Staging<'d> {
     ) -> Result<OutputFile<'d>> {
         let sink = match output {
             None => Sink::Nowhere,
-            Some(output) if output.form.stream && role == Role::Archive => Sink::Stream(Held::default()),
+            Some(output) if output.form.layout.is_stream() && role == Role::Archive => Sink::Stream(DeferredTail::default()),
             Some(output) => Sink::File(output.create(&path)?),
         };
-        let has_documents = !matches!(role, Role::Metadata);
-        Ok(OutputFile {
-            entry: manifest::File {
-                path,
-                role,
-                namespace: namespace.to_owned(),
-                documents: has_documents.then_some(0),
-                bytes: 0,
-                sha256: String::new(),
-                raw_bytes: None,
-                raw_sha256: None,
-            },
-            raw: Counted::default(),
-            gzip: gzip_level.map(|level| Gzip { level, pending: Vec::new(), stored: Counted::default(), members: 0 }),
-            sink,
-        })
+        Ok(OutputFile::new(path, role, namespace, gzip_level, sink))
     }
 
     /// Where temporary files can go; they must be gone when the output is published.
@@ -413,9 +193,9 @@ impl<'d> Staging<'d> {
 
     /// [`Staging::publish`]; the end of a stream is written when all other files are on disk, and before they come
     /// to their place.
-    pub fn publish_with(mut self, manifest: &Manifest, held: Option<Held>) -> Result<Vec<String>> {
+    pub fn publish_with(mut self, manifest: &Manifest, held: Option<DeferredTail>) -> Result<Vec<String>> {
         for (name, text) in [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())] {
-            let name = if self.form.archive { format!("{}.{name}", archive_name(&self.place.path)?) } else { name.to_owned() };
+            let name = self.form.layout.archive_name()?.map_or(name.to_owned(), |archive| format!("{archive}.{name}"));
             let mut file = self.create(&name)?;
             file.write(&[text.as_bytes()])?;
             file.finish()?;
@@ -426,7 +206,7 @@ impl<'d> Staging<'d> {
             held.flush()?;
         }
         self.unveil()?;
-        match self.form.archive || self.place.is_inside {
+        match self.form.layout.is_archive() || self.place.is_inside {
             true => self.move_pieces()?,
             false => self.take_place()?,
         }
@@ -584,8 +364,7 @@ impl<'d> Staging<'d> {
                 units.push(unit.to_owned());
             }
         }
-        if self.form.archive {
-            let name = archive_name(&self.place.path)?;
+        if let Some(name) = self.form.layout.archive_name()? {
             units.sort_by_key(|unit| *unit == name);
         }
         Ok(units)
@@ -599,20 +378,13 @@ impl<'d> Staging<'d> {
     }
 }
 
-/// The name of an archive, which its manifest holds.
-pub fn archive_name(place: &Path) -> Result<String> {
-    let is_directory = [b"/".as_slice(), b"/."].iter().any(|end| place.as_os_str().as_encoded_bytes().ends_with(end));
-    let name = place.file_name().and_then(|name| name.to_str()).filter(|name| !is_directory && !name.contains(['\\', '\n', '\0']));
-    name.map(str::to_owned).ok_or_else(|| Error::output(place, "is no name for an archive and the files beside it"))
-}
-
-/// Fails early where an output cannot come to `place`; what [`Claim::take`] does, without keeping the place.
-pub fn check_place(place: &Path, form: Form) -> Result<()> {
-    Claim::take(&Disk::default(), place, form).map(drop)
+/// Fails early where an output cannot come to its place; what [`Claim::take`] does, without keeping the place.
+pub fn check_place(form: Form) -> Result<()> {
+    Claim::take(&Disk::default(), form).map(drop)
 }
 
 /// The content of a small file of an output that is there.
-fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     const MOST: u64 = 512 * 1024 * 1024;
     disk.read_small(path, MOST).map_err(Error::of_writing)
 }

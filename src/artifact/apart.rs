@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::layout::{BESIDE, Layout};
 use crate::error::{Error, IoContext, Result};
-use crate::manifest;
-use crate::output;
 
 /// What tells two names of one file: its device and inode.
 type Identity = (u64, u64);
@@ -106,9 +105,8 @@ fn parent_of(place: &Path) -> &Path {
 
 /// Whether a name is that of a file beside the archive `name`.
 fn is_beside(name: &str, other: &str) -> bool {
-    let ends = [manifest::FILE_NAME, manifest::SUMS_NAME, "rollback", "rejected"];
     let behind = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
-    behind.is_some_and(|behind| ends.iter().any(|end| behind == *end || behind.ends_with(&format!(".{end}"))))
+    behind.is_some_and(|behind| BESIDE.iter().any(|end| behind == *end || behind.ends_with(&format!(".{end}"))))
 }
 
 /// Files that exist beside an archive at `place` and have the names of what belongs to it.
@@ -142,54 +140,41 @@ pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the output of a run is, as far as its names tell.
-#[derive(Debug, Clone)]
-pub struct OutputPlace {
-    /// The output, or what the files beside an archive on standard output are named after.
-    pub place: PathBuf,
-    /// An archive, with files beside it.
-    pub is_archive: bool,
-    /// The archive itself goes to standard output.
-    pub is_stream: bool,
-}
-
-impl OutputPlace {
+impl Layout {
     /// Fails where a file of an archive would take the place of one that is read, or cannot come to its place. What
-    /// is a directory, [`output::check_place`] checks.
-    pub(crate) fn check(&self, inputs: &Inputs) -> Result<()> {
-        if !self.is_archive {
+    /// is a directory, [`check_place`](super::staging::check_place) checks.
+    pub(crate) fn check_apart_from(&self, inputs: &Inputs) -> Result<()> {
+        if !self.is_archive() {
             return Ok(());
         }
-        let names = [manifest::FILE_NAME, manifest::SUMS_NAME, "rollback", "rejected"].map(|what| output::beside(&self.place, what));
-        let archive = Some(self.place.clone()).filter(|_| !self.is_stream);
-        for place in archive.into_iter().chain(names).chain(standing_beside(&self.place)) {
+        let archive = Some(self.place().to_owned()).filter(|_| !self.is_stream());
+        let own = BESIDE.map(|what| self.path_of_own(what));
+        for place in archive.into_iter().chain(own).chain(standing_beside(self.place())) {
             if let Some(refusal) = inputs.refusal(&place) {
                 return Err(Error::Usage(format!("'{}': {refusal}", place.display())));
             }
         }
-        let parent = parent_of(&self.place);
+        let Layout::Stream(prefix) = self else { return Ok(()) };
+        let parent = parent_of(prefix);
+        let refused = |what: String| Err(Error::Usage(format!("--sidecar '{}': {what}", prefix.display())));
         match fs::metadata(parent) {
-            _ if !self.is_stream => Ok(()),
-            Err(error) => {
-                Err(Error::Usage(format!("--sidecar '{}': cannot look at '{}': {error}", self.place.display(), parent.display())))
-            }
-            Ok(metadata) if !metadata.is_dir() => {
-                Err(Error::Usage(format!("--sidecar '{}': '{}' is not a directory", self.place.display(), parent.display())))
-            }
-            Ok(_) => rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-                Error::Usage(format!("--sidecar '{}': cannot write in '{}': {}", self.place.display(), parent.display(), error))
-            }),
+            Err(error) => refused(format!("cannot look at '{}': {error}", parent.display())),
+            Ok(metadata) if !metadata.is_dir() => refused(format!("'{}' is not a directory", parent.display())),
+            Ok(_) => match rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => Ok(()),
+                Err(error) => refused(format!("cannot write in '{}': {error}", parent.display())),
+            },
         }
     }
 
     /// Why no other file can be written at `other`: it would be one of the output, or of its staging directory.
     pub fn refusal(&self, other: &Path) -> Option<String> {
-        let (place, other) = (real_path(&self.place).ok()?, real_path(other).ok()?);
+        let (place, other) = (real_path(self.place()).ok()?, real_path(other).ok()?);
         let name = place.file_name()?.to_str()?;
         let below = other.strip_prefix(place.parent()?).ok()?.components().next()?.as_os_str().to_str()?;
-        let out = self.place.display();
-        if below == name || self.is_archive && is_beside(name, below) {
-            let what = if self.is_archive { "is a file of" } else { "lies inside" };
+        let out = self.place().display();
+        if below == name || self.is_archive() && is_beside(name, below) {
+            let what = if self.is_archive() { "is a file of" } else { "lies inside" };
             return Some(format!("{what} the output '{out}'; name a place outside"));
         }
         let is_staging = below.strip_prefix(name).is_some_and(|rest| rest.starts_with(".mongosplit-"));
@@ -197,9 +182,16 @@ impl OutputPlace {
     }
 }
 
+/// Refuses, before anything is read, an output that would meet what is read, or that has nowhere to go.
+pub(crate) fn check_output(inputs: &[&Path], layout: &Layout) -> Result<()> {
+    inputs.iter().try_for_each(|input| check_apart(input, layout.place()))?;
+    layout.check_apart_from(&Inputs::new(inputs.iter().copied()))?;
+    if layout.is_stream() { check_standard_output() } else { Ok(()) }
+}
+
 /// Fails where standard output cannot carry an archive: where it is the null device, as which Rust's runtime opens a
 /// standard output that was closed.
-pub(crate) fn check_standard_output() -> Result<()> {
+fn check_standard_output() -> Result<()> {
     let path = Path::new("standard output");
     let status = rustix::fs::fstat(std::io::stdout()).writing("write to", path)?;
     let Ok(null) = fs::metadata("/dev/null") else { return Ok(()) };

@@ -1,0 +1,241 @@
+//! A file of an output while it is written: hashed, and compressed if it is to be.
+
+use std::io;
+use std::path::Path;
+
+use super::manifest::{self, Role};
+use crate::disk::WriteFile;
+use crate::error::{IoContext, Result};
+use crate::gzip;
+use crate::hash::{Counted, update_both};
+use crate::pipeline;
+
+/// A file of an output: hashed, and compressed if it is to be, while it is written.
+#[derive(Debug)]
+pub struct OutputFile<'d> {
+    entry: manifest::File,
+    /// Hashes what is appended.
+    raw: Counted,
+    /// Hashes what is stored, where that is something else.
+    gzip: Option<Gzip>,
+    sink: Sink<'d>,
+}
+
+/// Where the bytes of an output go.
+#[derive(Debug)]
+pub(super) enum Sink<'d> {
+    /// Nowhere: a dry run.
+    Nowhere,
+    File(WriteFile<'d>),
+    /// Standard output.
+    Stream(DeferredTail),
+}
+
+impl Sink<'_> {
+    fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
+        match self {
+            Sink::Nowhere => Ok(()),
+            Sink::File(file) => file.write(pieces),
+            Sink::Stream(stream) => pieces.iter().try_for_each(|piece| stream.write(piece)),
+        }
+    }
+}
+
+/// What has not been written to standard output yet. Dropped, it never will be.
+#[derive(Debug, Default)]
+pub struct DeferredTail {
+    bytes: Vec<u8>,
+    is_deferred: bool,
+}
+
+impl DeferredTail {
+    /// Bytes written at once: what a pipe takes.
+    const PIECE: usize = 64 * 1024;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.is_deferred || self.bytes.len() < Self::PIECE {
+            return Ok(());
+        }
+        self.flush()
+    }
+    pub(super) fn flush(&mut self) -> Result<()> {
+        let path = Path::new("standard output");
+        let mut rest = self.bytes.as_slice();
+        while !rest.is_empty() {
+            match rustix::io::write(io::stdout(), rest) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path),
+                Ok(written) => rest = &rest[written..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error).writing("write to", path),
+            }
+        }
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// What documents are, however they are stored: their number, bytes and SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// How many they are.
+    pub documents: u64,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
+    /// The SHA-256 of those bytes.
+    pub sha256: String,
+}
+
+impl Content {
+    /// Of a file of documents.
+    pub fn of(file: &manifest::File) -> Self {
+        Content {
+            documents: file.documents.unwrap_or_default(),
+            bytes: file.raw_bytes.unwrap_or(file.bytes),
+            sha256: file.raw_sha256.as_ref().unwrap_or(&file.sha256).clone(),
+        }
+    }
+}
+
+/// Another stream's hash, and its bytes that are to be hashed side by side with those of an output.
+pub type Beside<'a> = (&'a mut Counted, &'a [&'a [u8]]);
+
+/// Something that the documents of a collection are appended to.
+pub trait DocumentSink: Send {
+    /// Appends documents in pieces and hashes them side by side with another stream's, which costs less than to hash
+    /// the one after the other.
+    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()>;
+    /// Counts documents that were appended.
+    fn count(&mut self, documents: u64);
+    /// Compresses what can be; to be called now and then.
+    fn compress(&mut self) -> Result<()>;
+}
+
+impl DocumentSink for OutputFile<'_> {
+    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+        OutputFile::append_beside(self, pieces, beside)
+    }
+    fn count(&mut self, documents: u64) {
+        OutputFile::count(self, documents);
+    }
+    fn compress(&mut self) -> Result<()> {
+        OutputFile::compress(self)
+    }
+}
+
+#[derive(Debug)]
+struct Gzip {
+    level: u32,
+    pending: Vec<u8>,
+    stored: Counted,
+    members: u64,
+}
+
+fn hash_beside(hash: &mut Counted, pieces: &[&[u8]], beside: Option<Beside<'_>>) {
+    match beside {
+        Some(other) => update_both((hash, pieces), other),
+        None => pieces.iter().for_each(|piece| hash.update(piece)),
+    }
+}
+
+fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Result<()> {
+    match gzip {
+        Some(gzip) => pieces.iter().for_each(|piece| gzip.pending.extend_from_slice(piece)),
+        None => sink.write(pieces)?,
+    }
+    Ok(())
+}
+
+impl<'d> OutputFile<'d> {
+    /// A file of which nothing is written yet.
+    pub(super) fn new(path: String, role: Role, namespace: &str, gzip_level: Option<u32>, sink: Sink<'d>) -> Self {
+        OutputFile {
+            entry: manifest::File {
+                path,
+                role,
+                namespace: namespace.to_owned(),
+                documents: (role != Role::Metadata).then_some(0),
+                bytes: 0,
+                sha256: String::new(),
+                raw_bytes: None,
+                raw_sha256: None,
+            },
+            raw: Counted::default(),
+            gzip: gzip_level.map(|level| Gzip { level, pending: Vec::new(), stored: Counted::default(), members: 0 }),
+            sink,
+        }
+    }
+    /// Appends bytes.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.raw.update(bytes);
+        store(&mut self.gzip, &mut self.sink, &[bytes])
+    }
+    /// Appends bytes in pieces and hashes them side by side with another stream's, while another thread writes them.
+    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+        let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
+        pipeline::join(|| hash_beside(raw, pieces, beside), || store(gzip, sink, pieces)).1
+    }
+    /// Counts documents that were appended.
+    pub fn count(&mut self, documents: u64) {
+        *self.entry.documents.get_or_insert(0) += documents;
+    }
+    /// Compresses whole members of what was appended; to be called now and then.
+    pub fn compress(&mut self) -> Result<()> {
+        let Some(gzip) = &mut self.gzip else { return Ok(()) };
+        let whole = gzip.pending.len() / gzip::MEMBER_BYTES * gzip::MEMBER_BYTES;
+        self.compress_to(whole)
+    }
+    fn compress_to(&mut self, end: usize) -> Result<()> {
+        let Some(gzip) = &mut self.gzip else { return Ok(()) };
+        let level = gzip.level;
+        let mut members: Vec<(&[u8], Vec<u8>)> = gzip.pending[..end].chunks(gzip::MEMBER_BYTES).map(|chunk| (chunk, Vec::new())).collect();
+        pipeline::for_each(&mut members, |(chunk, member)| {
+            *member = gzip::compress(chunk, level);
+            Ok(())
+        })?;
+        for (_, member) in &members {
+            gzip.stored.update(member);
+            gzip.members += 1;
+            self.sink.write(&[member])?;
+        }
+        gzip.pending.drain(..end);
+        Ok(())
+    }
+    /// From here on, nothing more goes to a stream before it is released.
+    pub(super) fn hold(&mut self) {
+        if let Sink::Stream(stream) = &mut self.sink {
+            stream.is_deferred = true;
+        }
+    }
+    /// Puts the file on disk and says what it is.
+    pub fn finish(self) -> Result<manifest::File> {
+        self.finish_held().map(|(entry, _)| entry)
+    }
+    /// [`OutputFile::finish`], with what is held back of a stream.
+    pub(super) fn finish_held(mut self) -> Result<(manifest::File, Option<DeferredTail>)> {
+        let rest = self.gzip.as_ref().map_or(0, |gzip| gzip.pending.len());
+        self.compress_to(rest)?;
+        if self.gzip.as_ref().is_some_and(|gzip| gzip.members == 0) {
+            // mongorestore refuses a compressed file of zero bytes; an empty collection is an empty member.
+            let member = gzip::compress(&[], 1);
+            if let Some(gzip) = &mut self.gzip {
+                gzip.stored.update(&member);
+            }
+            self.sink.write(&[&member])?;
+        }
+        let held = match self.sink {
+            Sink::Nowhere => None,
+            Sink::File(file) => file.finish().map(|()| None)?,
+            Sink::Stream(stream) => Some(stream),
+        };
+        let (bytes, sha256) = self.raw.finish();
+        match self.gzip {
+            None => (self.entry.bytes, self.entry.sha256) = (bytes, sha256),
+            Some(gzip) => {
+                (self.entry.bytes, self.entry.sha256) = gzip.stored.finish();
+                (self.entry.raw_bytes, self.entry.raw_sha256) = (Some(bytes), Some(sha256));
+            }
+        }
+        Ok((self.entry, held))
+    }
+}
