@@ -10,9 +10,12 @@ use std::io::{self, Read};
 
 use crc_fast::{CrcAlgorithm, Digest};
 
+use super::documents::{Checking, Counts};
 use super::namespace::is_database_name;
+use super::stream::Stream;
 use crate::batch::stream_error;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
+use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
 
 /// What an archive begins with: `0x8199e26d`, little-endian.
@@ -85,6 +88,13 @@ pub struct Seen {
     pub bytes: u64,
     /// Whether its checksum holds; nothing where it was not checked, or has not come yet.
     pub checksum_holds: Option<bool>,
+}
+
+impl Seen {
+    /// Its documents and their bytes.
+    pub fn counts(&self) -> Counts {
+        Counts { documents: self.documents, bytes: self.bytes }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -503,6 +513,38 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
         return Err("has a field 'CRC' that is no int64".to_owned());
     };
     Ok(NamespaceHeader { database, collection, is_end: is_end.bytes != [0], crc: u64::from_le_bytes(*crc) })
+}
+
+impl Reader<Stream> {
+    /// Gives each document that is left to `each`, in order.
+    ///
+    /// Fails at the first document that is not sound, at a signal, and if the file was changed meanwhile.
+    pub fn each_document(
+        &mut self,
+        checking: Checking,
+        progress: &dyn Progress,
+        mut each: impl FnMut(Document<'_>) -> Result<()>,
+    ) -> Result<()> {
+        const STEP: u64 = 1024;
+        let mut validator = Validator::default();
+        let mut documents: u64 = 0;
+        while let Some(document) = self.next_document()? {
+            documents += 1;
+            if checking == Checking::Validity
+                && let Err(fault) = validator.check(document.bytes)
+            {
+                let (namespace, offset, id) = (document.namespace, document.offset, raw::display_id(document.bytes));
+                let file = format!("{}, {}", self.file(), self.prelude().entries[namespace].namespace());
+                return Err(Error::document(Position { file, document: self.seen(namespace).documents, offset, id }, fault));
+            }
+            each(document)?;
+            if documents.is_multiple_of(STEP) {
+                progress.check()?;
+                progress.advance(documents, self.stream.file_bytes_read());
+            }
+        }
+        self.stream.check_unchanged()
+    }
 }
 
 #[cfg(test)]

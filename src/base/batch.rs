@@ -2,7 +2,10 @@
 //! the documents.
 
 use std::io::{self, Read};
+use std::path::Path;
 
+use super::stream::Stream;
+use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
 use crate::raw::{self, Fault, FaultKind};
 
@@ -99,6 +102,13 @@ pub struct Splitter<R> {
     max_bytes: usize,
 }
 
+impl Splitter<Stream> {
+    /// Over a file of documents.
+    pub fn open(disk: &Disk, path: &Path) -> Result<Self> {
+        Ok(Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string()))
+    }
+}
+
 impl<R: Read> Splitter<R> {
     /// Over a stream that holds nothing but documents; `file` names it in errors.
     pub fn new(stream: R, source: usize, file: String) -> Self {
@@ -108,6 +118,10 @@ impl<R: Read> Splitter<R> {
     pub fn with_limit(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
         self
+    }
+    /// The input, as errors name it.
+    pub fn file(&self) -> &str {
+        &self.file
     }
     /// The stream.
     pub fn stream(&self) -> &R {

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::base::stream::Stream;
-use crate::batch::{Batch, Splitter};
+use super::documents::{Checking, each_document};
+use crate::base::stream::{Stream, head};
+use crate::batch::Splitter;
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::mmap::Mapped;
-use crate::raw::{self, Elements, Validator, Value, kind};
+use crate::progress::Progress;
+use crate::raw::{self, Elements, Value, kind};
 
 /// As three words it takes 24 bytes; a u128 would be aligned to make it 32.
 type Entry = (Fingerprint, u64);
@@ -40,24 +42,25 @@ pub struct Lookup {
 impl Lookup {
     /// Indexes a file; a compressed one is unpacked into `scratch` first. `value` gives what documents are found
     /// by; a document without it is an error.
-    pub fn open(disk: &Disk, path: &Path, scratch: &Path, value: impl Fn(&[u8]) -> Option<u128>) -> Result<Lookup> {
+    pub fn open(
+        disk: &Disk,
+        path: &Path,
+        scratch: &Path,
+        progress: &dyn Progress,
+        value: impl Fn(&[u8]) -> Option<u128>,
+    ) -> Result<Lookup> {
         let (unpacked, place) = unpack(disk, path, scratch)?;
         let map = Mapped::open(disk, &place)?;
         let mut entries: Vec<Entry> = Vec::new();
-        let mut splitter = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
-        let mut batch = Batch::default();
-        let mut validator = Validator::default();
-        while splitter.fill(&mut batch)? {
-            let mut offset = batch.bytes_before;
-            for (index, document) in batch.documents().enumerate() {
-                let position = || batch.position(index, &path.display().to_string());
-                validator.check(document).map_err(|fault| Error::document(position(), fault))?;
-                let fingerprint = value(document)
-                    .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", position())))?;
-                entries.push((halves(fingerprint), offset));
-                offset += document.len() as u64;
-            }
-        }
+        let mut offset = 0;
+        let mut input = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
+        each_document(&mut input, Checking::Validity, progress, |document| {
+            let fingerprint = value(document.bytes())
+                .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", document.position())))?;
+            entries.push((halves(fingerprint), offset));
+            offset += document.bytes().len() as u64;
+            Ok(())
+        })?;
         entries.sort_unstable();
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Lookup { map, entries, taken, _unpacked: unpacked })
@@ -126,9 +129,7 @@ fn document_at(map: &[u8], offset: u64) -> &[u8] {
 }
 
 fn unpack(disk: &Disk, path: &Path, scratch: &Path) -> Result<(Option<tempfile::TempPath>, PathBuf)> {
-    let mut magic = Vec::new();
-    std::io::Read::take(disk.open(path)?, 2).read_to_end_into(&mut magic, path)?;
-    if magic != crate::gzip::MAGIC {
+    if head(disk, path, 2)? != crate::gzip::MAGIC {
         return Ok((None, path.to_owned()));
     }
     let mut file = tempfile::NamedTempFile::new_in(scratch).writing("create a file in", scratch)?;
@@ -136,14 +137,4 @@ fn unpack(disk: &Disk, path: &Path, scratch: &Path) -> Result<(Option<tempfile::
     let path = file.into_temp_path();
     let place = path.to_path_buf();
     Ok((Some(path), place))
-}
-
-trait ReadToEnd {
-    fn read_to_end_into(self, bytes: &mut Vec<u8>, path: &Path) -> Result<()>;
-}
-
-impl<R: std::io::Read> ReadToEnd for R {
-    fn read_to_end_into(mut self, bytes: &mut Vec<u8>, path: &Path) -> Result<()> {
-        self.read_to_end(bytes).map(|_| ()).reading("read", path)
-    }
 }

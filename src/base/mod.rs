@@ -3,6 +3,7 @@
 pub mod archive_format;
 pub mod batch;
 pub mod disk;
+pub mod documents;
 pub mod error;
 pub mod fingerprints;
 pub mod gzip;
@@ -15,5 +16,4 @@ pub mod namespace;
 pub mod pipeline;
 pub mod progress;
 pub mod raw;
-pub mod shares;
 pub mod stream;

@@ -1,5 +1,6 @@
 //! How a run tells what it is doing, and is told to stop.
 
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Watches a run. All methods may be called from any thread.
@@ -18,6 +19,10 @@ pub trait Progress: Sync {
     /// The signal that asks the run to stop, if one has come.
     fn interrupted(&self) -> Option<i32> {
         None
+    }
+    /// Fails if a signal has come.
+    fn check(&self) -> Result<()> {
+        self.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }
 

@@ -13,14 +13,17 @@ use std::sync::{Arc, Mutex};
 use metadata::check_metadata_size;
 pub use metadata::{MOST_METADATA_BYTES, Metadata, create_index_command, index_name};
 pub(crate) use names::metadata_beside;
+pub use oplog::OplogOperations;
 pub(crate) use oplog::touching_in;
 
 use crate::base::archive_format as archive;
+use crate::base::documents::{Checking, Counts, count};
 use crate::base::namespace::is_database_name;
 use crate::base::stream::{STANDARD_INPUT_NAME, Stream, head, is_standard_input};
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result, counted};
 use crate::gzip;
+use crate::progress::{Progress, Silent};
 
 /// A dump, and what is in it.
 #[derive(Debug)]
@@ -146,6 +149,7 @@ impl Dump {
         path: &Path,
         database: Option<&str>,
         scratch: &Path,
+        progress: &dyn Progress,
         wanted: impl Fn(&Collection) -> bool,
     ) -> Result<Dump> {
         let mut dump = Dump::open_on(disk, path, database)?;
@@ -165,12 +169,10 @@ impl Dump {
             files.push(Some((std::io::BufWriter::with_capacity(256 * 1024, file), place)));
             reader.check(number);
         }
-        while let Some(document) = reader.next_document()? {
-            if let Some((file, place)) = &mut files[document.namespace] {
-                std::io::Write::write_all(file, document.bytes).writing("unpack into", place)?;
-            }
-        }
-        reader.stream().check_unchanged()?;
+        reader.each_document(Checking::Framing, progress, |document| match &mut files[document.namespace] {
+            Some((file, place)) => std::io::Write::write_all(file, document.bytes).writing("unpack into", place),
+            None => Ok(()),
+        })?;
         for (mut file, place) in files.into_iter().flatten() {
             std::io::Write::flush(&mut file).writing("unpack into", &place)?;
         }
@@ -383,7 +385,7 @@ impl Dump {
             _ if all || !databases.is_empty() => Ok(chosen),
             _ => {
                 let mut lines = Vec::new();
-                for (candidate, (documents, bytes)) in chosen.iter().zip(self.counts(disk, &chosen)?) {
+                for (candidate, Counts { documents, bytes }) in chosen.iter().zip(self.counts(disk, &chosen)?) {
                     lines.push(format!("  {}: {}, {bytes} bytes", candidate.namespace(), counted(documents, "document")));
                 }
                 Err(Error::Usage(format!(
@@ -405,18 +407,18 @@ impl Dump {
         }
     }
 
-    /// Documents and bytes of each of these collections.
-    fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<(u64, u64)>> {
+    /// The documents of each of these collections.
+    fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<Counts>> {
         let Some(mut reader) = self.archive(disk)? else {
             return collections
                 .iter()
-                .map(|collection| collection.documents.as_deref().map_or(Ok((0, 0)), |path| count(disk, path)))
+                .map(|collection| collection.documents.as_deref().map_or(Ok(Counts::default()), |path| count(disk, path, &Silent)))
                 .collect();
         };
         reader.skip_to_end()?;
         let of = |collection: &Collection| {
             let number = reader.prelude().entries.iter().position(|entry| entry.namespace() == collection.namespace());
-            number.map(|number| reader.seen(number)).map_or((0, 0), |seen| (seen.documents, seen.bytes))
+            number.map(|number| reader.seen(number).counts()).unwrap_or_default()
         };
         Ok(collections.iter().map(of).collect())
     }
@@ -476,21 +478,11 @@ impl Dump {
         self.collections.iter().filter(move |other| !is_source(other))
     }
 
-    /// How many operations of the dump's oplog touch a namespace, and how many there are.
-    pub fn oplog_operations(&self, disk: &Disk, namespace: &str) -> Result<(u64, u64)> {
-        match &self.oplog {
-            None => Ok((0, 0)),
-            Some(path) => oplog::operations(Stream::open(disk, path)?, path, namespace),
-        }
+    /// The operations of the dump's oplog, and how many of them touch a namespace.
+    pub fn oplog_operations(&self, disk: &Disk, namespace: &str, progress: &dyn Progress) -> Result<OplogOperations> {
+        let operations = self.oplog.as_deref().map(|path| oplog::operations(disk, path, namespace, progress));
+        operations.unwrap_or(Ok(OplogOperations::default()))
     }
-}
-
-/// Documents and bytes of a file of documents.
-pub fn count(disk: &Disk, path: &Path) -> Result<(u64, u64)> {
-    let mut splitter = crate::batch::Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
-    let mut batch = crate::batch::Batch::default();
-    while splitter.fill(&mut batch)? {}
-    Ok(splitter.counts())
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>> {

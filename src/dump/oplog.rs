@@ -1,30 +1,35 @@
 //! The oplog of `mongodump --oplog`: operations that happened during the dump and are in no collection's file.
 
-use std::io::Read;
 use std::path::Path;
 
-use crate::batch::{Batch, Splitter};
-use crate::error::{Error, Result};
-use crate::raw::{Elements, Validator, Value, kind};
+use crate::base::documents::{Checking, each_document};
+use crate::batch::Splitter;
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::raw::{Elements, Value, kind};
 
 /// Limit of an oplog entry: mongorestore's for oplog replay, 16 MiB + 16 KiB.
 const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
-/// How many operations touch a namespace, those inside `applyOps` included, and how many there are.
-pub(super) fn operations(stream: impl Read, path: &Path, namespace: &str) -> Result<(u64, u64)> {
-    let file = path.display().to_string();
-    let mut splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_ENTRY_BYTES);
-    let mut batch = Batch::default();
-    let mut validator = Validator::default();
-    let (mut touching, mut all) = (0, 0);
-    while splitter.fill(&mut batch)? {
-        for (index, entry) in batch.documents().enumerate() {
-            validator.check(entry).map_err(|fault| Error::document(batch.position(index, &file), fault))?;
-            all += 1;
-            touching += touching_in(entry, namespace);
-        }
-    }
-    Ok((touching, all))
+/// How many operations an oplog has, those inside `applyOps` included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OplogOperations {
+    /// Those that touch a namespace.
+    pub touching: u64,
+    /// All of them.
+    pub all: u64,
+}
+
+/// The operations of an oplog, and how many of them touch a namespace.
+pub(super) fn operations(disk: &Disk, path: &Path, namespace: &str, progress: &dyn Progress) -> Result<OplogOperations> {
+    let mut input = Splitter::open(disk, path)?.with_limit(MAX_ENTRY_BYTES);
+    let mut touching = 0;
+    let counts = each_document(&mut input, Checking::Validity, progress, |entry| {
+        touching += touching_in(entry.bytes(), namespace);
+        Ok(())
+    })?;
+    Ok(OplogOperations { touching, all: counts.documents })
 }
 
 /// Operations on the namespace in one entry; a work list instead of recursion, as `applyOps` nest.

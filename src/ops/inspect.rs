@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::base::archive_format::Reader;
+use crate::base::documents::{Checking, Counts, each_document};
 use crate::base::stream::Stream;
-use crate::batch::{Batch, Splitter};
+use crate::batch::Splitter;
 use crate::disk::Disk;
 use crate::dump::{self, Dump, Metadata};
-use crate::error::{Error, Position, Result};
+use crate::error::Result;
 use crate::progress::Progress;
-use crate::raw::{self, Validator};
 
 /// What is in a dump.
 #[derive(Debug, Serialize)]
@@ -50,33 +50,21 @@ pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Repo
         return inspect_archive(disk, dump, reader, progress);
     }
     let mut collections = Vec::new();
-    let mut validator = Validator::default();
     for collection in &dump.collections {
         let metadata = dump.metadata(disk, collection)?;
-        let mut counts = (0, 0);
+        let mut counts = Counts::default();
         if let Some(path) = &collection.documents {
-            let file = path.display().to_string();
-            let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, file.clone());
+            let mut splitter = Splitter::open(disk, path)?;
             progress.start(&collection.namespace(), Some(splitter.stream().file_bytes));
-            let mut batch = Batch::default();
-            while splitter.fill(&mut batch)? {
-                if let Some(signal) = progress.interrupted() {
-                    return Err(Error::Interrupted(signal));
-                }
-                for (index, document) in batch.documents().enumerate() {
-                    validator.check(document).map_err(|fault| Error::document(batch.position(index, &file), fault))?;
-                }
-                progress.advance(splitter.counts().0, splitter.stream().file_bytes_read());
-            }
+            counts = each_document(&mut splitter, Checking::Validity, progress, |_| Ok(()))?;
             progress.finish();
-            counts = splitter.counts();
         }
         collections.push(listed(collection.namespace(), metadata, None, counts));
     }
     Ok(Report { collections })
 }
 
-fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (documents, bytes): (u64, u64)) -> Collection {
+fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, Counts { documents, bytes }: Counts) -> Collection {
     let name = |index: &serde_json::Value| dump::index_name(index).to_owned();
     let kind = metadata.as_ref().and_then(|metadata| metadata.kind.clone()).or(kind);
     Collection {
@@ -90,27 +78,9 @@ fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, (
 }
 
 fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, progress: &dyn Progress) -> Result<Report> {
-    const STEP: u64 = 1024;
-    let mut validator = Validator::default();
-    let mut documents: u64 = 0;
     progress.start("inspect", reader.stream().total());
     reader.check_all_and_go_on();
-    while let Some(document) = reader.next_document()? {
-        documents += 1;
-        let (namespace, offset) = (document.namespace, document.offset);
-        if let Err(fault) = validator.check(document.bytes) {
-            let (id, number) = (raw::display_id(document.bytes), reader.seen(namespace).documents);
-            let file = format!("{}, {}", reader.file(), reader.prelude().entries[namespace].namespace());
-            return Err(Error::document(Position { file, document: number, offset, id }, fault));
-        }
-        if documents.is_multiple_of(STEP) {
-            if let Some(signal) = progress.interrupted() {
-                return Err(Error::Interrupted(signal));
-            }
-            progress.advance(documents, reader.stream().file_bytes_read());
-        }
-    }
-    reader.stream().check_unchanged()?;
+    reader.each_document(Checking::Validity, progress, |_| Ok(()))?;
     progress.finish();
     let mut collections = Vec::new();
     for (number, entry) in reader.prelude().entries.iter().enumerate() {
@@ -118,7 +88,7 @@ fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, progres
         let of_entry = |other: &&dump::Collection| (&other.database, &other.name) == (&entry.database, &entry.collection);
         let metadata = dump.collections.iter().find(of_entry).map_or(Ok(None), |collection| dump.metadata(disk, collection))?;
         let kind = if entry.is_oplog() { Some("oplog".to_owned()) } else { entry.kind.clone() };
-        let listed = listed(entry.namespace(), metadata, kind, (seen.documents, seen.bytes));
+        let listed = listed(entry.namespace(), metadata, kind, seen.counts());
         collections.push(Collection { checksum_holds: seen.checksum_holds, ..listed });
     }
     collections.sort_by(|a, b| a.namespace.cmp(&b.namespace));

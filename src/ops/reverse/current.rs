@@ -159,7 +159,7 @@ pub fn reverse_current(
         let mut targets = manifest.sources.iter().flat_map(|source| &source.targets);
         restored.contains(&namespace) || targets.any(|target| target.namespace == namespace)
     };
-    let later = Dump::open_unpacked(&disk, redump, None, &scratch, is_read)?;
+    let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, is_read)?;
     let mut remarks = later.remarks.clone();
     let mut result = Reversal::new(manifest, options, &layout);
     let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
@@ -168,9 +168,9 @@ pub fn reverse_current(
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, namespace, level)?;
-        let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch)?;
+        let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch, progress)?;
         check_driver(options, redump, said, plan, &lookups)?;
-        let source_lookup = open_source_lookup(&disk, &later, redump, namespace, &scratch)?;
+        let source_lookup = open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?;
         remarks.extend(redump_remarks(redump, namespace, source_lookup.as_ref(), said, &lookups));
         let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
         progress.start("reverse", Some(total));
@@ -235,7 +235,15 @@ fn source_entry(
 }
 
 /// The documents of each target in the later dump, found by the mapping's key.
-fn open_lookups(disk: &Disk, plan: &Plan, later: &Dump, redump: &Path, said: &manifest::Source, scratch: &Path) -> Result<Vec<Lookup>> {
+fn open_lookups(
+    disk: &Disk,
+    plan: &Plan,
+    later: &Dump,
+    redump: &Path,
+    said: &manifest::Source,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<Lookup>> {
     let mut lookups = Vec::new();
     for (number, target) in said.targets.iter().enumerate() {
         let standing = later.collections.iter().find(|other| other.namespace() == target.namespace);
@@ -245,7 +253,7 @@ fn open_lookups(disk: &Disk, plan: &Plan, later: &Dump, redump: &Path, said: &ma
                 format!("has no {}, which the output has; dump all of the database that it was restored into", target.namespace),
             ));
         };
-        let lookup = Lookup::open(disk, path, scratch, |document| plan.key(document).map(fingerprint_of))?;
+        let lookup = Lookup::open(disk, path, scratch, progress, |document| plan.key(document).map(fingerprint_of))?;
         if number == plan.driver()
             && let Some(document) = lookup.duplicate()
         {
@@ -286,10 +294,17 @@ fn check_driver(options: &Options, redump: &Path, said: &manifest::Source, plan:
 }
 
 /// The source collection itself in the later dump, if it is there, found by `_id`.
-fn open_source_lookup(disk: &Disk, later: &Dump, redump: &Path, namespace: &str, scratch: &Path) -> Result<Option<Lookup>> {
+fn open_source_lookup(
+    disk: &Disk,
+    later: &Dump,
+    redump: &Path,
+    namespace: &str,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<Lookup>> {
     let Some(standing) = later.collections.iter().find(|other| other.namespace() == namespace) else { return Ok(None) };
     let path = standing.documents.as_deref().ok_or_else(|| Error::input(redump, format!("has no documents of {namespace}")))?;
-    Lookup::open(disk, path, scratch, |document| Some(id_fingerprint(document))).map(Some)
+    Lookup::open(disk, path, scratch, progress, |document| Some(id_fingerprint(document))).map(Some)
 }
 
 /// What a user should know of a later dump before it is trusted.
@@ -629,6 +644,6 @@ impl<'a> Stages for Merging<'a> {
         writer(round)
     }
     fn check(&self) -> Result<()> {
-        self.today.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.today.progress.check()
     }
 }

@@ -244,9 +244,7 @@ impl Reversal {
         began: Instant,
         progress: &dyn Progress,
     ) -> Result<Report> {
-        if let Some(signal) = progress.interrupted() {
-            return Err(Error::Interrupted(signal));
-        }
+        progress.check()?;
         if let Some(staging) = staging {
             for warning in staging.publish_with(&self.manifest, tail)? {
                 progress.warn(&warning);

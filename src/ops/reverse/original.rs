@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::artifact::reader::{Artifact, Watched, not_verified, of_another_run, stored_difference};
 use crate::base::archive_format as archive;
-use crate::base::shares::{self, Shares};
+use crate::base::documents::{self, Batches, Shares};
 use crate::base::stream::Stream;
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::Disk;
@@ -51,7 +51,7 @@ impl OpenSource {
             server_version = Some(reader.prelude().server_version.clone());
             let namespaces: Vec<&str> = source.targets.iter().map(|target| target.namespace.as_str()).collect();
             let shares = Shares::open(reader, &namespaces)?;
-            let named = |(input, namespace): (shares::Documents, &&str)| Documents::new(input, format!("{name}, {namespace}"));
+            let named = |(input, namespace): (documents::Documents, &&str)| Documents::new(input, format!("{name}, {namespace}"));
             targets = shares.into_iter().zip(&namespaces).map(named).collect();
             streams.push(watched);
         }
@@ -59,7 +59,7 @@ impl OpenSource {
             let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
             let (stream, watched) = Watched::open(disk, artifact, file)?;
             let name = watched.path.display().to_string();
-            targets.push(Documents::new(shares::Documents::File(Splitter::new(stream, 0, name.clone())), name));
+            targets.push(Documents::new(documents::Documents::File(Splitter::new(stream, 0, name.clone())), name));
             streams.push(watched);
         }
         Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
@@ -116,14 +116,14 @@ impl Group {
 /// The documents of a collection, taken a few at a time.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    input: shares::Documents,
+    input: documents::Documents,
     batch: Batch,
     next: usize,
     file: String,
 }
 
 impl Documents {
-    fn new(input: shares::Documents, file: String) -> Self {
+    fn new(input: documents::Documents, file: String) -> Self {
         Documents { input, batch: Batch::default(), next: 0, file }
     }
     /// Appends so many documents to the group, or as many as are left.
@@ -200,9 +200,7 @@ pub(crate) fn each_source_document(
     let mut pieces = Pieces::default();
     let mut document = Vec::new();
     while read_pieces(&mut open.journal, &mut open.targets, &mut pieces)? {
-        if let Some(signal) = progress.interrupted() {
-            return Err(Error::Interrupted(signal));
-        }
+        progress.check()?;
         let mut batch = BatchRestorer::new(&pieces);
         loop {
             document.clear();

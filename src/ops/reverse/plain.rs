@@ -191,6 +191,6 @@ impl<'a> Stages for Restoring<'a> {
         writer.file.compress()
     }
     fn check(&self) -> Result<()> {
-        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.progress.check()
     }
 }

@@ -280,7 +280,7 @@ impl<'r> Prepared<'r> {
         let mut remarks = dump.remarks.clone();
         let threads = Threads::new(options.threads)?;
         detail_run(progress, &dump, &collections, &threads, options);
-        let existing = check_traps(disk, options, plan, &dump, &collections, &mut remarks)?;
+        let existing = check_traps(disk, options, plan, &dump, &collections, progress, &mut remarks)?;
         let reader = Reading::open(disk, options, &layout, plan, &dump, &collections)?;
         let mut sources = Vec::new();
         for collection in &collections {
@@ -335,9 +335,7 @@ impl<'r> Prepared<'r> {
             manifest.files.insert(0, entry);
             tail = end;
         }
-        if let Some(signal) = progress.interrupted() {
-            return Err(Error::Interrupted(signal));
-        }
+        progress.check()?;
         if let Some(staging) = staging {
             for warning in staging.publish_with(&manifest, tail)? {
                 progress.warn(&warning);

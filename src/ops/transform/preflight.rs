@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{ExistingTargets, Options};
 use crate::base::archive_format as archive;
-use crate::base::stream::Stream;
-use crate::batch::{Batch, Splitter};
+use crate::base::documents::{Checking, Counts, count, each_document};
+use crate::batch::Splitter;
 use crate::disk::Disk;
-use crate::dump::{self, Collection, Dump, Metadata, MetadataAt};
+use crate::dump::{Collection, Dump, Metadata, MetadataAt, OplogOperations};
 use crate::error::{Error, Result, counted};
 use crate::mapping::Plan;
 use crate::pipeline::Threads;
@@ -64,6 +64,7 @@ pub(super) fn check_traps(
     plan: &Plan,
     dump: &Dump,
     sources: &[Collection],
+    progress: &dyn Progress,
     remarks: &mut Vec<String>,
 ) -> Result<ExistingDocuments> {
     let mut existing: ExistingDocuments = HashMap::new();
@@ -82,31 +83,30 @@ pub(super) fn check_traps(
                 standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
             };
             let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
-            while let Some(document) = archive.next_document()? {
+            archive.each_document(Checking::Framing, progress, |document| {
                 for &(number, target) in &places[document.namespace] {
                     existing.entry((number, target)).or_default().add(plan, target, document.bytes);
                 }
-            }
+                Ok(())
+            })?;
         }
         return Ok(existing);
     }
     for source in sources {
         let namespace = source.namespace();
-        let (touching, all) = dump.oplog_operations(disk, &namespace)?;
-        check_oplog(options, "oplog.bson", &namespace, (touching, all), remarks)?;
+        let operations = dump.oplog_operations(disk, &namespace, progress)?;
+        check_oplog(options, "oplog.bson", &namespace, operations, remarks)?;
     }
     for (number, target, collection) in standing {
         let Some(path) = collection.documents.as_deref() else { continue };
-        let (documents, bytes) = dump::count(disk, path)?;
-        check_standing(options, &collection.namespace(), documents, bytes, remarks)?;
-        if documents == 0 {
-            continue;
-        }
-        let known = existing.entry((number, target)).or_default();
-        let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
-        let mut batch = Batch::default();
-        while splitter.fill(&mut batch)? {
-            batch.documents().for_each(|document| known.add(plan, target, document));
+        let counts = count(disk, path, progress)?;
+        check_standing(options, &collection.namespace(), counts, remarks)?;
+        if counts.documents > 0 {
+            let known = existing.entry((number, target)).or_default();
+            each_document(&mut Splitter::open(disk, path)?, Checking::Framing, progress, |document| {
+                known.add(plan, target, document.bytes());
+                Ok(())
+            })?;
         }
     }
     Ok(existing)
@@ -130,7 +130,7 @@ pub(super) fn check_oplog(
     options: &Options,
     oplog: &str,
     namespace: &str,
-    (touching, all): (u64, u64),
+    OplogOperations { touching, all }: OplogOperations,
     remarks: &mut Vec<String>,
 ) -> Result<()> {
     if touching > 0 {
@@ -148,7 +148,12 @@ pub(super) fn check_oplog(
 }
 
 /// Refuses documents in a target collection.
-pub(super) fn check_standing(options: &Options, namespace: &str, documents: u64, bytes: u64, remarks: &mut Vec<String>) -> Result<()> {
+pub(super) fn check_standing(
+    options: &Options,
+    namespace: &str,
+    Counts { documents, bytes }: Counts,
+    remarks: &mut Vec<String>,
+) -> Result<()> {
     if documents == 0 {
         return Ok(());
     }

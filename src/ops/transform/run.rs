@@ -281,7 +281,7 @@ impl<'a> Stages for Transforming<'a> {
         writer.append(round, self.options.skip_unrestorable)
     }
     fn check(&self) -> Result<()> {
-        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.progress.check()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::base::archive_format as archive;
 use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
-use crate::dump::{self, Collection, Dump};
+use crate::dump::{self, Collection, Dump, OplogOperations};
 use crate::error::{Error, Position, Result};
 use crate::mapping::Plan;
 use crate::raw::Validator;
@@ -101,7 +101,8 @@ impl Reading {
                 archive.check_standing(options, remarks)?;
                 let of_source = sources.iter().zip(&archive.touching);
                 of_source.into_iter().try_for_each(|(source, touching)| {
-                    check_oplog(options, "the archive's oplog", &source.namespace(), (*touching, archive.operations), remarks)
+                    let operations = OplogOperations { touching: *touching, all: archive.operations };
+                    check_oplog(options, "the archive's oplog", &source.namespace(), operations, remarks)
                 })
             }
         }
@@ -241,7 +242,7 @@ impl Demultiplexing {
     fn check_standing(&self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
         for (number, entry) in self.reader.prelude().entries.iter().enumerate().filter(|(number, _)| self.uses[*number] == Use::Target) {
             let seen = self.reader.seen(number);
-            check_standing(options, &entry.namespace(), seen.documents, seen.bytes, remarks)?;
+            check_standing(options, &entry.namespace(), seen.counts(), remarks)?;
         }
         Ok(())
     }

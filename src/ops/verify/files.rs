@@ -8,7 +8,7 @@ use crate::base::stream::Stream;
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::Disk;
 use crate::dump::{MOST_METADATA_BYTES, Metadata, read_small};
-use crate::error::{Error, Result, counted};
+use crate::error::{Result, counted};
 use crate::fingerprints::document_digest;
 use crate::hash::{self, Counted};
 use crate::journal::{self, JournalReader};
@@ -269,6 +269,6 @@ impl<'a> Stages for Framing<'a> {
         Ok(())
     }
     fn check(&self) -> Result<()> {
-        self.progress.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.progress.check()
     }
 }

@@ -9,10 +9,10 @@ use super::Options;
 use crate::artifact::layout::Layout;
 use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
-use crate::base::shares::Documents;
-use crate::base::shares::Shares;
+use crate::base::documents::Shares;
+use crate::base::documents::{Checking, Documents, each_document};
 use crate::base::stream::Stream;
-use crate::batch::{Batch, Splitter};
+use crate::batch::Splitter;
 use crate::disk::Disk;
 use crate::dump::{self, Dump, Metadata, read_small};
 use crate::error::{Error, Result};
@@ -101,7 +101,7 @@ pub fn compare_with_restored(
         return Err(Error::Check(format!("'{}': the manifest names no collection, so there is nothing to compare", options.out.display())));
     }
     let is_expected = |collection: &dump::Collection| expected.iter().any(|one| one.namespace == collection.namespace());
-    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), is_expected)?;
+    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), progress, is_expected)?;
     let mut report = RestoredReport { redump: redump.to_owned(), remarks: dump.remarks.clone(), ..RestoredReport::default() };
     let metadata = metadata_of(&disk, &artifact, &expected)?;
     for (target, metadata) in expected.iter().zip(metadata) {
@@ -121,14 +121,11 @@ pub fn compare_with_restored(
         if documents == target.documents && target.digest.is_some_and(|said| manifest::digest_text(digest) == said) {
             continue;
         }
-        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
+        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), progress, |document| Some(id_fingerprint(document)))?;
         let mut ours = documents_of(&disk, &artifact, target.namespace)?;
-        let mut batch = Batch::default();
-        while ours.fill(&mut batch)? {
-            for document in batch.documents() {
-                compare_one(target.namespace, document, &lookup, &mut report, each)?;
-            }
-        }
+        each_document(&mut ours, Checking::Framing, progress, |document| {
+            compare_one(target.namespace, document.bytes(), &lookup, &mut report, each)
+        })?;
         note_extra(target.namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;
     }
@@ -173,7 +170,7 @@ fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Doc
         return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
     }
     let path = artifact.path(artifact.manifest.file(Role::Documents, namespace).ok_or_else(none)?);
-    Ok(Documents::File(Splitter::new(Stream::open(disk, &path)?, 0, path.display().to_string())))
+    Ok(Documents::File(Splitter::open(disk, &path)?))
 }
 
 /// The metadata of each of these collections as an output has it.
@@ -242,17 +239,13 @@ pub(super) fn compare_one(
 }
 
 fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<(u64, u128)> {
-    let mut splitter = Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string());
-    let mut batch = Batch::default();
+    let mut splitter = Splitter::open(disk, path)?;
     let mut digest = 0u128;
     progress.start("compare", Some(splitter.stream().file_bytes));
-    while splitter.fill(&mut batch)? {
-        if let Some(signal) = progress.interrupted() {
-            return Err(Error::Interrupted(signal));
-        }
-        batch.documents().for_each(|document| digest = digest.wrapping_add(document_digest(document)));
-        progress.advance(splitter.counts().0, splitter.stream().file_bytes_read());
-    }
+    let counts = each_document(&mut splitter, Checking::Framing, progress, |document| {
+        digest = digest.wrapping_add(document_digest(document.bytes()));
+        Ok(())
+    })?;
     progress.finish();
-    Ok((splitter.counts().0, digest))
+    Ok((counts.documents, digest))
 }

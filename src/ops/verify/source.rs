@@ -175,10 +175,10 @@ fn compare_documents(
     for source in &artifact.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
         let is_source = |collection: &Collection| collection.database == database && collection.name == plan.collection();
-        let later = Dump::open_unpacked(disk, dump, Some(database), &std::env::temp_dir(), is_source)?;
+        let later = Dump::open_unpacked(disk, dump, Some(database), &std::env::temp_dir(), progress, is_source)?;
         let collection = later.sources(disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
-        let lookup = Lookup::open(disk, path, &std::env::temp_dir(), |document| Some(id_fingerprint(document)))?;
+        let lookup = Lookup::open(disk, path, &std::env::temp_dir(), progress, |document| Some(id_fingerprint(document)))?;
         report.documents += source.documents;
         original::each_source_document(disk, artifact, plan, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)
