@@ -144,15 +144,50 @@ fn index_difference(is: &Value, was: &Value) -> Option<String> {
 
 /// The command for mongosh that creates an index as the metadata describes it.
 pub fn create_index_command(collection: &str, index: &Value) -> String {
-    let key = index.get("key").map(relaxed).unwrap_or(Value::Null);
+    let key = shell_text(index.get("key").unwrap_or(&Value::Null));
     let mut options = serde_json::Map::new();
     for (name, value) in index.as_object().into_iter().flatten() {
         if !matches!(name.as_str(), "key" | "v" | "ns") {
-            options.insert(name.clone(), relaxed(value));
+            options.insert(name.clone(), value.clone());
         }
     }
+    let options = shell_text(&Value::Object(options));
     let collection = Value::from(collection);
-    format!("db.getCollection({collection}).createIndex({key}, {})", Value::Object(options))
+    format!("db.getCollection({collection}).createIndex({key}, {options})")
+}
+
+/// Extended JSON as the shell reads it: as plain JSON where that says the same.
+fn shell_text(value: &Value) -> String {
+    let plain = relaxed(value);
+    if is_plain(&plain) { plain.to_string() } else { format!("EJSON.parse({}, {{relaxed: false}})", Value::from(value.to_string())) }
+}
+
+/// Whether the shell takes this for what it means: no date, Decimal128 and so on, and no number that it would round.
+fn is_plain(value: &Value) -> bool {
+    const TYPES: [&str; 16] = [
+        "$binary",
+        "$code",
+        "$date",
+        "$dbPointer",
+        "$maxKey",
+        "$minKey",
+        "$numberDecimal",
+        "$numberDouble",
+        "$numberInt",
+        "$numberLong",
+        "$oid",
+        "$regularExpression",
+        "$symbol",
+        "$timestamp",
+        "$undefined",
+        "$uuid",
+    ];
+    match value {
+        Value::Object(fields) => fields.iter().all(|(name, value)| !TYPES.contains(&name.as_str()) && is_plain(value)),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Number(number) => number.as_i64().is_none_or(|number| number.unsigned_abs() < 1 << 53),
+        _ => true,
+    }
 }
 
 /// Extended JSON with plain numbers where the shell takes them.
@@ -162,7 +197,7 @@ fn relaxed(value: &Value) -> Value {
             if let (1, Some((kind, Value::String(text)))) = (fields.len(), fields.iter().next()) {
                 let number = match kind.as_str() {
                     "$numberInt" | "$numberLong" => text.parse::<i64>().ok().map(Value::from),
-                    "$numberDouble" => text.parse::<f64>().ok().map(|number| match number as i64 {
+                    "$numberDouble" => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| match number as i64 {
                         whole if whole as f64 == number => Value::from(whole),
                         _ => Value::from(number),
                     }),

@@ -67,8 +67,16 @@ def document(rng, number, shape):
             "training_metrics": {"cv_score": 0.91, "test_score": 0.88},
             "problem_type": "classification",
             "model_path": f"models/{number}.pkl",
+            "model_size": rng.randrange(10**6),
+            "feature_config": {"feature_names": columns, "target_column": columns[0]},
+            "training_config": {"training_time": 1.5, "n_samples_train": 80, "n_samples_test": 20},
             "transformation_history": [],
         }
+        if number // len(SHAPES) % 2:
+            fields |= {
+                "description": "a forest", "model_file_url": None, "feature_transformer_path": None,
+                "trained_at": updated, "tags": ["first"], "notes": None,
+            }
     if shape == "odd":
         fields |= {
             "_id": ODD_IDS[number // len(SHAPES)] if number // len(SHAPES) < len(ODD_IDS) else fields["_id"],

@@ -8,12 +8,14 @@ documents in the server's order, the same files; indexes from the metadata, afte
 import argparse
 import atexit
 import functools
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from bson import json_util
@@ -27,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "target" / "e2e"
 REAL_TOOLS = all(shutil.which(tool) for tool in ("mongodump", "mongorestore"))
 TIMEOUT = 60
+# The real mongosh where `run` could install it, else nothing: it has no stand-in.
+MONGOSH = os.environ.get("MONGOSH")
 
 
 class ToolFailed(Exception):
@@ -94,11 +98,50 @@ def run_tool(tool, *arguments, stdin=None):
     return said
 
 
+def shell(script, mongosplit, folder):
+    """What bash makes of a script in a folder; mongosplit and the mongo tools in it talk to the server."""
+    environment = os.environ | {"PATH": f"{commands(mongosplit)}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, timeout=TIMEOUT)
+
+
+@functools.cache
+def commands(mongosplit):
+    """A directory with the commands that users type, the server's address added."""
+    folder = tempfile.TemporaryDirectory(prefix="mongosplit-e2e-commands-")
+    atexit.register(folder.cleanup)
+    lines = {"mongosplit": [str(mongosplit)]}
+    for tool in ("mongodump", "mongorestore"):
+        command = [shutil.which(tool)] if REAL_TOOLS else tool_command(tool)
+        lines[tool] = [*command, f"--uri={server_uri()}"]
+    for name, command in lines.items():
+        path = Path(folder.name, name)
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        path.chmod(0o755)
+    return folder.name
+
+
+def mongosh(database, *lines):
+    """What the real mongosh prints for lines that are typed into it; a line that fails is a failure."""
+    with tempfile.TemporaryDirectory() as home:
+        settings = Path(home, ".mongodb", "mongosh", "config")
+        settings.parent.mkdir(parents=True)
+        settings.write_text('{"enableTelemetry":false,"disableLogging":true}')
+        command = [MONGOSH, "--quiet", "--norc", server_uri()]
+        for line in (f"db = db.getSiblingDB({json.dumps(database)})", *lines):
+            command += ["--eval", line]
+        done = subprocess.run(command, env=os.environ | {"HOME": home}, capture_output=True, timeout=TIMEOUT)
+    if done.returncode:
+        raise ToolFailed(f"{shlex.join(command)}\nexit {done.returncode}\n{(done.stdout + done.stderr).decode()}")
+    return done.stdout.decode()
+
+
 def mongodump(arguments):
     server = MongoClient(arguments.uri)
     database = server[arguments.db]
     found = {}
     for collection in sorted(database.list_collection_names()):
+        if arguments.collection not in (None, collection):
+            continue
         indexes = database.command("listIndexes", collection)["cursor"]["firstBatch"]
         metadata = {"indexes": indexes, "collectionName": collection, "type": "collection"}
         found[f"{arguments.db}.{collection}"] = dumpformat.Collection(
@@ -185,6 +228,7 @@ def parse(argv):
         command.add_argument("--archive")
         if tool is mongodump:
             command.add_argument("--db", required=True)
+            command.add_argument("--collection")
             command.add_argument("--out")
         else:
             command.add_argument("directory", nargs="?", default="dump")

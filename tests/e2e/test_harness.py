@@ -138,6 +138,12 @@ class ToolTest(unittest.TestCase):
             harness.restore("--stopOnError", str(self.folder / "plain"))
         self.assertEqual(harness.restore("--drop", str(self.folder / "plain")), (300, 0))
 
+    @unittest.skipUnless(harness.MONGOSH, "mongosh is left out")
+    def test_mongosh_prints_what_a_line_gives_and_a_line_that_fails_is_a_failure(self):
+        self.assertEqual(harness.mongosh(DB, "one = 1", 'one + db.getCollection("user_data").countDocuments()'), "301\n")
+        with self.assertRaises(harness.ToolFailed):
+            harness.mongosh(DB, f'db.adminCommand({{renameCollection: "{DB}.absent", to: "{DB}.user_data"}})', "1")
+
     def test_a_cut_archive_fails(self):
         harness.dump_archive(DB, self.folder / "archive")
         with self.assertRaises(harness.ToolFailed):
