@@ -5,7 +5,9 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use mongosplit::batch::{Batch, Splitter};
 use mongosplit::fingerprints::document_digest;
 use mongosplit::journal::JournalWriter;
@@ -27,7 +29,12 @@ const SIZE: usize = 4_000_000;
 type Shape = (&'static str, fn(&mut bson::Bson, &mut rng::Rng, u64));
 
 /// The application's documents, the export's with texts for dates, tiny ones, ones of 10,000 history items.
-const SHAPES: [Shape; 4] = [("app", shapes::app), ("export", shapes::export), ("small", shapes::small), ("history", shapes::long_history)];
+const SHAPES: [Shape; 4] = [
+    ("app", shapes::app),
+    ("export", shapes::export),
+    ("small", shapes::small),
+    ("history", shapes::long_history),
+];
 
 fn documents((_, write): Shape) -> Vec<u8> {
     let mut w = bson::Bson::default();
@@ -93,7 +100,13 @@ fn reading(group: &mut BenchmarkGroup<'_, WallTime>, bytes: &[u8]) {
         });
     });
     group.bench_function("walk", |b| {
-        b.iter(|| batches.iter().flat_map(Batch::documents).map(|document| Elements::new(document).count()).sum::<usize>());
+        b.iter(|| {
+            batches
+                .iter()
+                .flat_map(Batch::documents)
+                .map(|document| Elements::new(document).count())
+                .sum::<usize>()
+        });
     });
     group.bench_function("validate", |b| {
         let mut validator = Validator::default();
@@ -111,12 +124,24 @@ fn reading(group: &mut BenchmarkGroup<'_, WallTime>, bytes: &[u8]) {
         });
     });
     group.bench_function("digest", |b| {
-        b.iter(|| batches.iter().flat_map(Batch::documents).map(document_digest).fold(0, u128::wrapping_add));
+        b.iter(|| {
+            batches
+                .iter()
+                .flat_map(Batch::documents)
+                .map(document_digest)
+                .fold(0, u128::wrapping_add)
+        });
     });
-    group.bench_function("gzip", |b| b.iter(|| batches.iter().map(|batch| gzip::compress(&batch.bytes, 1).len()).sum::<usize>()));
-    let compressed: Vec<u8> = batches.iter().flat_map(|batch| gzip::compress(&batch.bytes, 1)).collect();
+    group.bench_function("gzip", |b| {
+        b.iter(|| batches.iter().map(|batch| gzip::compress(&batch.bytes, 1).len()).sum::<usize>())
+    });
+    let compressed: Vec<u8> =
+        batches.iter().flat_map(|batch| gzip::compress(&batch.bytes, 1)).collect();
     group.bench_function("gunzip", |b| {
-        b.iter(|| std::io::copy(&mut gzip::decoder(compressed.as_slice()), &mut std::io::sink()).expect("it was just compressed"));
+        b.iter(|| {
+            std::io::copy(&mut gzip::decoder(compressed.as_slice()), &mut std::io::sink())
+                .expect("it was just compressed")
+        });
     });
 }
 
@@ -146,7 +171,9 @@ fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, plan: &Plan, bytes: &[u8]) 
         b.iter(|| {
             out.clear();
             for (batch, mapped) in batches.iter().zip(&mapped) {
-                writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, &mut out).expect("it is read back");
+                writer
+                    .write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, &mut out)
+                    .expect("it is read back");
             }
             out.len()
         });
@@ -157,11 +184,14 @@ fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, plan: &Plan, bytes: &[u8]) 
         b.iter(|| {
             for (batch, mapped) in batches.iter().zip(&mapped) {
                 out.clear();
-                let mut targets: Vec<_> = mapped.outputs.iter().map(|output| split(output)).collect();
+                let mut targets: Vec<_> =
+                    mapped.outputs.iter().map(|output| split(output)).collect();
                 let notes = &mapped.notes;
                 let mut reader = Reader::new(notes.program(), notes.values(), notes.orders());
                 for _ in &batch.ends {
-                    restorer.restore(&mut reader, |target| targets[target].next(), &mut out).expect("it was proven");
+                    restorer
+                        .restore(&mut reader, |target| targets[target].next(), &mut out)
+                        .expect("it was proven");
                 }
                 assert!(out == batch.bytes);
             }

@@ -40,21 +40,35 @@ fn text(name: &str, content: &str) -> Vec<u8> {
 }
 
 fn array(name: &str, items: &[Vec<u8>]) -> Vec<u8> {
-    let elements: Vec<u8> = items.iter().enumerate().flat_map(|(number, item)| element(3, number.to_string().as_bytes(), item)).collect();
+    let elements: Vec<u8> = items
+        .iter()
+        .enumerate()
+        .flat_map(|(number, item)| element(3, number.to_string().as_bytes(), item))
+        .collect();
     element(4, name.as_bytes(), &framed(&elements))
 }
 
 /// A document as the application writes it; the export's differs in its steps.
 fn document(number: u32, is_export: bool) -> Vec<u8> {
-    let date = |name: &str| element(9, name.as_bytes(), &(1_760_350_523_123i64 + i64::from(number)).to_le_bytes());
+    let date = |name: &str| {
+        element(9, name.as_bytes(), &(1_760_350_523_123i64 + i64::from(number)).to_le_bytes())
+    };
     let int = |name: &str, value: u32| element(16, name.as_bytes(), &value.to_le_bytes());
     let id = [&[0; 8][..], &number.to_be_bytes()].concat();
     let parameters = element(3, b"parameters", &framed(&text("method", "mean")));
     let step = |kind: &str| {
         framed(&match is_export {
-            true => [text("type", kind), text("column", "age"), parameters.clone(), text("applied_at", "2025-10-13T10:15:23.123456+00:00")]
-                .concat(),
-            false => [date("timestamp"), text("type", kind), parameters.clone(), int("affected_rows", 3)].concat(),
+            true => [
+                text("type", kind),
+                text("column", "age"),
+                parameters.clone(),
+                text("applied_at", "2025-10-13T10:15:23.123456+00:00"),
+            ]
+            .concat(),
+            false => {
+                [date("timestamp"), text("type", kind), parameters.clone(), int("affected_rows", 3)]
+                    .concat()
+            }
         })
     };
     let field = |name: &str| {
@@ -81,7 +95,10 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
             int("num_rows", 10 + number),
             int("num_columns", 2),
             array("data_schema", &[field("age"), field("name")]),
-            array("transformation_history", &[step("impute_mean"), step("encode"), step("remove_duplicates")]),
+            array(
+                "transformation_history",
+                &[step("impute_mean"), step("encode"), step("remove_duplicates")],
+            ),
             element(8, b"is_processed", &[1]),
             date("created_at"),
             date("updated_at"),
@@ -99,7 +116,9 @@ fn a_batch_like_the_one_before_allocates_next_to_nothing() {
         let mut mapped = Mapped::default();
         let mut map = || {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
-            mapper.map(documents.iter().map(Vec::as_slice), |_| None, &mut mapped).expect("sound documents");
+            mapper
+                .map(documents.iter().map(Vec::as_slice), |_| None, &mut mapped)
+                .expect("sound documents");
             assert_eq!((mapped.whole, mapped.refused.len()), (0, 0));
             ALLOCATIONS.load(Ordering::Relaxed) - before
         };
@@ -107,6 +126,10 @@ fn a_batch_like_the_one_before_allocates_next_to_nothing() {
         map();
         let allocations = map();
         println!("{shape}: {allocations} allocations for {} documents", documents.len());
-        assert!(allocations * 10 < documents.len() as u64, "{shape}: {allocations} allocations for {} documents", documents.len());
+        assert!(
+            allocations * 10 < documents.len() as u64,
+            "{shape}: {allocations} allocations for {} documents",
+            documents.len()
+        );
     }
 }

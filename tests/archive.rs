@@ -56,8 +56,12 @@ fn crc64(bytes: &[u8]) -> u64 {
 const END: [u8; 4] = [0xff; 4];
 
 fn header() -> Vec<u8> {
-    let fields =
-        [("concurrent_collections", V::I(4)), ("version", V::S(b"0.1")), ("server_version", V::S(b"5.0.0")), ("tool_version", V::S(b"t"))];
+    let fields = [
+        ("concurrent_collections", V::I(4)),
+        ("version", V::S(b"0.1")),
+        ("server_version", V::S(b"5.0.0")),
+        ("tool_version", V::S(b"t")),
+    ];
     [b"\x6d\xe2\x99\x81".to_vec(), document(&fields)].concat()
 }
 
@@ -81,7 +85,12 @@ fn entry(database: &str, collection: &str) -> Vec<u8> {
 }
 
 fn head(database: &str, collection: &str, end: u8, crc: u64) -> Vec<u8> {
-    document(&[("db", V::S(database.as_bytes())), ("collection", V::S(collection.as_bytes())), ("EOF", V::B(end)), ("CRC", V::L(crc))])
+    document(&[
+        ("db", V::S(database.as_bytes())),
+        ("collection", V::S(collection.as_bytes())),
+        ("EOF", V::B(end)),
+        ("CRC", V::L(crc)),
+    ])
 }
 
 fn block(database: &str, collection: &str, documents: &[Vec<u8>]) -> Vec<u8> {
@@ -99,7 +108,8 @@ fn source(number: i32) -> Vec<u8> {
 
 /// Two collections, two documents each, interleaved.
 fn small() -> Vec<u8> {
-    let (a, b) = ([source(1), source(2)], [document(&[("_id", V::I(7))]), document(&[("_id", V::I(8))])]);
+    let (a, b) =
+        ([source(1), source(2)], [document(&[("_id", V::I(7))]), document(&[("_id", V::I(8))])]);
     [
         header(),
         entry("d", "user_data"),
@@ -129,7 +139,8 @@ fn read(bytes: &[u8]) -> mongosplit::Result<Content> {
 
 fn read_from(stream: impl Read) -> mongosplit::Result<Content> {
     let mut reader = Reader::open(stream, "a".to_owned())?;
-    let names: Vec<String> = reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
+    let names: Vec<String> =
+        reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
     (0..names.len()).for_each(|number| reader.check(number));
     let mut content: Content = names.iter().map(|name| (name.clone(), Vec::new())).collect();
     while let Some(document) = reader.next_document()? {
@@ -149,7 +160,13 @@ fn read_byte_by_byte() {
         }
     }
     let log = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n";
-    for bytes in [small(), log.to_vec(), b"not".to_vec(), [header(), log.to_vec()].concat(), [small(), log.to_vec()].concat()] {
+    for bytes in [
+        small(),
+        log.to_vec(),
+        b"not".to_vec(),
+        [header(), log.to_vec()].concat(),
+        [small(), log.to_vec()].concat(),
+    ] {
         let text = |result: mongosplit::Result<Content>| result.map_err(|error| error.to_string());
         assert_eq!(text(read_from(Trickle(&bytes))), text(read(&bytes)));
     }
@@ -164,7 +181,11 @@ fn plan() -> Plan {
 }
 
 fn options(dump: &Path, out: &Path) -> transform::Options {
-    transform::Options { threads: Some(1), io: IoMode::Buffered, ..transform::Options::new(dump, out) }
+    transform::Options {
+        threads: Some(1),
+        io: IoMode::Buffered,
+        ..transform::Options::new(dump, out)
+    }
 }
 
 fn run(options: &transform::Options) -> mongosplit::Result<transform::Report> {
@@ -189,7 +210,10 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 open.push(path);
             } else {
-                found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap());
+                found.insert(
+                    path.strip_prefix(root).unwrap().display().to_string(),
+                    fs::read(&path).unwrap(),
+                );
             }
         }
     }
@@ -208,7 +232,11 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 /// The documents of an output of any shape, one collection's behind the other.
 fn documents(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
     if let Some(archive) = files.get("out") {
-        return read(&unpacked(archive)).unwrap().into_iter().map(|(name, documents)| (name, documents.concat())).collect();
+        return read(&unpacked(archive))
+            .unwrap()
+            .into_iter()
+            .map(|(name, documents)| (name, documents.concat()))
+            .collect();
     }
     let of_file = |(path, bytes): (&String, &Vec<u8>)| {
         let path = path.strip_prefix("out/")?.trim_end_matches(".gz").strip_suffix(".bson")?;
@@ -219,7 +247,13 @@ fn documents(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
 
 fn mongosplit(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
-    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let feeding = std::thread::spawn(move || drop(stdin.write_all(&input)));
@@ -240,8 +274,14 @@ fn what_was_written_is_read() {
 
 #[test]
 fn old_archives_and_empty_blocks_are_read() {
-    let old = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("metadata", V::S(b"{}")), ("size", V::I(0))]);
-    let archive = [header(), old, END.to_vec(), block("d", "c", &[]), close("d", "c", &[])].concat();
+    let old = document(&[
+        ("db", V::S(b"d")),
+        ("collection", V::S(b"c")),
+        ("metadata", V::S(b"{}")),
+        ("size", V::I(0)),
+    ]);
+    let archive =
+        [header(), old, END.to_vec(), block("d", "c", &[]), close("d", "c", &[])].concat();
     assert_eq!(read(&archive).unwrap()["d.c"].len(), 0);
     let series = [
         header(),
@@ -267,11 +307,27 @@ fn every_rule_has_its_error() {
     let mixed = "a log looks mixed into the stream (keep stderr out of the pipe, no `2>&1`)";
     let mut no_nul = source(1);
     *no_nul.last_mut().unwrap() = 1;
-    let unknown = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0)), ("CRC", V::L(0)), ("more", V::I(1))]);
+    let unknown = document(&[
+        ("db", V::S(b"d")),
+        ("collection", V::S(b"c")),
+        ("EOF", V::B(0)),
+        ("CRC", V::L(0)),
+        ("more", V::I(1)),
+    ]);
     let lacking = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0))]);
     let twice = document(&[("db", V::S(b"d")), ("db", V::S(b"d"))]);
-    let no_boolean = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::I(0)), ("CRC", V::L(0))]);
-    let no_int64 = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0)), ("CRC", V::I(0))]);
+    let no_boolean = document(&[
+        ("db", V::S(b"d")),
+        ("collection", V::S(b"c")),
+        ("EOF", V::I(0)),
+        ("CRC", V::L(0)),
+    ]);
+    let no_int64 = document(&[
+        ("db", V::S(b"d")),
+        ("collection", V::S(b"c")),
+        ("EOF", V::B(0)),
+        ("CRC", V::I(0)),
+    ]);
     let version = document(&[
         ("concurrent_collections", V::I(4)),
         ("version", V::S(b"0.2")),
@@ -489,21 +545,39 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
         for input in inputs {
             let folder = folder();
             let out = folder.path().join("out");
-            run(&transform::Options { archive, gzip_level: level, ..options(&fixture(input), &out) }).unwrap();
+            run(&transform::Options {
+                archive,
+                gzip_level: level,
+                ..options(&fixture(input), &out)
+            })
+            .unwrap();
             let written = files(folder.path());
             let first = first.get_or_insert_with(|| written.clone());
             assert!(*first == written, "{input} to archive: {archive}, gzip: {level:?}");
             let content = documents(&written);
-            assert!(*collections.get_or_insert_with(|| content.clone()) == content, "{input} to {archive} {level:?}");
+            assert!(
+                *collections.get_or_insert_with(|| content.clone()) == content,
+                "{input} to {archive} {level:?}"
+            );
             assert_eq!(content.len(), 3);
             assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
             let report = verified(&out).unwrap();
-            let checked =
-                verify::compare_with_source(&verify::Options::new(&out), &report, &fixture(input), &plan(), &Silent, &mut |_| Ok(()));
+            let checked = verify::compare_with_source(
+                &verify::Options::new(&out),
+                &report,
+                &fixture(input),
+                &plan(),
+                &Silent,
+                &mut |_| Ok(()),
+            );
             assert_eq!(checked.unwrap().differences, Vec::<String>::new());
             for (to_archive, to_level) in [(false, None), (true, Some(1))] {
                 let back = folder.path().join(format!("back-{to_archive}"));
-                let options = reverse::Options { archive: to_archive, gzip_level: to_level, ..reverse::Options::new(&out, &back) };
+                let options = reverse::Options {
+                    archive: to_archive,
+                    gzip_level: to_level,
+                    ..reverse::Options::new(&out, &back)
+                };
                 reverse::reverse(&options, &plan(), &Silent).unwrap();
                 let restored = match to_archive {
                     true => read(&unpacked(&fs::read(&back).unwrap())).unwrap()["narrative_modeling.user_data"].concat(),
@@ -522,22 +596,45 @@ fn an_output_is_compared_with_a_dump_that_is_an_archive() {
     for archive in [false, true] {
         let out = folder.path().join(format!("out-{archive}"));
         run(&transform::Options { archive, ..options(&fixture("all.archive"), &out) }).unwrap();
-        let (redump, report) = (folder.path().join(format!("redump-{archive}")), verified(&out).unwrap());
-        run(&transform::Options { archive: true, gzip_level: Some(1), ..options(&fixture("all.archive"), &redump) }).unwrap();
+        let (redump, report) =
+            (folder.path().join(format!("redump-{archive}")), verified(&out).unwrap());
+        run(&transform::Options {
+            archive: true,
+            gzip_level: Some(1),
+            ..options(&fixture("all.archive"), &redump)
+        })
+        .unwrap();
         let compare = |redump: &Path| {
-            verify::compare_with_restored(&verify::Options::new(&out), &report.manifest, redump, &Silent, &mut |_| Ok(())).unwrap()
+            verify::compare_with_restored(
+                &verify::Options::new(&out),
+                &report.manifest,
+                redump,
+                &Silent,
+                &mut |_| Ok(()),
+            )
+            .unwrap()
         };
         assert!(compare(&redump).is_same());
         // The same without one document.
         let content = read(&unpacked(&fs::read(&redump).unwrap())).unwrap();
         let mut parts = vec![header()];
-        let name = |name: &String| name.split_once('.').map(|(database, collection)| (database.to_owned(), collection.to_owned())).unwrap();
-        parts.extend(content.keys().map(name).map(|(database, collection)| entry(&database, &collection)));
+        let name = |name: &String| {
+            name.split_once('.')
+                .map(|(database, collection)| (database.to_owned(), collection.to_owned()))
+                .unwrap()
+        };
+        parts.extend(
+            content.keys().map(name).map(|(database, collection)| entry(&database, &collection)),
+        );
         parts.push(END.to_vec());
         for (namespace, documents) in &content {
             let (database, collection) = name(namespace);
-            let documents = if collection == "model_configs" { &documents[1..] } else { &documents[..] };
-            parts.extend([block(&database, &collection, documents), close(&database, &collection, documents)]);
+            let documents =
+                if collection == "model_configs" { &documents[1..] } else { &documents[..] };
+            parts.extend([
+                block(&database, &collection, documents),
+                close(&database, &collection, documents),
+            ]);
         }
         fs::write(&redump, parts.concat()).unwrap();
         let compared = compare(&redump);
@@ -550,7 +647,8 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
     let folder = folder();
     let of = |from: i32| (from..from + 5000).map(source).collect::<Vec<_>>();
     let (a, b) = (of(0), of(100_000));
-    let mut archive = [header(), entry("b", "user_data"), entry("a", "user_data"), END.to_vec()].concat();
+    let mut archive =
+        [header(), entry("b", "user_data"), entry("a", "user_data"), END.to_vec()].concat();
     for (a, b) in a.chunks(700).zip(b.chunks(700)) {
         archive.extend([block("b", "user_data", b), block("a", "user_data", a)].concat());
     }
@@ -571,15 +669,19 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
     for (database, documents) in [("a", &a), ("b", &b)] {
         fs::create_dir_all(directory.join(database)).unwrap();
         fs::write(directory.join(database).join("user_data.bson"), documents.concat()).unwrap();
-        let text = br#"{"options":{},"indexes":[],"collectionName":"user_data","type":"collection"}"#;
-        fs::write(directory.join(database).join("user_data.metadata.json"), metadata(text)).unwrap();
+        let text =
+            br#"{"options":{},"indexes":[],"collectionName":"user_data","type":"collection"}"#;
+        fs::write(directory.join(database).join("user_data.metadata.json"), metadata(text))
+            .unwrap();
     }
-    fs::write(directory.join("prelude.json"), r#"{"ServerVersion":"5.0.0","ToolVersion":"t"}"#).unwrap();
+    fs::write(directory.join("prelude.json"), r#"{"ServerVersion":"5.0.0","ToolVersion":"t"}"#)
+        .unwrap();
     for archive in [false, true] {
         let written = [&dump, &directory].map(|input| {
             let folder = self::folder();
             let out = folder.path().join("out");
-            run(&transform::Options { archive, all_databases: true, ..options(input, &out) }).unwrap();
+            run(&transform::Options { archive, all_databases: true, ..options(input, &out) })
+                .unwrap();
             assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
             let back = folder.path().join("back");
             reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
@@ -589,14 +691,19 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
         assert!(written[0] == written[1], "archive: {archive}");
     }
     let out = folder.path().join("only");
-    let report = run(&transform::Options { databases: vec!["b".to_owned()], ..options(&dump, &out) }).unwrap();
+    let report =
+        run(&transform::Options { databases: vec!["b".to_owned()], ..options(&dump, &out) })
+            .unwrap();
     assert_eq!(report.manifest.sources[0].namespace, "b.user_data");
 }
 
 // --- traps ---
 
 /// Runs an archive of these entries and blocks.
-fn run_archive(parts: &[Vec<u8>], change: impl FnOnce(&mut transform::Options)) -> mongosplit::Result<transform::Report> {
+fn run_archive(
+    parts: &[Vec<u8>],
+    change: impl FnOnce(&mut transform::Options),
+) -> mongosplit::Result<transform::Report> {
     let folder = folder();
     let dump = folder.path().join("dump");
     fs::write(&dump, [header(), parts.concat()].concat()).unwrap();
@@ -607,7 +714,8 @@ fn run_archive(parts: &[Vec<u8>], change: impl FnOnce(&mut transform::Options)) 
 
 #[test]
 fn documents_in_a_target_are_refused_with_their_number() {
-    let (sources, targets) = ([source(1)], [document(&[("_id", V::I(50))]), document(&[("_id", V::I(51))])]);
+    let (sources, targets) =
+        ([source(1)], [document(&[("_id", V::I(50))]), document(&[("_id", V::I(51))])]);
     let parts = |targets: &[Vec<u8>]| {
         let (s, t) = (("d", "user_data"), ("d", "dataset_metadata"));
         vec![
@@ -625,7 +733,10 @@ fn documents_in_a_target_are_refused_with_their_number() {
         error.to_string(),
         "the dump holds 2 documents (28 bytes) in the target collection d.dataset_metadata already; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
     );
-    run_archive(&parts(&targets), |options| options.existing_targets = mongosplit::transform::ExistingTargets::Check).unwrap();
+    run_archive(&parts(&targets), |options| {
+        options.existing_targets = mongosplit::transform::ExistingTargets::Check
+    })
+    .unwrap();
     run_archive(&parts(&[]), |_| {}).unwrap();
     let collides = run_archive(&parts(&[document(&[("_id", V::I(1))])]), |options| {
         options.existing_targets = mongosplit::transform::ExistingTargets::Check
@@ -637,7 +748,8 @@ fn documents_in_a_target_are_refused_with_their_number() {
 #[test]
 fn the_oplog_of_an_archive_is_looked_at() {
     let sources = [source(1)];
-    let operation = |namespace: &str| document(&[("op", V::S(b"i")), ("ns", V::S(namespace.as_bytes()))]);
+    let operation =
+        |namespace: &str| document(&[("op", V::S(b"i")), ("ns", V::S(namespace.as_bytes()))]);
     let parts = |operations: &[Vec<u8>]| {
         let log = ("", "oplog");
         vec![
@@ -650,21 +762,29 @@ fn the_oplog_of_an_archive_is_looked_at() {
             close(log.0, log.1, operations),
         ]
     };
-    let error = run_archive(&parts(&[operation("d.user_data"), operation("d.x")]), |_| {}).unwrap_err();
+    let error =
+        run_archive(&parts(&[operation("d.user_data"), operation("d.x")]), |_| {}).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the archive's oplog has 1 of 2 operations on d.user_data, which happened during the dump and are not in its documents; dump again while nothing writes, or give --ignore-oplog to leave them out"
     );
-    let ignored = run_archive(&parts(&[operation("d.user_data")]), |options| options.ignore_oplog = true).unwrap();
-    assert!(ignored.remarks.iter().any(|remark| remark.contains("(--ignore-oplog)")), "{:?}", ignored.remarks);
+    let ignored =
+        run_archive(&parts(&[operation("d.user_data")]), |options| options.ignore_oplog = true)
+            .unwrap();
+    assert!(
+        ignored.remarks.iter().any(|remark| remark.contains("(--ignore-oplog)")),
+        "{:?}",
+        ignored.remarks
+    );
     run_archive(&parts(&[operation("d.x")]), |_| {}).unwrap();
 }
 
 #[test]
 fn views_and_time_series_are_refused() {
-    for (kind, data, what) in
-        [("view", "user_data", "d.user_data is a view"), ("timeseries", "system.buckets.user_data", "d.user_data is a time series")]
-    {
+    for (kind, data, what) in [
+        ("view", "user_data", "d.user_data is a view"),
+        ("timeseries", "system.buckets.user_data", "d.user_data is a time series"),
+    ] {
         let parts = [entry_of(b"d", b"user_data", kind), END.to_vec(), close("d", data, &[])];
         let error = run_archive(&parts, |_| {}).unwrap_err();
         assert!(error.to_string().starts_with(what), "{error}");
@@ -675,18 +795,27 @@ fn views_and_time_series_are_refused() {
 #[test]
 fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
     let (folder, other) = (folder(), [document(&[("_id", V::I(7))])]);
-    let parts =
-        [header(), entry("d", "user_data"), entry("d", "z"), END.to_vec(), block("d", "user_data", &[source(1)]), block("d", "z", &other)];
+    let parts = [
+        header(),
+        entry("d", "user_data"),
+        entry("d", "z"),
+        END.to_vec(),
+        block("d", "user_data", &[source(1)]),
+        block("d", "z", &other),
+    ];
     let ends = [close("d", "user_data", &[source(1)]), head("d", "z", 1, 1), END.to_vec()];
     let dump = folder.path().join("dump");
     fs::write(&dump, [parts.concat(), ends.concat()].concat()).unwrap();
     run(&options(&dump, &folder.path().join("out"))).unwrap();
     let disk = Disk::new(IoMode::Buffered);
-    let report = inspect::inspect(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
+    let report =
+        inspect::inspect(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
     let holds: Vec<_> = report
         .collections
         .iter()
-        .map(|collection| (collection.namespace.as_str(), collection.documents, collection.checksum_holds))
+        .map(|collection| {
+            (collection.namespace.as_str(), collection.documents, collection.checksum_holds)
+        })
         .collect();
     assert_eq!(holds, [("d.user_data", 1, Some(true)), ("d.z", 1, Some(false))]);
     assert!(!report.is_sound());
@@ -708,7 +837,13 @@ fn what_belongs_to_an_archive_lies_beside_it() {
         assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
     }
     let refused = run(&options).unwrap_err();
-    assert_eq!(refused.to_string(), format!("'{}': is there already; name another archive, or give --force to replace it", out.display()));
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "'{}': is there already; name another archive, or give --force to replace it",
+            out.display()
+        )
+    );
 }
 
 #[test]
@@ -717,7 +852,13 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
     let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
     fs::write(&dump, small()).unwrap();
     for level in [None, Some(1)] {
-        run(&transform::Options { archive: true, gzip_level: level, force: true, ..options(&dump, &out) }).unwrap();
+        run(&transform::Options {
+            archive: true,
+            gzip_level: level,
+            force: true,
+            ..options(&dump, &out)
+        })
+        .unwrap();
         for name in ["out", "out.rollback", "out.SHA256SUMS", "out.manifest.json"] {
             let path = folder.path().join(name);
             let sound = fs::read(&path).unwrap();
@@ -735,7 +876,10 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
         }
         let stray = folder.path().join("out.rejected");
         fs::write(&stray, b"").unwrap();
-        assert_eq!(verified(&out).unwrap().differences, ["'out.rejected' is there, but not in the manifest"]);
+        assert_eq!(
+            verified(&out).unwrap().differences,
+            ["'out.rejected' is there, but not in the manifest"]
+        );
         fs::remove_file(stray).unwrap();
     }
 }
@@ -749,8 +893,10 @@ fn from_standard_input_to_standard_output() {
     run(&transform::Options { archive: true, ..options(&fixture("all.archive"), &file) }).unwrap();
     for input in ["all.archive", "all.archive.gz"] {
         let prefix = folder.path().join(input);
-        let done =
-            mongosplit(&["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()], &fs::read(fixture(input)).unwrap());
+        let done = mongosplit(
+            &["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()],
+            &fs::read(fixture(input)).unwrap(),
+        );
         let report = String::from_utf8_lossy(&done.stderr).into_owned();
         assert_eq!(done.status.code(), Some(0), "{report}");
         let printed = format!(
@@ -772,8 +918,14 @@ fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
     let mut bad = source(2);
     *bad.last_mut().unwrap() = 1;
     let sources = [source(1), bad];
-    let archive =
-        [header(), entry("d", "user_data"), END.to_vec(), block("d", "user_data", &sources), close("d", "user_data", &sources)].concat();
+    let archive = [
+        header(),
+        entry("d", "user_data"),
+        END.to_vec(),
+        block("d", "user_data", &sources),
+        close("d", "user_data", &sources),
+    ]
+    .concat();
     let done = mongosplit(&arguments, &archive);
     assert_eq!(done.status.code(), Some(3));
     let message = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -831,8 +983,10 @@ fn duplicates_are_named() {
         close("d", "user_data", &documents),
     ]
     .concat();
-    let second = bytes.windows(documents[0].len()).rposition(|window| window == documents[0]).unwrap();
-    let first = bytes.windows(documents[0].len()).position(|window| window == documents[0]).unwrap();
+    let second =
+        bytes.windows(documents[0].len()).rposition(|window| window == documents[0]).unwrap();
+    let first =
+        bytes.windows(documents[0].len()).position(|window| window == documents[0]).unwrap();
     let said = |name: &str, place: &str| {
         format!(
             "'{name}, d.user_data': a server would refuse 1 of the 3 documents of d.user_data:\n  \
@@ -843,10 +997,16 @@ fn duplicates_are_named() {
     let dump = folder.path().join("dump.archive");
     fs::write(&dump, &bytes).unwrap();
     let error = run(&options(&dump, &folder.path().join("out"))).unwrap_err().to_string();
-    assert_eq!(error, said(&dump.display().to_string(), &format!(": document 1 (byte offset {first}, _id 1)")));
+    assert_eq!(
+        error,
+        said(&dump.display().to_string(), &format!(": document 1 (byte offset {first}, _id 1)"))
+    );
     let out = folder.path().join("out").display().to_string();
     let output = mongosplit(&["transform", "-", &out], &bytes);
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("mongosplit: {}\n", said("standard input", "")));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!("mongosplit: {}\n", said("standard input", ""))
+    );
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -855,13 +1015,17 @@ fn verify_finds_another_digest_in_the_manifest() {
     for gzip_level in [None, Some(1)] {
         let folder = folder();
         let out = folder.path().join("out");
-        run(&transform::Options { archive: true, gzip_level, ..options(&fixture("dump"), &out) }).unwrap();
+        run(&transform::Options { archive: true, gzip_level, ..options(&fixture("dump"), &out) })
+            .unwrap();
         let path = folder.path().join("out.manifest.json");
-        let mut manifest = mongosplit::manifest::Manifest::parse(&fs::read(&path).unwrap(), &path).unwrap();
+        let mut manifest =
+            mongosplit::manifest::Manifest::parse(&fs::read(&path).unwrap(), &path).unwrap();
         let digest = std::mem::replace(&mut manifest.sources[0].targets[1].digest, "0".repeat(32));
         fs::write(&path, manifest.to_text()).unwrap();
         let name = "narrative_modeling.transformation_configs";
-        let said = format!("'out' has digest {digest} of {name}, the manifest says 00000000000000000000000000000000");
+        let said = format!(
+            "'out' has digest {digest} of {name}, the manifest says 00000000000000000000000000000000"
+        );
         assert_eq!(verified(&out).unwrap().differences, [said]);
     }
 }
@@ -872,16 +1036,31 @@ fn verify_finds_another_digest_in_the_manifest() {
 fn the_corpus_is_read_or_refused() {
     let Some(corpus) = std::env::var_os("CORPUS").map(PathBuf::from) else { return };
     let disk = Disk::new(IoMode::Buffered);
-    let inspected = |name: &str| Dump::open_on(&disk, &corpus.join(name), None).and_then(|dump| inspect::inspect(&disk, &dump, &Silent));
-    for (name, documents) in [("mongo-tools/test.bar.archive", 2), ("mongodump/all.archive", 106), ("mongodump/all.archive.gz", 106)] {
+    let inspected = |name: &str| {
+        Dump::open_on(&disk, &corpus.join(name), None)
+            .and_then(|dump| inspect::inspect(&disk, &dump, &Silent))
+    };
+    for (name, documents) in [
+        ("mongo-tools/test.bar.archive", 2),
+        ("mongodump/all.archive", 106),
+        ("mongodump/all.archive.gz", 106),
+    ] {
         let report = inspected(name).unwrap();
         assert!(report.is_sound());
-        assert_eq!(report.collections.iter().map(|collection| collection.documents).sum::<u64>(), documents, "{name}");
+        assert_eq!(
+            report.collections.iter().map(|collection| collection.documents).sum::<u64>(),
+            documents,
+            "{name}"
+        );
     }
     assert!(inspected("mongo-tools/bad-format.archive").is_err());
     let folder = folder();
     let (out, back) = (folder.path().join("out"), folder.path().join("back"));
-    run(&transform::Options { archive: true, ..options(&corpus.join("mongodump/interleaved.archive.gz"), &out) }).unwrap();
+    run(&transform::Options {
+        archive: true,
+        ..options(&corpus.join("mongodump/interleaved.archive.gz"), &out)
+    })
+    .unwrap();
     assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
     let report = reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
     assert_eq!(report.manifest.sources[0].documents, 640);

@@ -21,12 +21,18 @@ fn a_file_of_another_collection_is_refused() {
         ),
     );
     // Without metadata nothing tells, which is said.
-    let alone = world.write("narrative_modeling/users.bson", fs::read(dump().join(DATABASE).join("user_data.bson")).expect("a file"));
+    let alone = world.write(
+        "narrative_modeling/users.bson",
+        fs::read(dump().join(DATABASE).join("user_data.bson")).expect("a file"),
+    );
     let remark = format!(
         "'{}' has no metadata file beside it, so nothing tells which collection it is of, and its indexes and options are not known",
         alone.display()
     );
-    world.run(["transform".as_ref(), alone.as_os_str(), world.path("out").as_os_str()]).exits(0).says(&remark);
+    world
+        .run(["transform".as_ref(), alone.as_os_str(), world.path("out").as_os_str()])
+        .exits(0)
+        .says(&remark);
 }
 
 /// `--quiet` is quiet of what holds.
@@ -38,7 +44,10 @@ fn a_quiet_check_says_what_does_not_hold() {
     let fine = run().exits(0);
     assert_eq!((fine.stdout.as_str(), fine.stderr.as_str()), ("", ""), "{fine}");
     fs::remove_file(out.join("SHA256SUMS")).expect("a file");
-    let broken = run().exits(1).complains(&world, "✗ 'DIR/out' does not hold what its manifest says:\n    'SHA256SUMS' is missing");
+    let broken = run().exits(1).complains(
+        &world,
+        "✗ 'DIR/out' does not hold what its manifest says:\n    'SHA256SUMS' is missing",
+    );
     assert_eq!(broken.stdout, "");
 
     let archive = root().join("fixtures/all.archive");
@@ -56,8 +65,15 @@ fn a_quiet_check_says_what_does_not_hold() {
 #[test]
 fn progress_on_a_broken_stderr() {
     let world = World::new();
-    for (number, (kind, stderr)) in
-        [("plain", "2>/dev/full"), ("json", "2>/dev/full"), ("bar", "2>/dev/full"), ("plain", "2>&-"), ("json", "2>&-")].iter().enumerate()
+    for (number, (kind, stderr)) in [
+        ("plain", "2>/dev/full"),
+        ("json", "2>/dev/full"),
+        ("bar", "2>/dev/full"),
+        ("plain", "2>&-"),
+        ("json", "2>&-"),
+    ]
+    .iter()
+    .enumerate()
     {
         world.shell(&format!("\"$MONGOSPLIT\" transform fixtures/dump \"$DIR/out{number}\" --progress {kind} {stderr}")).exits(0);
         world.run(["verify".as_ref(), world.path(&format!("out{number}")).as_os_str()]).exits(0);
@@ -70,14 +86,30 @@ fn verbose_tells_more() {
     let world = World::new();
     let out = world.path("out");
     let quiet = world.run(["transform".as_ref(), dump().as_os_str(), out.as_os_str()]).exits(0);
-    let verbose = world.run(["transform".as_ref(), dump().as_os_str(), out.as_os_str(), "--force".as_ref(), "-v".as_ref()]).exits(0);
+    let verbose = world
+        .run([
+            "transform".as_ref(),
+            dump().as_os_str(),
+            out.as_os_str(),
+            "--force".as_ref(),
+            "-v".as_ref(),
+        ])
+        .exits(0);
     assert_eq!(quiet.stderr, "");
-    for what in ["is read as a directory dump: 4 collections", "source narrative_modeling.user_data: documents '", "thread"] {
+    for what in [
+        "is read as a directory dump: 4 collections",
+        "source narrative_modeling.user_data: documents '",
+        "thread",
+    ] {
         assert!(verbose.stderr.contains(what), "{what:?} in\n{verbose}");
     }
     let manifest = fs::read_to_string(out.join("manifest.json")).expect("the manifest");
     let sums: Vec<&str> = manifest.split('"').filter(|word| word.len() == 64).collect();
-    assert!(verbose.stderr.lines().filter(|line| sums.iter().any(|sum| line.contains(sum))).count() >= 7, "{verbose}");
+    assert!(
+        verbose.stderr.lines().filter(|line| sums.iter().any(|sum| line.contains(sum))).count()
+            >= 7,
+        "{verbose}"
+    );
 }
 
 #[test]
@@ -85,8 +117,12 @@ fn a_mapping_that_verify_would_not_use_is_refused() {
     let world = World::new();
     let out = world.transform(&dump(), "out");
     let mapping = root().join("mappings/user_data.toml");
-    let run = world.run(["verify".as_ref(), out.as_os_str(), "--mapping".as_ref(), mapping.as_os_str()]);
-    run.exits(2).complains(&world, "mongosplit: --mapping is for --source: nothing else of verify maps documents");
+    let run =
+        world.run(["verify".as_ref(), out.as_os_str(), "--mapping".as_ref(), mapping.as_os_str()]);
+    run.exits(2).complains(
+        &world,
+        "mongosplit: --mapping is for --source: nothing else of verify maps documents",
+    );
 }
 
 /// An archive that was damaged is listed as damaged, without another option.
@@ -96,7 +132,10 @@ fn inspect_checks_archives_too() {
     let bytes = fs::read(root().join("fixtures/all.archive")).expect("the archive");
     let cut = world.write("cut.archive", &bytes[..400_000]);
     let run = world.run(["inspect".as_ref(), cut.as_os_str()]).exits(3);
-    assert!(run.stderr.contains("the archive ends after") && run.stderr.contains("it was cut off"), "{run}");
+    assert!(
+        run.stderr.contains("the archive ends after") && run.stderr.contains("it was cut off"),
+        "{run}"
+    );
 }
 
 /// A broken document is named by where it begins, the fault beside it, whoever reads it.
@@ -104,14 +143,19 @@ fn inspect_checks_archives_too() {
 fn one_offset_for_one_document() {
     let world = World::new();
     let bson = root().join("fixtures/odd/truncated-document/narrative_modeling/user_data.bson");
-    let mut bytes = fs::read(root().join("fixtures/odd/no-prelude/narrative_modeling/user_data.bson")).expect("documents");
+    let mut bytes =
+        fs::read(root().join("fixtures/odd/no-prelude/narrative_modeling/user_data.bson"))
+            .expect("documents");
     let lengths = util::lengths(&bytes);
-    let at = bytes[lengths[0]..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field") + lengths[0];
+    let at =
+        bytes[lengths[0]..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field")
+            + lengths[0];
     bytes[at - 1] = 0x7e; // an element of no known type
     let broken = world.write(&format!("{DATABASE}/user_data.bson"), bytes);
     for path in [broken, bson] {
         let said = |arguments: &[&std::ffi::OsStr]| world.run(arguments).exits(3).stderr;
-        let transformed = said(&["transform".as_ref(), path.as_os_str(), world.path("out").as_os_str()]);
+        let transformed =
+            said(&["transform".as_ref(), path.as_os_str(), world.path("out").as_os_str()]);
         let inspected = said(&["inspect".as_ref(), path.as_os_str()]);
         assert_eq!(transformed, inspected);
         assert!(transformed.contains("byte offset"), "{transformed}");

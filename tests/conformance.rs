@@ -14,7 +14,9 @@ use mongosplit::raw::{Elements, Fault, Validator};
 fn corpus() -> Option<PathBuf> {
     let corpus = std::env::var_os("CORPUS").filter(|corpus| !corpus.is_empty()).map(PathBuf::from);
     if corpus.is_none() {
-        println!("conformance: CORPUS is not set, so the specification's corpus was not read (`make conformance CORPUS=…`)");
+        println!(
+            "conformance: CORPUS is not set, so the specification's corpus was not read (`make conformance CORPUS=…`)"
+        );
     }
     corpus
 }
@@ -39,21 +41,28 @@ fn assert_passed_on(plan: &Plan, document: &[u8], what: &str) {
         .concat(),
     );
     let mut mapped = Mapped::default();
-    Mapper::new(plan).map([source.as_slice()].into_iter(), |_| None, &mut mapped).unwrap_or_else(|(_, fault)| panic!("{what}: {fault}"));
+    Mapper::new(plan)
+        .map([source.as_slice()].into_iter(), |_| None, &mut mapped)
+        .unwrap_or_else(|(_, fault)| panic!("{what}: {fault}"));
     let mut journal = Vec::new();
     let mut writer = JournalWriter::default();
     writer.write_header("db.user_data", plan.id(), None, &mut journal).expect("it is read back");
     writer.write_batch(1, &mapped.counts, &mapped.notes, &mut journal).expect("it is read back");
-    let (mut reader, _) = JournalReader::open(journal.as_slice(), "journal".into()).expect("its own header");
+    let (mut reader, _) =
+        JournalReader::open(journal.as_slice(), "journal".into()).expect("its own header");
     let mut notes = JournalBatch::default();
     assert!(reader.next(&mut notes).expect("its own batch"));
     let mut restored = Vec::new();
     let outputs = |target: usize| mapped.outputs.get(target).map(Vec::as_slice);
-    Restorer::new(plan).restore(&mut notes.reader(), outputs, &mut restored).unwrap_or_else(|misfit| panic!("{what}: {misfit}"));
+    Restorer::new(plan)
+        .restore(&mut notes.reader(), outputs, &mut restored)
+        .unwrap_or_else(|misfit| panic!("{what}: {misfit}"));
     assert!(restored == source, "{what}: the reversal is not the source");
     if mapped.refused.is_empty() {
         for name in [&b"unforeseen"[..], b"statistics"] {
-            let value = Elements::new(&mapped.outputs[0]).find(name).unwrap_or_else(|| panic!("{what}: not passed on"));
+            let value = Elements::new(&mapped.outputs[0])
+                .find(name)
+                .unwrap_or_else(|| panic!("{what}: not passed on"));
             assert!(value.kind == 3 && value.bytes == document, "{what}: changed on its way");
         }
     }
@@ -63,18 +72,25 @@ fn assert_passed_on(plan: &Plan, document: &[u8], what: &str) {
 fn the_specifications_corpus() {
     let Some(corpus) = corpus() else { return };
     let plan = Plan::built_in().expect("it compiles");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(corpus.join("bson-corpus")).expect("CORPUS/bson-corpus").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(corpus.join("bson-corpus"))
+        .expect("CORPUS/bson-corpus")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     let (mut valid, mut faulty, mut reported) = (0, 0, 0);
-    for path in files.iter().filter(|path| path.extension().is_some_and(|suffix| suffix == "json")) {
+    for path in files.iter().filter(|path| path.extension().is_some_and(|suffix| suffix == "json"))
+    {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let text = std::fs::read_to_string(path).expect("readable");
         let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         for case in file["valid"].as_array().into_iter().flatten() {
             for form in ["canonical_bson", "degenerate_bson", "converted_bson"] {
                 if let Some(hex) = case[form].as_str() {
-                    assert_passed_on(&plan, &unhex(hex), &format!("{name}, {}, {form}", case["description"]));
+                    assert_passed_on(
+                        &plan,
+                        &unhex(hex),
+                        &format!("{name}, {}, {form}", case["description"]),
+                    );
                     valid += 1;
                 }
             }
@@ -86,7 +102,10 @@ fn the_specifications_corpus() {
                 Err(_) => {}
                 Ok(facts) => {
                     assert!(facts.invalid_utf8.is_some(), "{what}: accepted");
-                    assert!(what.to_lowercase().contains("utf-8"), "{what}: only UTF-8 may be reported instead");
+                    assert!(
+                        what.to_lowercase().contains("utf-8"),
+                        "{what}: only UTF-8 may be reported instead"
+                    );
                     reported += 1;
                 }
             }
@@ -94,12 +113,15 @@ fn the_specifications_corpus() {
         }
     }
     assert_eq!((valid, faulty), (743, 75), "byte strings of the corpus");
-    println!("conformance: {valid} valid byte strings passed on, {faulty} faulty ones refused ({reported} of them reported as not UTF-8)");
+    println!(
+        "conformance: {valid} valid byte strings passed on, {faulty} faulty ones refused ({reported} of them reported as not UTF-8)"
+    );
 }
 
 /// Reads a file of documents to its end; the number of sound ones, and the first fault.
 fn read(path: &Path) -> (usize, Option<String>) {
-    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file =
+        std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut splitter = Splitter::new(file, 0, path.display().to_string());
     let mut batch = Batch::default();
     let mut sound = 0;
@@ -154,8 +176,12 @@ fn a_dump_whose_file_names_were_cut() {
         None,
     )
     .expect("it is a dump");
-    let names: Vec<&str> = dump.collections.iter().map(|collection| collection.name.as_str()).collect();
-    assert!(names.iter().any(|name| name.len() > 238), "the true name is in the metadata: {names:?}");
+    let names: Vec<&str> =
+        dump.collections.iter().map(|collection| collection.name.as_str()).collect();
+    assert!(
+        names.iter().any(|name| name.len() > 238),
+        "the true name is in the metadata: {names:?}"
+    );
 }
 
 /// Documents of our own: what is accepted, each type once and what is odd about it.
@@ -213,9 +239,17 @@ const FAULTY: [(&str, &str, &str); 27] = [
     ("binary of negative length", "0d000000056200ffffffff0000", "binary of -1"),
     ("binary beyond the end", "0f0000000562000300000000010200", "binary of 8"),
     ("old binary, lengths that differ", "13000000056200060000000203000000010200", "contradict"),
-    ("regular expression without its options' NUL", "0b0000000b720061007800", "without its final NUL"),
+    (
+        "regular expression without its options' NUL",
+        "0b0000000b720061007800",
+        "without its final NUL",
+    ),
     ("DBPointer cut", "190000000c70000200000063000102030405060708090a0b00", "DBPointer"),
-    ("code with scope, too short a length", "180000000f63000f00000003000000787900050000000000", "contradict"),
+    (
+        "code with scope, too short a length",
+        "180000000f63000f00000003000000787900050000000000",
+        "contradict",
+    ),
     ("code with scope, its code too long", "180000000f63001000000004000000787900050000000000", ""),
     ("ObjectId cut", "13000000076f000102030405060708090a0b00", "ObjectId"),
 ];

@@ -49,7 +49,8 @@ fn append(path: PathBuf, bytes: &[u8]) {
 }
 
 fn exchange(out: &Path, one: &str, other: &str) {
-    let (a, b) = (fs::read(out.join(one)).expect("a file"), fs::read(out.join(other)).expect("a file"));
+    let (a, b) =
+        (fs::read(out.join(one)).expect("a file"), fs::read(out.join(other)).expect("a file"));
     fs::write(out.join(one), b).expect("a file");
     fs::write(out.join(other), a).expect("a file");
 }
@@ -66,8 +67,14 @@ fn without_sums(text: &str) -> String {
 }
 
 const ALTERATIONS: &[Alteration] = &[
-    Alteration { name: "a file more at the root", alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file") },
-    Alteration { name: "a collection more", alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file") },
+    Alteration {
+        name: "a file more at the root",
+        alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file"),
+    },
+    Alteration {
+        name: "a collection more",
+        alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file"),
+    },
     Alteration {
         name: "a directory more, with a file",
         alter: |out| {
@@ -79,14 +86,35 @@ const ALTERATIONS: &[Alteration] = &[
         name: "an empty directory more, which mongorestore takes for a database",
         alter: |out| fs::create_dir(out.join("admin")).expect("a directory"),
     },
-    Alteration { name: "a file missing", alter: |out| fs::remove_file(out.join(METADATA)).expect("a file") },
-    Alteration { name: "the journal missing", alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file") },
-    Alteration { name: "the sums missing", alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file") },
-    Alteration { name: "the manifest missing", alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file") },
-    Alteration { name: "the database's directory missing", alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory") },
+    Alteration {
+        name: "a file missing",
+        alter: |out| fs::remove_file(out.join(METADATA)).expect("a file"),
+    },
+    Alteration {
+        name: "the journal missing",
+        alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file"),
+    },
+    Alteration {
+        name: "the sums missing",
+        alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file"),
+    },
+    Alteration {
+        name: "the manifest missing",
+        alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file"),
+    },
+    Alteration {
+        name: "the database's directory missing",
+        alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory"),
+    },
     Alteration { name: "a byte appended", alter: |out| append(out.join(METADATA), &[0]) },
-    Alteration { name: "a sound document appended", alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]) },
-    Alteration { name: "truncated to nothing", alter: |out| fs::write(out.join(METADATA), "").expect("a file") },
+    Alteration {
+        name: "a sound document appended",
+        alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]),
+    },
+    Alteration {
+        name: "truncated to nothing",
+        alter: |out| fs::write(out.join(METADATA), "").expect("a file"),
+    },
     Alteration {
         name: "truncated by a byte",
         alter: |out| {
@@ -125,11 +153,23 @@ const ALTERATIONS: &[Alteration] = &[
             symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
         },
     },
-    Alteration { name: "a byte behind the manifest", alter: |out| append(out.join("manifest.json"), b"\n") },
-    Alteration { name: "a line behind the sums", alter: |out| append(out.join("SHA256SUMS"), b"\n") },
+    Alteration {
+        name: "a byte behind the manifest",
+        alter: |out| append(out.join("manifest.json"), b"\n"),
+    },
+    Alteration {
+        name: "a line behind the sums",
+        alter: |out| append(out.join("SHA256SUMS"), b"\n"),
+    },
     Alteration {
         name: "indexes taken from the metadata",
-        alter: |out| fs::write(out.join(DATABASE).join("dataset_metadata.metadata.json"), r#"{"indexes":[]}"#).expect("a file"),
+        alter: |out| {
+            fs::write(
+                out.join(DATABASE).join("dataset_metadata.metadata.json"),
+                r#"{"indexes":[]}"#,
+            )
+            .expect("a file")
+        },
     },
 ];
 
@@ -139,7 +179,11 @@ fn each_alteration_is_named() {
     for Alteration { name, alter } in ALTERATIONS {
         let world = World::new();
         let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
-        assert_eq!(said(&world, &out), (Vec::new(), "it was reversed".to_owned()), "before: {name}");
+        assert_eq!(
+            said(&world, &out),
+            (Vec::new(), "it was reversed".to_owned()),
+            "before: {name}"
+        );
         fs::remove_dir_all(world.path("back")).expect("the result");
         alter(&out);
         let (verified, reversed) = said(&world, &out);
@@ -147,7 +191,11 @@ fn each_alteration_is_named() {
         assert!(!verified.is_empty(), "verify accepts it: {name}");
         assert_ne!(reversed, "it was reversed", "{name}");
         assert!(!world.path("back").exists(), "{name}");
-        all += &format!("{name}\nverify:\n{}\nreverse:\n{}\n\n", verified.join("\n"), without_sums(&reversed));
+        all += &format!(
+            "{name}\nverify:\n{}\nreverse:\n{}\n\n",
+            verified.join("\n"),
+            without_sums(&reversed)
+        );
         let run = world.run([std::ffi::OsStr::new("verify"), out.as_ref()]);
         assert!(matches!(run.code(), Some(1 | 3)), "{run}");
     }
@@ -161,12 +209,28 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("no format", "  \"format\": 1,\n", ""),
     ("an unknown key", "\"format\": 1,", "\"format\": 1,\n  \"more\": 1,"),
     ("a key twice", "\"format\": 1,", "\"format\": 1,\n  \"format\": 1,"),
-    ("an unknown key within", "\"role\": \"journal\",", "\"role\": \"journal\",\n      \"more\": 1,"),
+    (
+        "an unknown key within",
+        "\"role\": \"journal\",",
+        "\"role\": \"journal\",\n      \"more\": 1,",
+    ),
     ("an unknown role", "\"role\": \"journal\",", "\"role\": \"diary\","),
     ("no path", "\"path\": \"narrative_modeling.user_data.rollback\",", ""),
-    ("a path twice", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/dataset_metadata.bson\""),
-    ("a path upwards", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"../model_configs.bson\""),
-    ("a path that goes up and down", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/../x.bson\""),
+    (
+        "a path twice",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"narrative_modeling/dataset_metadata.bson\"",
+    ),
+    (
+        "a path upwards",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"../model_configs.bson\"",
+    ),
+    (
+        "a path that goes up and down",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"narrative_modeling/../x.bson\"",
+    ),
     (
         "a path by way of here",
         "\"path\": \"narrative_modeling/model_configs.bson\"",
@@ -177,12 +241,36 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
         "\"path\": \"narrative_modeling/model_configs.bson\"",
         "\"path\": \"narrative_modeling/./model_configs.bson\"",
     ),
-    ("a path from the root", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"/etc/passwd\""),
-    ("no characters in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"\""),
-    ("a line break in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"a\\nb\""),
-    ("a NUL in a path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"a\\u0000b\""),
-    ("the manifest's own path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"manifest.json\""),
-    ("the path of the sums", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"SHA256SUMS\""),
+    (
+        "a path from the root",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"/etc/passwd\"",
+    ),
+    (
+        "no characters in a path",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"\"",
+    ),
+    (
+        "a line break in a path",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"a\\nb\"",
+    ),
+    (
+        "a NUL in a path",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"a\\u0000b\"",
+    ),
+    (
+        "the manifest's own path",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"manifest.json\"",
+    ),
+    (
+        "the path of the sums",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"SHA256SUMS\"",
+    ),
     (
         "two slashes in a path",
         "\"path\": \"narrative_modeling/model_configs.bson\"",
@@ -191,19 +279,31 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("a checksum that is short", "\"sha256\": \"e3b0", "\"sha256\": \"e3"),
     ("a checksum that is no hex", "\"sha256\": \"e3b0", "\"sha256\": \"xxxx"),
     ("a checksum in capitals", "\"sha256\": \"e3b0", "\"sha256\": \"E3B0"),
-    ("another file's path", "\"path\": \"narrative_modeling/model_configs.bson\"", "\"path\": \"narrative_modeling/other.bson\""),
+    (
+        "another file's path",
+        "\"path\": \"narrative_modeling/model_configs.bson\"",
+        "\"path\": \"narrative_modeling/other.bson\"",
+    ),
     ("fewer documents", "\"documents\": 3,", "\"documents\": 2,"),
     ("a negative number", "\"documents\": 3,", "\"documents\": -3,"),
     ("a number beyond 64 bits", "\"documents\": 3,", "\"documents\": 99999999999999999999,"),
     ("a fraction", "\"documents\": 3,", "\"documents\": 3.0,"),
     ("a number as text", "\"documents\": 3,", "\"documents\": \"3\","),
-    ("another namespace", "\"namespace\": \"narrative_modeling.user_data\"", "\"namespace\": \"elsewhere.user_data\""),
+    (
+        "another namespace",
+        "\"namespace\": \"narrative_modeling.user_data\"",
+        "\"namespace\": \"elsewhere.user_data\"",
+    ),
     ("another mapping", "\"name\": \"user_data\"", "\"name\": \"other\""),
     ("another version of the mapping", "\"version\": \"2.0.0\"", "\"version\": \"3.0.0\""),
     ("files that are no list", "\"files\": [", "\"files\": {"),
     ("fewer proven", "\"proven\": 3", "\"proven\": 2"),
     ("a digest that is long", "\"digest\": \"", "\"digest\": \"0"),
-    ("another digest", "\"digest\": \"00000000000000000000000000000000\"", "\"digest\": \"00000000000000000000000000000001\""),
+    (
+        "another digest",
+        "\"digest\": \"00000000000000000000000000000000\"",
+        "\"digest\": \"00000000000000000000000000000001\"",
+    ),
     ("the result of a reversal", "\"kind\": \"transform\"", "\"kind\": \"reverse\""),
     ("another compression", "\"gzip_level\": null", "\"gzip_level\": 6"),
     ("an unknown kind of indexes", "\"indexes\": \"all\"", "\"indexes\": \"some\""),
@@ -223,8 +323,11 @@ fn bad_manifests() {
         assert!(!verified.is_empty(), "verify accepts it: {name}");
         let _ = fs::remove_dir_all(world.path("back"));
         fs::remove_dir_all(&out).expect("the copy");
-        all += &without_sums(&format!("{name}\nverify:\n{}\nreverse:\n{reversed}\n\n", verified.join("\n")))
-            .replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        all += &without_sums(&format!(
+            "{name}\nverify:\n{}\nreverse:\n{reversed}\n\n",
+            verified.join("\n")
+        ))
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION");
     };
     let fresh = || {
         let out = world.path("out");
@@ -245,10 +348,20 @@ fn bad_manifests() {
         ("with a carriage return", text.replace('\n', "\r\n").into_bytes()),
         ("with a byte order mark", format!("\u{feff}{text}").into_bytes()),
         ("not UTF-8", [b"\xff", text.as_bytes()].concat()),
-        ("without a checksum", text.as_bytes()[..text.rfind("  \"manifest_sha256\"").expect("it")].to_vec()),
+        (
+            "without a checksum",
+            text.as_bytes()[..text.rfind("  \"manifest_sha256\"").expect("it")].to_vec(),
+        ),
         ("the checksum in capitals", capital_checksum(&text).into_bytes()),
-        ("altered under its checksum", text.replacen("\"documents\": 3", "\"documents\": 4", 1).into_bytes()),
-        ("deep JSON", reseal(&format!("{}\n  \"manifest_sha256\": \"\"\n}}\n", "[".repeat(100_000))).into_bytes()),
+        (
+            "altered under its checksum",
+            text.replacen("\"documents\": 3", "\"documents\": 4", 1).into_bytes(),
+        ),
+        (
+            "deep JSON",
+            reseal(&format!("{}\n  \"manifest_sha256\": \"\"\n}}\n", "[".repeat(100_000)))
+                .into_bytes(),
+        ),
     ];
     for (name, bytes) in raw {
         check(name, &bytes, fresh());
@@ -296,15 +409,23 @@ fn files_of_another_run() {
         assert!(!verified.is_empty(), "verify accepts {name} of another run");
         assert_ne!(reversed, "it was reversed", "{name}");
         assert!(!world.path("back").exists());
-        all += &without_sums(&format!("{name}\nverify:\n{}\nreverse:\n{reversed}\n\n", verified.join("\n")));
+        all += &without_sums(&format!(
+            "{name}\nverify:\n{}\nreverse:\n{reversed}\n\n",
+            verified.join("\n")
+        ));
         // With the manifest and its sums made to fit, only the proof of the reversal is left.
         if name == METADATA || name == CONFIGS || name == JOURNAL {
             let manifest = fit_manifest(&out, name);
             fs::write(out.join("manifest.json"), manifest).expect("a file");
             let (_, reversed) = said(&world, &out);
-            assert_ne!(reversed, "it was reversed", "{name} of another run, with a manifest that fits");
+            assert_ne!(
+                reversed, "it was reversed",
+                "{name} of another run, with a manifest that fits"
+            );
             assert!(!world.path("back").exists());
-            all += &without_sums(&format!("{name}, with a manifest that fits\nreverse:\n{reversed}\n\n"));
+            all += &without_sums(&format!(
+                "{name}, with a manifest that fits\nreverse:\n{reversed}\n\n"
+            ));
         }
         fs::remove_dir_all(&out).expect("the copy");
     }
@@ -314,7 +435,9 @@ fn files_of_another_run() {
 /// The manifest of an output, changed to say what one file has now; SHA256SUMS with it.
 fn fit_manifest(out: &Path, name: &str) -> String {
     let path = out.join("manifest.json");
-    let mut manifest = mongosplit::manifest::Manifest::parse(&fs::read(&path).expect("the manifest"), &path).expect("a manifest");
+    let mut manifest =
+        mongosplit::manifest::Manifest::parse(&fs::read(&path).expect("the manifest"), &path)
+            .expect("a manifest");
     let content = fs::read(out.join(name)).expect("the file");
     let file = manifest.files.iter_mut().find(|file| file.path == name).expect("the entry");
     (file.bytes, file.sha256) = (content.len() as u64, mongosplit::hash::sha256(&content));
@@ -333,7 +456,10 @@ fn a_journal_of_another_format() {
     let manifest = fit_manifest(&out, JOURNAL);
     fs::write(out.join("manifest.json"), manifest).expect("the manifest");
     let (_, reversed) = said(&world, &out);
-    assert_eq!(reversed, "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1");
+    assert_eq!(
+        reversed,
+        "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1"
+    );
 }
 
 /// A journal with this batch instead of its own.
@@ -369,7 +495,10 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
     let batch = doc! {
         "documents": 3, "targets": [3, 3, 0], "orders": [name(200_000)], "program": program(&null.repeat(3)), "values": [],
     };
-    assert_eq!(reversed_with("no-prelude", &batch), said("a batch would come back larger than one can be"));
+    assert_eq!(
+        reversed_with("no-prelude", &batch),
+        said("a batch would come back larger than one can be")
+    );
 
     // The third document of the case has two items, and one record serves both.
     let items = [6, 1, 5, 4, 2, 0, 1, 0];
@@ -377,9 +506,13 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
         "documents": 3, "targets": [3, 3, 0], "orders": ["x\0", "transformation_history\0", name(9_000_000)],
         "program": program(&[&null[..], &null, &items].concat()), "values": [],
     };
-    assert_eq!(reversed_with("steps", &batch), said("a document would come back larger than one can be"));
+    assert_eq!(
+        reversed_with("steps", &batch),
+        said("a document would come back larger than one can be")
+    );
 
-    let orders: Vec<Bson> = [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
+    let orders: Vec<Bson> =
+        [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
     let batch = doc! { "documents": 3, "targets": [3, 3, 0], "orders": orders, "program": program(&[]), "values": [] };
     let world = World::new();
     let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
@@ -393,16 +526,26 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
 #[test]
 fn a_journal_with_its_values_in_bytes() {
     // As an array these bytes, their subtype included, would hold a document of a length that it does not have.
-    let values = Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
+    let values =
+        Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
     let batch = doc! { "documents": 1, "targets": [1, 1, 0], "orders": [], "program": program(&[7]), "values": values };
     let reversed = reversed_with("no-prelude", &batch);
-    assert_eq!(reversed, format!("'DIR/out/{JOURNAL}' does not fit the collections: a value that the program asks for is missing"));
+    assert_eq!(
+        reversed,
+        format!(
+            "'DIR/out/{JOURNAL}' does not fit the collections: a value that the program asks for is missing"
+        )
+    );
 }
 
 /// Changes every byte of every file, one at a time. A rejected document is among them.
 fn change_every_byte(more: &[&str]) {
     let world = World::new();
-    let out = world.transform_with(&root().join("fixtures/odd/no-id"), "out", &[&["--skip-unrestorable"], more].concat());
+    let out = world.transform_with(
+        &root().join("fixtures/odd/no-id"),
+        "out",
+        &[&["--skip-unrestorable"], more].concat(),
+    );
     let mut options = verify::Options::new(&out);
     options.threads = Some(1);
     assert!(verify(&options, &Silent).expect("a report").differences.is_empty());
@@ -412,7 +555,8 @@ fn change_every_byte(more: &[&str]) {
             let mut changed = bytes.clone();
             changed[at] ^= [0x01, 0x20, 0x80][at % 3];
             fs::write(&path, &changed).expect("the file");
-            let found = verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
+            let found =
+                verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
             assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
         }
         fs::write(&path, &bytes).expect("the file");
@@ -434,7 +578,8 @@ fn every_changed_byte_of_compressed_files_is_found() {
 #[test]
 fn reverse_takes_no_changed_byte() {
     let world = World::new();
-    let out = world.transform_with(&root().join("fixtures/odd/no-id"), "out", &["--skip-unrestorable"]);
+    let out =
+        world.transform_with(&root().join("fixtures/odd/no-id"), "out", &["--skip-unrestorable"]);
     let plan = Plan::built_in().expect("the plan");
     let mut options = reverse::Options::new(&out, world.path("back"));
     (options.threads, options.dry_run) = (Some(1), true);
@@ -444,7 +589,10 @@ fn reverse_takes_no_changed_byte() {
             let mut changed = bytes.clone();
             changed[at] ^= 1 << (at % 8);
             fs::write(out.join(&name), &changed).expect("the file");
-            assert!(reverse(&options, &plan, &Silent).is_err(), "byte {at} of {name} was changed, and reverse goes on");
+            assert!(
+                reverse(&options, &plan, &Silent).is_err(),
+                "byte {at} of {name} was changed, and reverse goes on"
+            );
         }
         fs::write(out.join(&name), &bytes).expect("the file");
     }
@@ -459,7 +607,8 @@ fn no_file_may_be_cut() {
     for (name, bytes) in util::files(&out) {
         for length in (0..bytes.len()).step_by(7) {
             fs::write(out.join(&name), &bytes[..length]).expect("the file");
-            let found = verify(&verify::Options::new(&out), &Silent).map_or(true, |report| !report.differences.is_empty());
+            let found = verify(&verify::Options::new(&out), &Silent)
+                .map_or(true, |report| !report.differences.is_empty());
             assert!(found, "{name} was cut to {length} bytes");
         }
         fs::write(out.join(&name), &bytes).expect("the file");
@@ -476,7 +625,11 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
     fs::create_dir(out.join("lost+found")).expect("a directory");
     let report = verify(&verify::Options::new(&out), &Silent).expect("a report");
     assert_eq!(report.differences, Vec::<String>::new());
-    let remark = |name: &str| format!("'{name}' is there, which systems leave in any directory; it is not part of the output");
+    let remark = |name: &str| {
+        format!(
+            "'{name}' is there, which systems leave in any directory; it is not part of the output"
+        )
+    };
     let expected = [".DS_Store", "lost+found", "narrative_modeling/Thumbs.db"].map(remark);
     assert_eq!(report.remarks, expected);
     assert_eq!(said(&world, &out).1, "it was reversed");
@@ -487,7 +640,9 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
 #[test]
 fn sums_and_manifests_that_are_no_files() {
     let world = World::new();
-    let make_fifo = |path: &Path| rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    let make_fifo = |path: &Path| {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+    };
     for name in ["SHA256SUMS", "manifest.json", JOURNAL, METADATA] {
         let out = world.path("out");
         let _ = fs::remove_dir_all(&out);
@@ -508,7 +663,13 @@ fn sums_and_manifests_that_are_no_files() {
 fn sums_that_cannot_be_read() {
     let world = World::new();
     let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
-    let run = |step| verify::verify_on(&Disk::with_fault(step, Fault::Once), &verify::Options::new(&out), &Silent);
+    let run = |step| {
+        verify::verify_on(
+            &Disk::with_fault(step, Fault::Once),
+            &verify::Options::new(&out),
+            &Silent,
+        )
+    };
     let mut failed = Vec::new();
     for step in 1.. {
         match run(step) {
@@ -519,8 +680,12 @@ fn sums_that_cannot_be_read() {
     }
     for name in ["SHA256SUMS", "manifest.json", JOURNAL, METADATA] {
         for action in ["open", "read"] {
-            let expected = format!("cannot {action} '{}': stopped here by a test", out.join(name).display());
-            assert!(failed.iter().any(|error| error.contains(&expected)), "{expected} in {failed:#?}");
+            let expected =
+                format!("cannot {action} '{}': stopped here by a test", out.join(name).display());
+            assert!(
+                failed.iter().any(|error| error.contains(&expected)),
+                "{expected} in {failed:#?}"
+            );
         }
     }
 }
@@ -537,7 +702,10 @@ fn sound_files_are_not_blamed() {
     shorter.truncate(bytes.len() - last);
     fs::write(out.join(CONFIGS), &shorter).expect("a file");
     fs::write(out.join("manifest.json"), fit_manifest(&out, CONFIGS)).expect("a file");
-    assert_eq!(said(&world, &out).1, format!("'DIR/out/{CONFIGS}' has fewer documents than the journal describes"));
+    assert_eq!(
+        said(&world, &out).1,
+        format!("'DIR/out/{CONFIGS}' has fewer documents than the journal describes")
+    );
 }
 
 /// All that is wrong is reported, not the first alone.
@@ -549,8 +717,11 @@ fn everything_is_reported() {
     append(out.join(METADATA), &[5, 0, 0, 0, 0]);
     fs::write(out.join("extra"), "").expect("a file");
     let (verified, _) = said(&world, &out);
-    for what in ["'SHA256SUMS' is missing", "'extra' is there, but not in the manifest", "has 61 documents, the manifest says 60 documents"]
-    {
+    for what in [
+        "'SHA256SUMS' is missing",
+        "'extra' is there, but not in the manifest",
+        "has 61 documents, the manifest says 60 documents",
+    ] {
         assert!(verified.iter().any(|line| line.contains(what)), "{what} in {verified:?}");
     }
 }

@@ -43,7 +43,11 @@ fn tree(directory: &Path) -> Tree {
                 tree.insert(name, None);
                 open.push(path);
             } else {
-                let bytes = if name.ends_with("mongosplit-lock") { Vec::new() } else { fs::read(&path).expect("a file") };
+                let bytes = if name.ends_with("mongosplit-lock") {
+                    Vec::new()
+                } else {
+                    fs::read(&path).expect("a file")
+                };
                 tree.insert(name, Some(bytes));
             }
         }
@@ -54,7 +58,11 @@ fn tree(directory: &Path) -> Tree {
 fn restore(directory: &Path, tree: &Tree) {
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() { fs::remove_dir_all(path).expect("removed") } else { fs::remove_file(path).expect("removed") }
+        if path.is_dir() {
+            fs::remove_dir_all(path).expect("removed")
+        } else {
+            fs::remove_file(path).expect("removed")
+        }
     }
     for (name, bytes) in tree {
         match bytes {
@@ -70,7 +78,10 @@ fn is_left_over(name: &str) -> bool {
 }
 
 fn without_left_over(tree: &Tree) -> Tree {
-    tree.iter().filter(|(name, _)| !is_left_over(name)).map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
+    tree.iter()
+        .filter(|(name, _)| !is_left_over(name))
+        .map(|(name, bytes)| (name.clone(), bytes.clone()))
+        .collect()
 }
 
 fn names(tree: &Tree) -> Vec<&String> {
@@ -108,21 +119,46 @@ struct Case {
     standing: Option<&'static str>,
 }
 
-const PLAIN: Case =
-    Case { name: "plain", operation: Operation::Transform, way: Way::Whole, is_archive: false, gzip: false, over: false, standing: None };
+const PLAIN: Case = Case {
+    name: "plain",
+    operation: Operation::Transform,
+    way: Way::Whole,
+    is_archive: false,
+    gzip: false,
+    over: false,
+    standing: None,
+};
 const CASES: &[Case] = &[
     PLAIN,
     Case { name: "gzip", gzip: true, ..PLAIN },
     Case { name: "into an empty directory", standing: Some("out"), ..PLAIN },
     Case { name: "force", over: true, ..PLAIN },
     Case { name: "force without exchange", over: true, way: Way::Aside, ..PLAIN },
-    Case { name: "into a file system's root", standing: Some("out/lost+found"), way: Way::Pieces, ..PLAIN },
-    Case { name: "force in a file system's root", over: true, standing: Some("out/lost+found"), way: Way::Pieces, ..PLAIN },
+    Case {
+        name: "into a file system's root",
+        standing: Some("out/lost+found"),
+        way: Way::Pieces,
+        ..PLAIN
+    },
+    Case {
+        name: "force in a file system's root",
+        over: true,
+        standing: Some("out/lost+found"),
+        way: Way::Pieces,
+        ..PLAIN
+    },
     Case { name: "archive", is_archive: true, way: Way::Pieces, ..PLAIN },
     Case { name: "archive force", is_archive: true, over: true, way: Way::Pieces, ..PLAIN },
     Case { name: "reverse", operation: Operation::Reverse, ..PLAIN },
     Case { name: "reverse force", operation: Operation::Reverse, over: true, ..PLAIN },
-    Case { name: "reverse archive force", operation: Operation::Reverse, is_archive: true, over: true, way: Way::Pieces, ..PLAIN },
+    Case {
+        name: "reverse archive force",
+        operation: Operation::Reverse,
+        is_archive: true,
+        over: true,
+        way: Way::Pieces,
+        ..PLAIN
+    },
 ];
 
 fn case(name: &str) -> Case {
@@ -134,21 +170,38 @@ impl Case {
         if self.way == Way::Aside { disk.without_exchange() } else { disk }
     }
     /// Runs it, from one of two sources, to `out` below a directory.
-    fn run(&self, disk: &Disk, sources: &Path, number: u32, directory: &Path, force: bool) -> mongosplit::Result<()> {
+    fn run(
+        &self,
+        disk: &Disk,
+        sources: &Path,
+        number: u32,
+        directory: &Path,
+        force: bool,
+    ) -> mongosplit::Result<()> {
         static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::built_in().expect("the plan"));
         let plan = &*PLAN;
         let (gzip_level, archive) = (self.gzip.then_some(1), self.is_archive);
         match self.operation {
             Operation::Transform => {
-                let dump = root().join(["fixtures/odd/defaults", "fixtures/odd/no-id"][number as usize]);
+                let dump =
+                    root().join(["fixtures/odd/defaults", "fixtures/odd/no-id"][number as usize]);
                 let plain = transform::Options::new(dump, directory.join("out"));
                 // One thread, so that the steps come in one order.
-                let options = transform::Options { gzip_level, archive, force, skip_unrestorable: true, threads: Some(1), ..plain };
+                let options = transform::Options {
+                    gzip_level,
+                    archive,
+                    force,
+                    skip_unrestorable: true,
+                    threads: Some(1),
+                    ..plain
+                };
                 transform_on(disk, &options, plan, &Silent).map(drop)
             }
             Operation::Reverse => {
-                let plain = reverse::Options::new(sources.join(number.to_string()), directory.join("out"));
-                let options = reverse::Options { gzip_level, archive, force, threads: Some(1), ..plain };
+                let plain =
+                    reverse::Options::new(sources.join(number.to_string()), directory.join("out"));
+                let options =
+                    reverse::Options { gzip_level, archive, force, threads: Some(1), ..plain };
                 reverse_on(disk, &options, plan, &Silent).map(drop)
             }
         }
@@ -171,11 +224,21 @@ impl Stage {
         let (sources, world) = (World::in_memory(), World::in_memory());
         if case.operation == Operation::Reverse {
             for number in 0..2 {
-                PLAIN.run(&Disk::default(), Path::new(""), number, &sources.mkdir("made"), false).expect("a source");
-                fs::rename(sources.path("made/out"), sources.path(&number.to_string())).expect("a source");
+                PLAIN
+                    .run(&Disk::default(), Path::new(""), number, &sources.mkdir("made"), false)
+                    .expect("a source");
+                fs::rename(sources.path("made/out"), sources.path(&number.to_string()))
+                    .expect("a source");
             }
         }
-        let mut stage = Stage { case, sources, world, before: Tree::new(), after: Tree::new(), mixtures: RefCell::default() };
+        let mut stage = Stage {
+            case,
+            sources,
+            world,
+            before: Tree::new(),
+            after: Tree::new(),
+            mixtures: RefCell::default(),
+        };
         if let Some(standing) = case.standing {
             stage.world.mkdir(standing);
         }
@@ -197,7 +260,13 @@ impl Stage {
         self.case.run(disk, self.sources.path("").as_path(), number, &self.directory(), force)
     }
     /// Runs it on what is left, failing at a step; gives what is left then, and how many steps it took.
-    fn fail(&self, left: &Tree, force: bool, step: u64, fault: Fault) -> (Tree, mongosplit::Result<()>, u64) {
+    fn fail(
+        &self,
+        left: &Tree,
+        force: bool,
+        step: u64,
+        fault: Fault,
+    ) -> (Tree, mongosplit::Result<()>, u64) {
         restore(&self.directory(), left);
         let disk = self.case.disk(Disk::with_fault(step, fault));
         let result = self.run(&disk, 1, force);
@@ -209,24 +278,41 @@ impl Stage {
     fn keeps(&self, found: &Tree, output: &Tree) -> bool {
         let is_there = |(name, bytes): (&String, &Option<Vec<u8>>)| {
             let name = name.strip_prefix("out/").unwrap_or(name);
-            let is_it = |other: &String| other == name || other.strip_suffix(name).is_some_and(|above| above.ends_with('/'));
+            let is_it = |other: &String| {
+                other == name || other.strip_suffix(name).is_some_and(|above| above.ends_with('/'))
+            };
             bytes.is_none() || found.iter().any(|(other, there)| there == bytes && is_it(other))
         };
         output.iter().all(is_there)
     }
     /// What holds whatever has happened.
     fn check(&self, found: &Tree, context: &str) {
-        assert!(self.keeps(found, &self.before) || self.keeps(found, &self.after), "{context}: both are lost: {:?}", names(found));
+        assert!(
+            self.keeps(found, &self.before) || self.keeps(found, &self.after),
+            "{context}: both are lost: {:?}",
+            names(found)
+        );
         let seen = without_left_over(found);
         if seen == self.before || seen == self.after {
             return;
         }
         match self.case.way {
-            Way::Whole => panic!("{context}: neither the old output nor the new one is at the place: {:?}", names(found)),
-            Way::Aside => assert!(seen.is_empty(), "{context}: half an output is at the place: {:?}", names(found)),
+            Way::Whole => panic!(
+                "{context}: neither the old output nor the new one is at the place: {:?}",
+                names(found)
+            ),
+            Way::Aside => assert!(
+                seen.is_empty(),
+                "{context}: half an output is at the place: {:?}",
+                names(found)
+            ),
             Way::Pieces if self.mixtures.borrow().contains(&seen) => {}
             Way::Pieces => {
-                assert!(!is_sound(&self.world.path("out")), "{context}: a mixture verifies: {:?}", names(found));
+                assert!(
+                    !is_sound(&self.world.path("out")),
+                    "{context}: a mixture verifies: {:?}",
+                    names(found)
+                );
                 self.mixtures.borrow_mut().insert(seen);
             }
         }
@@ -245,7 +331,10 @@ impl Stage {
                 let context = format!("{}, step {step}, {fault:?}: {result:?}", self.case.name);
                 if fault == Fault::Once {
                     // A file that nobody locks any more is in nobody's way.
-                    let left: Vec<_> = found.keys().filter(|name| is_left_over(name) && !name.ends_with("-lock")).collect();
+                    let left: Vec<_> = found
+                        .keys()
+                        .filter(|name| is_left_over(name) && !name.ends_with("-lock"))
+                        .collect();
                     assert!(left.is_empty(), "{context}: left {left:?}");
                 }
                 match result {
@@ -260,7 +349,9 @@ impl Stage {
     /// Whether publishing has begun and is to be finished.
     fn is_begun(&self, left: &Tree) -> bool {
         let seen = without_left_over(left);
-        let is_mark = |name: &String| name.ends_with(".mongosplit-publishing") || name.starts_with("out.mongosplit-replaced");
+        let is_mark = |name: &String| {
+            name.ends_with(".mongosplit-publishing") || name.starts_with("out.mongosplit-replaced")
+        };
         seen != self.before && seen != self.after || left.keys().any(is_mark)
     }
     /// A run with `--force` on what is left fails at each step; to the point where what was left is finished, as from
@@ -272,7 +363,10 @@ impl Stage {
                 if result.is_ok() && taken < step {
                     break;
                 }
-                if self.is_begun(left) && !self.is_begun(&found) && std::env::var_os("EVERY_STEP").is_none() {
+                if self.is_begun(left)
+                    && !self.is_begun(&found)
+                    && std::env::var_os("EVERY_STEP").is_none()
+                {
                     break;
                 }
             }
@@ -284,7 +378,13 @@ impl Stage {
         let result = self.run(&self.case.disk(Disk::default()), 1, true);
         assert!(result.is_ok(), "{}: {result:?} after {:?}", self.case.name, names(left));
         let found = tree(&self.directory());
-        assert!(found == self.after, "{}: {:?} after {:?}", self.case.name, names(&found), names(left));
+        assert!(
+            found == self.after,
+            "{}: {:?} after {:?}",
+            self.case.name,
+            names(&found),
+            names(left)
+        );
     }
 }
 
@@ -367,15 +467,23 @@ fn reverse_archive_force_fails_at_each_step() {
 fn another_form_finishes_it(name: &str) {
     let stage = Stage::new(case(name));
     let other = Case { is_archive: !stage.case.is_archive, ..stage.case };
-    let begun: Vec<Tree> = stage.at_each_step().into_iter().filter(|left| stage.is_begun(left)).collect();
+    let begun: Vec<Tree> =
+        stage.at_each_step().into_iter().filter(|left| stage.is_begun(left)).collect();
     assert!(begun.len() > 5, "{}", begun.len());
     for left in begun {
         restore(&stage.directory(), &left);
-        let error = other.run(&Disk::default(), Path::new(""), 1, &stage.directory(), true).expect_err("the place is taken");
+        let error = other
+            .run(&Disk::default(), Path::new(""), 1, &stage.directory(), true)
+            .expect_err("the place is taken");
         assert_eq!(error.exit_code(), 4, "{error}");
         let found = tree(&stage.directory());
         let seen = without_left_over(&found);
-        assert!(seen == stage.before || seen == stage.after, "{name}: {error}: {:?} after {:?}", names(&found), names(&left));
+        assert!(
+            seen == stage.before || seen == stage.after,
+            "{name}: {error}: {:?} after {:?}",
+            names(&found),
+            names(&left)
+        );
     }
 }
 
@@ -393,7 +501,8 @@ fn an_archive_after_a_directory_that_was_cut_short() {
 fn killed_at_each_step(name: &str) {
     let stage = Stage::new(case(name));
     for step in 1.. {
-        let (failed, result, steps) = stage.fail(&stage.before, stage.case.over, step, Fault::FromThereOn);
+        let (failed, result, steps) =
+            stage.fail(&stage.before, stage.case.over, step, Fault::FromThereOn);
         restore(&stage.directory(), &stage.before);
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "a_run_that_is_killed", "--ignored"]);
@@ -408,7 +517,12 @@ fn killed_at_each_step(name: &str) {
         }
         assert_eq!(output.status.signal(), Some(9), "step {step}: {output:?}");
         let killed = tree(&stage.directory());
-        assert!(killed == failed, "{name}, step {step}: {:?}, and after a kill {:?}", names(&failed), names(&killed));
+        assert!(
+            killed == failed,
+            "{name}, step {step}: {:?}, and after a kill {:?}",
+            names(&failed),
+            names(&killed)
+        );
     }
 }
 
@@ -419,7 +533,8 @@ fn a_run_that_is_killed() {
     let of = |name: &str| std::env::var(name).expect("a variable");
     let case = case(&name);
     let disk = case.disk(Disk::with_fault(of("STEP").parse().expect("a number"), Fault::Kill));
-    case.run(&disk, Path::new(&of("SOURCES")), 1, Path::new(&of("PLACE")), case.over).expect("a run that nothing stops");
+    case.run(&disk, Path::new(&of("SOURCES")), 1, Path::new(&of("PLACE")), case.over)
+        .expect("a run that nothing stops");
 }
 
 #[test]
@@ -452,14 +567,20 @@ fn start(dump: &Path, out: &Path, options: &[&str]) -> Child {
 fn wait_for_staging(child: &mut Child, staging: &Path) {
     let began = Instant::now();
     while !staging.exists() {
-        assert!(child.try_wait().expect("the run").is_none(), "the run ended before it was to be stopped");
+        assert!(
+            child.try_wait().expect("the run").is_none(),
+            "the run ended before it was to be stopped"
+        );
         assert!(began.elapsed() < Duration::from_secs(30), "the run does not begin");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 fn kill(child: &Child, signal: &str) {
-    let status = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().expect("kill");
+    let status = Command::new("kill")
+        .args([format!("-{signal}"), child.id().to_string()])
+        .status()
+        .expect("kill");
     assert!(status.success());
 }
 
@@ -475,7 +596,10 @@ fn a_signal_leaves_nothing() {
         let output = child.wait_with_output().expect("the run");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{signal}: {stderr}");
-        assert_eq!(stderr, format!("mongosplit: stopped by signal {}; nothing was published\n", code - 128));
+        assert_eq!(
+            stderr,
+            format!("mongosplit: stopped by signal {}; nothing was published\n", code - 128)
+        );
         world.holds_only(&["dump"]);
     }
 }
@@ -485,7 +609,9 @@ fn a_signal_leaves_nothing() {
 fn a_disk_that_is_full() {
     let world = World::new();
     world.generate("dump", 4);
-    for (limit, command) in [(200, "transform $DIR/dump $DIR/out"), (2000, "transform $DIR/dump $DIR/out --gzip")] {
+    for (limit, command) in
+        [(200, "transform $DIR/dump $DIR/out"), (2000, "transform $DIR/dump $DIR/out --gzip")]
+    {
         let run = world.shell(&format!("ulimit -f {limit}; exec $MONGOSPLIT {command}"));
         if run.code() == Some(0) {
             assert!(is_sound(&world.path("out")));
@@ -493,7 +619,10 @@ fn a_disk_that_is_full() {
             continue;
         }
         let run = run.exits(4);
-        assert!(run.stderr.contains("cannot write '") && run.stderr.contains("File too large"), "{run}");
+        assert!(
+            run.stderr.contains("cannot write '") && run.stderr.contains("File too large"),
+            "{run}"
+        );
         world.holds_only(&["dump"]);
     }
     let out = world.transform(&world.path("dump"), "out");
@@ -548,14 +677,17 @@ fn killed_at_any_time() {
                     || !parts.contains_key("manifest.json")
             );
             if !out.exists() {
-                let run = world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()]).exits(4);
+                let run =
+                    world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()]).exits(4);
                 run.complains(
                     &world,
                     "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed",
                 );
             }
         }
-        world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref(), "--force".as_ref()]).exits(0);
+        world
+            .run([OsStr::new("transform"), dump.as_ref(), out.as_ref(), "--force".as_ref()])
+            .exits(0);
         same_files(&files(&out), &uninterrupted, "the run after one that was killed");
         world.holds_only(&["dump", "whole", "out"]);
         fs::remove_dir_all(&out).expect("the output");
@@ -570,7 +702,10 @@ fn two_runs_for_one_place() {
     let dump = world.generate("dump", 4);
     let out = world.path("out");
     let (one, other) = (start(&dump, &out, &[]), start(&dump, &out, &[]));
-    let codes: Vec<Option<i32>> = [one, other].into_iter().map(|child| child.wait_with_output().expect("the run").status.code()).collect();
+    let codes: Vec<Option<i32>> = [one, other]
+        .into_iter()
+        .map(|child| child.wait_with_output().expect("the run").status.code())
+        .collect();
     assert!(codes.contains(&Some(0)) && codes.contains(&Some(4)), "{codes:?}");
     assert!(is_sound(&out));
     world.holds_only(&["dump", "out"]);

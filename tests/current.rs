@@ -148,7 +148,11 @@ fn shuffled(collections: &Collections, tape: &mut Tape<'_>) -> Collections {
 fn some_documents() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<u8>)> {
     let tapes = prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 0..10);
     (tapes, prop::collection::vec(any::<u8>(), 300)).prop_map(|(tapes, choices)| {
-        let documents = tapes.iter().enumerate().map(|(number, tape)| source_document(&mut Tape::new(tape), number as u32)).collect();
+        let documents = tapes
+            .iter()
+            .enumerate()
+            .map(|(number, tape)| source_document(&mut Tape::new(tape), number as u32))
+            .collect();
         (documents, choices)
     })
 }
@@ -303,8 +307,15 @@ fn every_row_is_fed() {
         let outcome = world.reverse(&redump);
         let mut expected = source.clone();
         let now = outcome.document(0);
-        let changed: Vec<&String> = source.keys().chain(now.keys()).filter(|name| source.get(name) != now.get(name)).collect();
-        assert!(!changed.is_empty() && changed.iter().all(|name| sources.contains(&name.as_str())), "{path}: {changed:?}");
+        let changed: Vec<&String> = source
+            .keys()
+            .chain(now.keys())
+            .filter(|name| source.get(name) != now.get(name))
+            .collect();
+        assert!(
+            !changed.is_empty() && changed.iter().all(|name| sources.contains(&name.as_str())),
+            "{path}: {changed:?}"
+        );
         for name in sources.iter() {
             if let Some(value) = now.get(name) {
                 expected.insert(*name, value.clone());
@@ -348,7 +359,10 @@ fn copies_that_agree_win_and_those_that_do_not_are_told() {
     set(of(&mut redump, TARGETS[2], &id(1)), "updated_at", later(2));
     let outcome = world.reverse(&redump);
     assert_eq!(outcome.document(0).get("updated_at"), Some(&later(3)));
-    assert_eq!(outcome.event().conflicts[0].losers, ["dataset_metadata.updated_at", "model_configs.updated_at"]);
+    assert_eq!(
+        outcome.event().conflicts[0].losers,
+        ["dataset_metadata.updated_at", "model_configs.updated_at"]
+    );
 
     let mut redump = restored;
     set(of(&mut redump, TARGETS[0], &id(1)), "file_path", text(1));
@@ -372,7 +386,10 @@ fn what_the_application_saves_under_its_stored_names_goes_back() {
     set(current, "aiSummary", doc! { "overview": "new", "rawMarkdown": "# new" }.into());
     let outcome = world.reverse(&redump);
     assert_eq!(outcome.document(0).get("schema"), Some(&doc! { "new": 1 }.into()));
-    assert_eq!(outcome.document(0).get("aiSummary"), Some(&doc! { "overview": "new", "rawMarkdown": "# new" }.into()));
+    assert_eq!(
+        outcome.document(0).get("aiSummary"),
+        Some(&doc! { "overview": "new", "rawMarkdown": "# new" }.into())
+    );
     assert_eq!(outcome.changed(), ["schema", "aiSummary"]);
     assert!(outcome.event().not_carried_back.is_empty(), "{:?}", outcome.event());
 }
@@ -393,15 +410,21 @@ fn a_dataset_that_the_application_created_keeps_its_own_id() {
     redump.get_mut(TARGETS[0]).unwrap().push(metadata.to_vec().unwrap());
     redump.get_mut(TARGETS[1]).unwrap().push(config.to_vec().unwrap());
     // This one has the id that the mapping would give it, so that the source needs no field for it.
-    let same = doc! { "_id": oid(11), "user_id": "user_1", "dataset_id": id(11), "updated_at": later(3) };
+    let same =
+        doc! { "_id": oid(11), "user_id": "user_1", "dataset_id": id(11), "updated_at": later(3) };
     redump.get_mut(TARGETS[0]).unwrap().push(same.to_vec().unwrap());
     let outcome = world.reverse(&redump);
     let created = outcome.document(1);
-    assert_eq!((created.get("_id"), created.get("dataset_id")), (Some(&own_id.into()), Some(&own.into())));
+    assert_eq!(
+        (created.get("_id"), created.get("dataset_id")),
+        (Some(&own_id.into()), Some(&own.into()))
+    );
     assert_eq!(created.get_array("transformation_history").unwrap().len(), 1);
     assert_eq!(outcome.document(2).get("dataset_id"), None);
     let again = World::transform_again(&outcome.documents);
-    let ids = |target: usize| -> Vec<_> { again[TARGETS[target]].iter().map(|document| get(document, "dataset_id")).collect() };
+    let ids = |target: usize| -> Vec<_> {
+        again[TARGETS[target]].iter().map(|document| get(document, "dataset_id")).collect()
+    };
     for target in [0, 1] {
         assert_eq!(ids(target), [id(1), own.to_owned(), id(11)].map(|text| Some(text.into())));
     }
@@ -416,7 +439,8 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let mut live = split(&world.source);
     // In any order, and with its fields in another one, nothing has changed.
     live.reverse();
-    let turned: Document = sources[2].clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect();
+    let turned: Document =
+        sources[2].clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect();
     live[0] = turned.to_vec().unwrap();
     redump.insert("user_data".to_owned(), live.clone());
     let outcome = world.reverse_from(&world.write(&redump), true).unwrap();
@@ -432,25 +456,45 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let path = world.write(&redump);
     let outcome = world.reverse_from(&path, false).unwrap();
     assert!(outcome.bytes == world.source);
-    let told: Vec<_> = outcome.events.iter().map(|event| (event.kind, event.id.clone(), event.not_carried_back.concat())).collect();
+    let told: Vec<_> = outcome
+        .events
+        .iter()
+        .map(|event| (event.kind, event.id.clone(), event.not_carried_back.concat()))
+        .collect();
     let of = |number: u32| format!("ObjectId('{}')", id(number));
     assert_eq!(
         told,
         [
-            ("source-changed", of(1), "narrative_modeling.user_data: changed since: transformation_history.1".to_owned()),
+            (
+                "source-changed",
+                of(1),
+                "narrative_modeling.user_data: changed since: transformation_history.1".to_owned()
+            ),
             ("source-removed", of(2), "narrative_modeling.user_data: removed since".to_owned()),
             ("source-added", of(4), "narrative_modeling.user_data: added since".to_owned()),
         ]
     );
     let counts = &outcome.report.counts;
-    assert_eq!((counts.source_changed, counts.source_added, counts.source_removed, counts.unchanged), (1, 1, 1, 3));
+    assert_eq!(
+        (counts.source_changed, counts.source_added, counts.source_removed, counts.unchanged),
+        (1, 1, 1, 3)
+    );
     assert!(!counts.is_unchanged() && counts.not_carried_back == 0);
     let error = world.reverse_from(&path, true).err().unwrap();
     assert!(
-        error.exit_code() == 1 && error.to_string().contains("in the source collection itself 1 changed, 1 added, 1 removed"),
+        error.exit_code() == 1
+            && error
+                .to_string()
+                .contains("in the source collection itself 1 changed, 1 added, 1 removed"),
         "{error}"
     );
-    let (code, said) = run(&["reverse".as_ref(), &world.path("out"), &world.path("told"), "--current".as_ref(), &path]);
+    let (code, said) = run(&[
+        "reverse".as_ref(),
+        &world.path("out"),
+        &world.path("told"),
+        "--current".as_ref(),
+        &path,
+    ]);
     assert_eq!(code, 0, "{said}");
     assert!(
         said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes that\n"),
@@ -460,8 +504,10 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     redump.remove("user_data");
     let path = world.write(&redump);
     let remarks = world.reverse_from(&path, false).unwrap().report.remarks;
-    let expected =
-        format!("'{}' has no narrative_modeling.user_data, so what the application has written there since is not known", path.display());
+    let expected = format!(
+        "'{}' has no narrative_modeling.user_data, so what the application has written there since is not known",
+        path.display()
+    );
     assert!(remarks.contains(&expected), "{remarks:?}");
 }
 
@@ -471,7 +517,10 @@ fn a_later_dump_that_was_cut_short_is_refused() {
     let mut redump = world.restored();
     let full = world.write(&redump);
     let message = |path: &std::path::Path, expected: Option<u64>| {
-        let error = world.reverse_with(path, false, |options| options.expect_documents = expected).err().unwrap();
+        let error = world
+            .reverse_with(path, false, |options| options.expect_documents = expected)
+            .err()
+            .unwrap();
         assert_eq!(error.exit_code(), 1);
         error.to_string().replace(&path.display().to_string(), "REDUMP")
     };
@@ -522,7 +571,8 @@ fn a_sibling_that_was_made_anew_says_nothing_of_its_dataset() {
     let fields = ["_id", "user_id", "current_file_path", "created_at", "updated_at"];
     let mut told = outcome.event().not_carried_back.clone();
     told.sort();
-    let mut all: Vec<String> = fields.iter().map(|field| format!("transformation_configs.{field}")).collect();
+    let mut all: Vec<String> =
+        fields.iter().map(|field| format!("transformation_configs.{field}")).collect();
     all.sort();
     assert_eq!(told, all);
 }
@@ -532,10 +582,14 @@ fn a_step_of_which_nothing_goes_back_keeps_its_bytes() {
     let mut source = application(oid(1), 0);
     source.insert("transformation_history", (0..3).map(export_step).collect::<Vec<_>>());
     let (world, mut redump) = one(source);
-    let mut steps = get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    let mut steps =
+        get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
     for name in ["is_valid", "validation_errors"] {
         let step = steps[1].as_document_mut().unwrap();
-        step.insert(name, if name == "is_valid" { Bson::from(false) } else { vec!["e".to_owned()].into() });
+        step.insert(
+            name,
+            if name == "is_valid" { Bson::from(false) } else { vec!["e".to_owned()].into() },
+        );
     }
     set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps.into());
     let outcome = world.reverse(&redump);
@@ -543,7 +597,10 @@ fn a_step_of_which_nothing_goes_back_keeps_its_bytes() {
     assert_eq!((outcome.event().kind, outcome.changed().len()), ("unchanged", 0));
     assert_eq!(
         outcome.event().not_carried_back,
-        ["transformation_configs.transformation_steps.1.is_valid", "transformation_configs.transformation_steps.1.validation_errors.0"]
+        [
+            "transformation_configs.transformation_steps.1.is_valid",
+            "transformation_configs.transformation_steps.1.validation_errors.0"
+        ]
     );
 }
 
@@ -555,13 +612,17 @@ fn what_is_carried_back_is_not_told_to_be_lost() {
     let mut step = new_step(4);
     step.insert("parameters", Bson::Null);
     step.insert("is_valid", false);
-    let mut steps = get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    let mut steps =
+        get(&redump[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
     steps.push(step.into());
     set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps.into());
     let outcome = world.reverse(&redump);
     assert_eq!(outcome.changed(), ["file_type", "transformation_history"]);
     assert_eq!(outcome.document(0).get("file_type"), Some(&Bson::Null));
-    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.transformation_steps.1.is_valid"]);
+    assert_eq!(
+        outcome.event().not_carried_back,
+        ["transformation_configs.transformation_steps.1.is_valid"]
+    );
 }
 
 /// The models store optional fields as null, so that a document loaded and saved has some that it did not have.
@@ -585,24 +646,45 @@ fn unchanged_steps_keep_their_bytes() {
         let old: Vec<Document> = (0..5).map(make).collect();
         source.insert("transformation_history", old.clone());
         let (world, restored) = one(source);
-        let base: Vec<Bson> = get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+        let base: Vec<Bson> = get(&restored[TARGETS[1]][0], "transformation_steps")
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone();
         let new = Bson::Document(new_step(5));
         let back = doc! { "type": "formula", "column": "c", "columns": Bson::Null, "parameters": { "k": 5_i64 }, "applied_at": "2025-10-09T08:53:20.005+00:00", "rows_affected": 5, "data_loss_percentage": 0.5 };
         let (b, o) = (|at: usize| base[at].clone(), |at: usize| old[at].clone());
         // Its fields in another order, those inside it too.
         let turned = |value: &Bson| {
             let step = value.as_document().unwrap();
-            let turn = |document: &Document| document.clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect::<Document>();
+            let turn = |document: &Document| {
+                document
+                    .clone()
+                    .into_iter()
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect::<Document>()
+            };
             let mut step = turn(step);
             let inner = turn(step.get_document("parameters").unwrap());
             step.insert("parameters", inner);
             Bson::Document(step)
         };
         let cases = [
-            (vec![b(0), b(1), b(2), b(3), b(4), new.clone()], vec![o(0), o(1), o(2), o(3), o(4), back.clone()]),
+            (
+                vec![b(0), b(1), b(2), b(3), b(4), new.clone()],
+                vec![o(0), o(1), o(2), o(3), o(4), back.clone()],
+            ),
             (vec![b(0), b(2), b(4)], vec![o(0), o(2), o(4)]),
-            (vec![b(0), b(1), new.clone(), b(2), b(3), b(4)], vec![o(0), o(1), back.clone(), o(2), o(3), o(4)]),
-            (vec![new.clone(), turned(&b(0)), b(1), turned(&b(3)), b(4)], vec![back.clone(), o(0), o(1), o(3), o(4)]),
+            (
+                vec![b(0), b(1), new.clone(), b(2), b(3), b(4)],
+                vec![o(0), o(1), back.clone(), o(2), o(3), o(4)],
+            ),
+            (
+                vec![new.clone(), turned(&b(0)), b(1), turned(&b(3)), b(4)],
+                vec![back.clone(), o(0), o(1), o(3), o(4)],
+            ),
             (vec![], vec![]),
         ];
         for (now, expected) in cases {
@@ -616,10 +698,21 @@ fn unchanged_steps_keep_their_bytes() {
         }
         // Two that have changed places: what is not in the common order goes back by the inverse.
         let mut redump = restored.clone();
-        set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", vec![b(1), b(0), b(2), b(3), b(4)].into());
-        let history = world.reverse(&redump).document(0).get_array("transformation_history").unwrap().clone();
+        set(
+            of(&mut redump, TARGETS[1], &id(1)),
+            "transformation_steps",
+            vec![b(1), b(0), b(2), b(3), b(4)].into(),
+        );
+        let history =
+            world.reverse(&redump).document(0).get_array("transformation_history").unwrap().clone();
         assert_eq!(history[2..], [o(2), o(3), o(4)].map(Bson::Document));
-        assert_eq!(history[..2].iter().filter(|item| [o(0), o(1)].map(Bson::Document).contains(item)).count(), 1);
+        assert_eq!(
+            history[..2]
+                .iter()
+                .filter(|item| [o(0), o(1)].map(Bson::Document).contains(item))
+                .count(),
+            1
+        );
     }
 }
 
@@ -640,7 +733,8 @@ fn a_history_that_is_emptied_takes_no_date_with_it() {
 #[test]
 fn long_histories_stay_fast() {
     let (world, restored) = one(application(oid(1), 10_000));
-    let steps = get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
+    let steps =
+        get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
     let began = std::time::Instant::now();
     let mut redump = restored.clone();
     let all_new: Vec<Bson> = steps
@@ -655,19 +749,30 @@ fn long_histories_stay_fast() {
     set(of(&mut redump, TARGETS[1], &id(1)), "last_preview", doc! { "rows": [] }.into());
     set(of(&mut redump, TARGETS[1], &id(1)), "validation_result", doc! { "ok": true }.into());
     let outcome = world.reverse(&redump);
-    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.last_preview", "transformation_configs.validation_result"]);
+    assert_eq!(
+        outcome.event().not_carried_back,
+        ["transformation_configs.last_preview", "transformation_configs.validation_result"]
+    );
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     // One that is gone from the front shifts all others; a change inside a document is still told of.
     set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps[1..].to_vec().into());
     let outcome = world.reverse(&redump);
-    assert_eq!(outcome.event().not_carried_back, ["transformation_configs.last_preview", "transformation_configs.validation_result"]);
+    assert_eq!(
+        outcome.event().not_carried_back,
+        ["transformation_configs.last_preview", "transformation_configs.validation_result"]
+    );
     assert_eq!(outcome.document(0).get_array("transformation_history").unwrap().len(), 9_999);
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[test]
 fn documents_come_and_go() {
-    let sources = [application(oid(1), 1), application(oid(2), 1), application(oid(3), 1), with_model(application(oid(4), 1))];
+    let sources = [
+        application(oid(1), 1),
+        application(oid(2), 1),
+        application(oid(3), 1),
+        with_model(application(oid(4), 1)),
+    ];
     let world = World::of(&sources);
     let mut redump = world.restored();
     let is = |dataset: &'static str, number: u32| {
@@ -685,13 +790,15 @@ fn documents_come_and_go() {
     set(&mut second, "_id", oid(77).into());
     redump.get_mut(TARGETS[1]).unwrap().insert(0, second);
     // Created since, with all and with nothing beside it.
-    let mut new = World::of(&[with_model(application(oid(9), 1)), application(oid(8), 0)]).restored();
+    let mut new =
+        World::of(&[with_model(application(oid(9), 1)), application(oid(8), 0)]).restored();
     new.get_mut(TARGETS[1]).unwrap().retain(is("", 8));
     for target in TARGETS {
         redump.get_mut(target).unwrap().extend(new.remove(target).unwrap());
     }
     let outcome = world.reverse(&redump);
-    let ids: Vec<Option<Bson>> = outcome.documents.iter().map(|document| get(document, "_id")).collect();
+    let ids: Vec<Option<Bson>> =
+        outcome.documents.iter().map(|document| get(document, "_id")).collect();
     assert_eq!(ids, [2, 3, 4, 8, 9].map(|number| Some(oid(number).into())));
     for (position, source) in sources[1..].iter().enumerate() {
         assert_eq!(outcome.documents[position], source.to_vec().unwrap());
@@ -712,7 +819,9 @@ fn documents_come_and_go() {
 #[test]
 fn a_model_created_since_takes_nothing_from_its_dataset() {
     let mut source = application(oid(1), 0);
-    source.extend(doc! { "description": "of the dataset", "tags": ["mine"], "algorithm": Bson::Null });
+    source.extend(
+        doc! { "description": "of the dataset", "tags": ["mine"], "algorithm": Bson::Null },
+    );
     let (world, mut redump) = one(source.clone());
     let model = doc! {
         "_id": oid(50), "user_id": "user_1", "dataset_id": id(1), "model_id": "m1", "name": "new", "description": Bson::Null, "algorithm": "rf",
@@ -722,11 +831,19 @@ fn a_model_created_since_takes_nothing_from_its_dataset() {
     let outcome = world.reverse(&redump);
     let now = outcome.document(0);
     source.insert("algorithm", "rf");
-    let old: Document = now.clone().into_iter().filter(|(name, _)| source.contains_key(name)).collect();
+    let old: Document =
+        now.clone().into_iter().filter(|(name, _)| source.contains_key(name)).collect();
     assert_eq!(old, source);
-    assert_eq!((now.get("model_name"), now.get("hyperparameters")), (Some(&"new".into()), Some(&doc! { "k": 1 }.into())));
+    assert_eq!(
+        (now.get("model_name"), now.get("hyperparameters")),
+        (Some(&"new".into()), Some(&doc! { "k": 1 }.into()))
+    );
     for field in ["created_at", "updated_at"] {
-        assert!(outcome.event().not_carried_back.contains(&format!("model_configs.{field}")), "{:?}", outcome.event());
+        assert!(
+            outcome.event().not_carried_back.contains(&format!("model_configs.{field}")),
+            "{:?}",
+            outcome.event()
+        );
     }
 }
 
@@ -743,7 +860,10 @@ fn a_field_that_another_target_feeds_is_not_overwritten() {
 fn documents_set_aside_come_back() {
     let mut refused = application(oid(2), 0);
     refused.insert("_id", vec![Bson::Int32(1)]);
-    let world = World::new(&raw(&[application(oid(1), 1), refused, application(oid(3), 0)]), |options| options.skip_unrestorable = true);
+    let world =
+        World::new(&raw(&[application(oid(1), 1), refused, application(oid(3), 0)]), |options| {
+            options.skip_unrestorable = true
+        });
     let mut redump = world.restored();
     assert_eq!(world.reverse(&redump).bytes, world.source);
     set(of(&mut redump, TARGETS[0], &id(3)), "s3_url", text(1));
@@ -760,7 +880,8 @@ fn bad_input_is_named() {
         let error = world.reverse_from(redump, false).err().expect(message);
         assert_eq!(
             error.to_string().replace(&world.directory.path().display().to_string(), "T"),
-            message.replace("REDUMP", &format!("T/{}", redump.file_name().unwrap().to_string_lossy()))
+            message
+                .replace("REDUMP", &format!("T/{}", redump.file_name().unwrap().to_string_lossy()))
         );
         assert_eq!(error.exit_code(), code, "{message}");
     };
@@ -776,8 +897,13 @@ fn bad_input_is_named() {
         );
     }
     let other = world.path("redump-other");
-    let joined: Vec<(&str, Vec<u8>)> = restored.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
-    write_dump(&other, "another", &joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect::<Vec<_>>());
+    let joined: Vec<(&str, Vec<u8>)> =
+        restored.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
+    write_dump(
+        &other,
+        "another",
+        &joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect::<Vec<_>>(),
+    );
     fails(
         &other,
         3,
@@ -801,11 +927,20 @@ fn bad_input_is_named() {
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 3]).unwrap();
     let error = world.reverse_from(&cut, false).err().unwrap();
-    assert!(error.exit_code() == 3 && error.to_string().contains("the input ends after"), "{error}");
+    assert!(
+        error.exit_code() == 3 && error.to_string().contains("the input ends after"),
+        "{error}"
+    );
 
     // DEST inside REDUMP.
     let redump = world.write(&restored);
-    let (code, said) = run(&["reverse".as_ref(), &world.path("out"), &redump.join("dest"), "--current".as_ref(), &redump]);
+    let (code, said) = run(&[
+        "reverse".as_ref(),
+        &world.path("out"),
+        &redump.join("dest"),
+        "--current".as_ref(),
+        &redump,
+    ]);
     assert!(code != 0 && said.contains("lies inside the dump"), "{code} {said}");
     assert!(!redump.join("dest").exists());
     // Compressed, all is well.
@@ -847,7 +982,10 @@ fn bad_input_is_named() {
 #[test]
 fn a_change_behind_hundreds_of_others_is_told() {
     let mut source = application(oid(1), 0);
-    source.insert("onboarding_progress", (0..300).map(|number| (format!("s{number}"), Bson::Int32(0))).collect::<Document>());
+    source.insert(
+        "onboarding_progress",
+        (0..300).map(|number| (format!("s{number}"), Bson::Int32(0))).collect::<Document>(),
+    );
     let (world, mut redump) = one(source);
     let done: Document = (0..300).map(|number| (format!("s{number}"), Bson::Int32(1))).collect();
     set(of(&mut redump, TARGETS[0], &id(1)), "onboarding_progress", done.clone().into());
@@ -859,20 +997,35 @@ fn a_change_behind_hundreds_of_others_is_told() {
 
 #[test]
 fn a_later_dump_may_be_an_archive() {
-    let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
+    let world = World::of(&[
+        application(oid(1), 2),
+        with_model(application(oid(2), 1)),
+        application(oid(3), 0),
+    ]);
     let mut options = mongosplit::transform::Options::new(world.path("dump"), "");
     options.archive = true;
     for gzip_level in [None, Some(1)] {
         // An output is an archive of the very collections that a redump would hold.
         options.out = world.fresh("redump");
         options.gzip_level = gzip_level;
-        mongosplit::transform::transform(&options, &world.plan, &mongosplit::progress::Silent).unwrap();
+        mongosplit::transform::transform(&options, &world.plan, &mongosplit::progress::Silent)
+            .unwrap();
         let outcome = world.reverse_from(&options.out, true).unwrap();
         assert_eq!(outcome.bytes, world.source);
-        let names: Vec<_> = std::fs::read_dir(&outcome.dest).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> = std::fs::read_dir(&outcome.dest)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(names.len(), 3, "{names:?}");
         let (out, dry) = (world.path("out"), world.path("dry"));
-        let (code, said) = run(&["reverse".as_ref(), &out, &dry, "--current".as_ref(), &options.out, "--dry-run".as_ref()]);
+        let (code, said) = run(&[
+            "reverse".as_ref(),
+            &out,
+            &dry,
+            "--current".as_ref(),
+            &options.out,
+            "--dry-run".as_ref(),
+        ]);
         assert!(code == 0 && !world.path("dry").exists(), "{code} {said}");
     }
     // Cut off, it is refused, and nothing is left.

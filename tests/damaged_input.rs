@@ -38,9 +38,16 @@ fn cut_at_every_byte() {
         fs::write(&file, &bytes[..length]).expect("the documents");
         match transform(&options, &plan, &Silent) {
             // A bare .bson file does not tell how many documents it should have.
-            Ok(report) => assert_eq!((length % 230, report.manifest.sources[0].documents), (0, length as u64 / 230)),
+            Ok(report) => assert_eq!(
+                (length % 230, report.manifest.sources[0].documents),
+                (0, length as u64 / 230)
+            ),
             Err(Error::Document { position, .. }) => {
-                assert_eq!((position.document, position.offset), (length as u64 / 230 + 1, length as u64 / 230 * 230), "cut to {length}");
+                assert_eq!(
+                    (position.document, position.offset),
+                    (length as u64 / 230 + 1, length as u64 / 230 * 230),
+                    "cut to {length}"
+                );
                 assert_eq!(position.id.is_some(), length % 230 > 20, "cut to {length}: {position}");
             }
             Err(error) => panic!("cut to {length}: {error}"),
@@ -83,15 +90,26 @@ fn every_byte_changed() {
         match transform(&dry, &plan, &Silent) {
             Ok(_) if at % 12 == 0 => {
                 accepted += 1;
-                transform(&options(&dump, &world.path("out")), &plan, &Silent).unwrap_or_else(|error| panic!("byte {at}: {error}"));
-                reverse(&reverse::Options::new(world.path("out"), world.path("back")), &plan, &Silent)
+                transform(&options(&dump, &world.path("out")), &plan, &Silent)
                     .unwrap_or_else(|error| panic!("byte {at}: {error}"));
-                assert!(content(&world.path("back").join(DATABASE).join("user_data.bson")) == changed, "byte {at}");
+                reverse(
+                    &reverse::Options::new(world.path("out"), world.path("back")),
+                    &plan,
+                    &Silent,
+                )
+                .unwrap_or_else(|error| panic!("byte {at}: {error}"));
+                assert!(
+                    content(&world.path("back").join(DATABASE).join("user_data.bson")) == changed,
+                    "byte {at}"
+                );
                 fs::remove_dir_all(world.path("out")).expect("the output");
                 fs::remove_dir_all(world.path("back")).expect("the result");
             }
             Ok(_) => {}
-            Err(error) => assert!(matches!(error, Error::Document { .. } | Error::Input { .. }), "byte {at}: {error}"),
+            Err(error) => assert!(
+                matches!(error, Error::Document { .. } | Error::Input { .. }),
+                "byte {at}: {error}"
+            ),
         }
     }
     assert!(accepted > 10, "{accepted}");
@@ -111,7 +129,8 @@ fn changed_while_it_is_read() {
     let world = World::new();
     let plan = Plan::built_in().expect("the plan");
     let (dump, file, _) = a_copy(&world, "no-prelude", "user_data.bson");
-    let error = transform(&options(&dump, &world.path("out")), &plan, &Writes(file)).expect_err("an error");
+    let error =
+        transform(&options(&dump, &world.path("out")), &plan, &Writes(file)).expect_err("an error");
     assert_eq!(
         world.plain(&error.to_string()),
         "'DIR/dump/narrative_modeling/user_data.bson': changed while it was read (690 bytes before, 695 bytes now); run again when nothing writes to it"

@@ -13,10 +13,16 @@ use mongosplit::reverse::{self, reverse};
 use mongosplit::transform::{self, transform};
 use util::{DATABASE, Files, World, dump, files, root, same_files};
 
-fn output_of(world: &World, dump: &Path, name: &str, change: impl FnOnce(&mut transform::Options)) -> Files {
+fn output_of(
+    world: &World,
+    dump: &Path,
+    name: &str,
+    change: impl FnOnce(&mut transform::Options),
+) -> Files {
     let mut options = transform::Options::new(dump, world.path(name));
     change(&mut options);
-    transform(&options, &Plan::built_in().expect("the plan"), &Silent).unwrap_or_else(|error| panic!("{error}"));
+    transform(&options, &Plan::built_in().expect("the plan"), &Silent)
+        .unwrap_or_else(|error| panic!("{error}"));
     files(&world.path(name))
 }
 
@@ -27,14 +33,18 @@ fn any_number_of_threads_and_any_way_of_writing() {
     let dump = world.generate("dump", 12);
     for level in [None, Some(1), Some(6)] {
         let name = |what: &str| format!("{what}-{level:?}");
-        let one = output_of(&world, &dump, &name("one"), |options| (options.threads, options.gzip_level) = (Some(1), level));
+        let one = output_of(&world, &dump, &name("one"), |options| {
+            (options.threads, options.gzip_level) = (Some(1), level)
+        });
         for threads in [2, 7] {
             let more = output_of(&world, &dump, &name(&threads.to_string()), |options| {
                 (options.threads, options.gzip_level) = (Some(threads), level);
             });
             same_files(&one, &more, &format!("{threads} threads, level {level:?}"));
         }
-        let buffered = output_of(&world, &dump, &name("buffered"), |options| (options.io, options.gzip_level) = (IoMode::Buffered, level));
+        let buffered = output_of(&world, &dump, &name("buffered"), |options| {
+            (options.io, options.gzip_level) = (IoMode::Buffered, level)
+        });
         same_files(&one, &buffered, "through the page cache");
     }
 }
@@ -46,7 +56,8 @@ fn compressed_files_hold_what_the_plain_ones_hold() {
     let plain = output_of(&world, &dump, "plain", |_| {});
     let packed = output_of(&world, &dump, "packed", |options| options.gzip_level = Some(1));
     for (name, bytes) in plain.iter().filter(|(name, _)| name.starts_with(DATABASE)) {
-        let packed_name = if name.ends_with(".rollback") { name.clone() } else { format!("{name}.gz") };
+        let packed_name =
+            if name.ends_with(".rollback") { name.clone() } else { format!("{name}.gz") };
         assert!(packed.contains_key(&packed_name), "{packed_name} among {:?}", packed.keys());
         assert!(util::content(&world.path("packed").join(&packed_name)) == *bytes, "{name}");
     }
@@ -69,10 +80,15 @@ fn a_dump_of_plain_files_and_one_of_compressed_files() {
 fn a_compressed_file_of_many_members() {
     let world = World::new();
     let source = fs::read(dump().join(DATABASE).join("user_data.bson")).expect("the fixture");
-    let members: Vec<u8> = source.chunks(4_001).flat_map(|chunk| mongosplit::gzip::compress(chunk, 1)).collect();
+    let members: Vec<u8> =
+        source.chunks(4_001).flat_map(|chunk| mongosplit::gzip::compress(chunk, 1)).collect();
     world.write(&format!("many/{DATABASE}/user_data.bson.gz"), members);
-    let metadata = fs::read(dump().join(DATABASE).join("user_data.metadata.json")).expect("the fixture");
-    world.write(&format!("many/{DATABASE}/user_data.metadata.json.gz"), mongosplit::gzip::compress(&metadata, 9));
+    let metadata =
+        fs::read(dump().join(DATABASE).join("user_data.metadata.json")).expect("the fixture");
+    world.write(
+        &format!("many/{DATABASE}/user_data.metadata.json.gz"),
+        mongosplit::gzip::compress(&metadata, 9),
+    );
     let one = output_of(&world, &dump(), "one", |_| {});
     let many = output_of(&world, &world.path("many"), "out", |_| {});
     same_files(&one, &many, "many members");
@@ -87,13 +103,22 @@ fn a_reversal_with_any_number_of_threads() {
     let back = |from: &str, to: &str, threads| {
         let mut options = reverse::Options::new(world.path(from), world.path(to));
         options.threads = Some(threads);
-        reverse(&options, &Plan::built_in().expect("the plan"), &Silent).unwrap_or_else(|error| panic!("{error}"));
+        reverse(&options, &Plan::built_in().expect("the plan"), &Silent)
+            .unwrap_or_else(|error| panic!("{error}"));
         files(&world.path(to))
     };
     let one = back("out", "back-1", 1);
     for threads in [2, 7] {
-        same_files(&one, &back("out", &format!("back-{threads}"), threads), &format!("{threads} threads"));
-        same_files(&one, &back("packed", &format!("packed-{threads}"), threads), &format!("from a compressed output, {threads} threads"));
+        same_files(
+            &one,
+            &back("out", &format!("back-{threads}"), threads),
+            &format!("{threads} threads"),
+        );
+        same_files(
+            &one,
+            &back("packed", &format!("packed-{threads}"), threads),
+            &format!("from a compressed output, {threads} threads"),
+        );
     }
     let source = fs::read(dump.join(DATABASE).join("user_data.bson")).expect("the dump");
     assert!(one[&format!("{DATABASE}/user_data.bson")] == source);

@@ -65,7 +65,10 @@ fn cases() -> Vec<(String, i32)> {
     let table = fs::read_to_string(root().join("fixtures/odd/cases.tsv")).expect("the table");
     let case = |line: &str| {
         let mut fields = line.split('\t');
-        (fields.next().expect("a name").to_owned(), fields.next().and_then(|code| code.parse().ok()).expect("a code"))
+        (
+            fields.next().expect("a name").to_owned(),
+            fields.next().and_then(|code| code.parse().ok()).expect("a code"),
+        )
     };
     table.lines().map(case).collect()
 }
@@ -90,7 +93,10 @@ fn every_odd_dump() {
     let mut said = String::new();
     for (case, code) in cases() {
         let runs = [(&[] as &[&str], code)].into_iter();
-        let more = MORE.iter().filter(|(name, ..)| *name == case).map(|(_, options, code)| (*options, *code));
+        let more = MORE
+            .iter()
+            .filter(|(name, ..)| *name == case)
+            .map(|(_, options, code)| (*options, *code));
         for (options, code) in runs.chain(more) {
             said += &run_case(&case, options, code);
         }
@@ -109,12 +115,19 @@ fn run_case(case: &str, options: &[&str], code: i32) -> String {
     assert_eq!(files(&root().join(&dump)), before, "the input was changed\n{run}");
     world.holds_only(if code == 0 { &["out"] } else { &[] });
     let stdout = if code == 0 { lasting(&run.stdout) } else { run.stdout.clone() };
-    let said = format!("$ transform {case} {}\nexit {code}\n{}{stdout}\n", options.join(" "), world.plain(&run.stderr))
-        .replace(" \nexit", "\nexit");
+    let said = format!(
+        "$ transform {case} {}\nexit {code}\n{}{stdout}\n",
+        options.join(" "),
+        world.plain(&run.stderr)
+    )
+    .replace(" \nexit", "\nexit");
     if code == 0 {
         holds_and_comes_back(&world, &root().join(&dump));
     } else {
-        assert!(run.stderr.starts_with("mongosplit: ") || run.stderr.starts_with("error: "), "{run}");
+        assert!(
+            run.stderr.starts_with("mongosplit: ") || run.stderr.starts_with("error: "),
+            "{run}"
+        );
         assert!(!run.stderr.contains("panicked"), "{run}");
         assert_eq!(run.stdout, "", "{run}");
     }
@@ -123,10 +136,22 @@ fn run_case(case: &str, options: &[&str], code: i32) -> String {
 
 /// The summary without what each run has anew, and without what every summary says.
 fn lasting(stdout: &str) -> String {
-    let volatile = ["  Duration: ", "  Throughput: ", "  Storage impact: ", "  Manifest: ", "  Ratio: ", "  Source: "];
-    let kept = stdout.lines().take_while(|line| *line != "Next:").filter(|line| !volatile.iter().any(|start| line.starts_with(start)));
+    let volatile = [
+        "  Duration: ",
+        "  Throughput: ",
+        "  Storage impact: ",
+        "  Manifest: ",
+        "  Ratio: ",
+        "  Source: ",
+    ];
+    let kept = stdout
+        .lines()
+        .take_while(|line| *line != "Next:")
+        .filter(|line| !volatile.iter().any(|start| line.starts_with(start)));
     // The fixture's usual two indexes are in every summary.
-    let usual = |line: &str| line.ends_with(r#"{"name":"user_id_1"})"#) || line.ends_with(r#"{"name":"created_at_1"})"#);
+    let usual = |line: &str| {
+        line.ends_with(r#"{"name":"user_id_1"})"#) || line.ends_with(r#"{"name":"created_at_1"})"#)
+    };
     kept.filter(|line| !line.is_empty() && !usual(line)).map(|line| format!("{line}\n")).collect()
 }
 
@@ -135,13 +160,25 @@ fn holds_and_comes_back(world: &World, dump: &Path) {
     world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
     world.run([OsStr::new("reverse"), out.as_ref(), back.as_ref()]).exits(0);
     world.run([OsStr::new("verify"), back.as_ref()]).exits(0);
-    for database in fs::read_dir(&back).expect("the result").map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()) {
+    for database in fs::read_dir(&back)
+        .expect("the result")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
+    {
         let name = database.file_name().expect("a name");
         for suffix in ["bson", "metadata.json"] {
-            let source =
-                source_file(&dump.join(name), suffix).map(|path| content(&path)).filter(|bytes| !bytes.is_empty() || suffix == "bson");
-            let restored = Some(database.join(format!("user_data.{suffix}"))).filter(|path| path.exists()).map(|path| content(&path));
-            assert!(source == restored, "{} is not what it was: {name:?} of {}", suffix, dump.display());
+            let source = source_file(&dump.join(name), suffix)
+                .map(|path| content(&path))
+                .filter(|bytes| !bytes.is_empty() || suffix == "bson");
+            let restored = Some(database.join(format!("user_data.{suffix}")))
+                .filter(|path| path.exists())
+                .map(|path| content(&path));
+            assert!(
+                source == restored,
+                "{} is not what it was: {name:?} of {}",
+                suffix,
+                dump.display()
+            );
         }
     }
 }
@@ -150,6 +187,8 @@ fn holds_and_comes_back(world: &World, dump: &Path) {
 fn source_file(database: &Path, suffix: &str) -> Option<PathBuf> {
     let stems = ["user_data", "user%5Fdata"];
     let ends = ["", ".gz"];
-    let names = stems.iter().flat_map(|stem| ends.iter().map(move |end| database.join(format!("{stem}.{suffix}{end}"))));
+    let names = stems.iter().flat_map(|stem| {
+        ends.iter().map(move |end| database.join(format!("{stem}.{suffix}{end}")))
+    });
     names.into_iter().find(|path| path.exists())
 }

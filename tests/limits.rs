@@ -15,7 +15,10 @@ fn comes_back(world: &World, dump: &Path, options: &[&str]) {
     let back = world.path("back");
     world.run(["reverse".as_ref(), out.as_os_str(), back.as_os_str(), "--force".as_ref()]).exits(0);
     let name = format!("{DATABASE}/user_data.bson");
-    assert!(fs::read(back.join(&name)).expect("the result") == fs::read(dump.join(&name)).expect("the source"));
+    assert!(
+        fs::read(back.join(&name)).expect("the result")
+            == fs::read(dump.join(&name)).expect("the source")
+    );
 }
 
 /// Each item has another field: its order takes more in the journal than its names do, so that the notes on the document
@@ -23,7 +26,9 @@ fn comes_back(world: &World, dump: &Path, options: &[&str]) {
 #[test]
 fn a_document_of_almost_16_mib_with_20_000_shapes() {
     let world = World::new();
-    let items = (0..20_000).map(|number| Bson::Document(doc! { format!("f{number}"): Bson::Null })).collect::<Vec<_>>();
+    let items = (0..20_000)
+        .map(|number| Bson::Document(doc! { format!("f{number}"): Bson::Null }))
+        .collect::<Vec<_>>();
     let document = doc! {
         "_id": ObjectId::from_bytes([1; 12]), "user_id": "u", "transformation_history": items,
         // Of a field that is read elsewhere, this one reaches the journal alone.
@@ -58,7 +63,9 @@ fn metadata_of_any_size_is_not_taken() {
     let world = World::new();
     let dump = world.generate("dump", 1);
     let path = dump.join(DATABASE).join("user_data.metadata.json");
-    let large = |bytes: usize| format!(r#"{{"options":{{"comment":"{}"}},"indexes":[]}}"#, "x".repeat(bytes - 39));
+    let large = |bytes: usize| {
+        format!(r#"{{"options":{{"comment":"{}"}},"indexes":[]}}"#, "x".repeat(bytes - 39))
+    };
     fs::write(&path, large(1024 * 1024)).expect("the metadata");
     comes_back(&world, &dump, &[]);
     for bytes in [1024 * 1024 + 1, 16_800_000] {

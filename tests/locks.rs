@@ -32,12 +32,21 @@ impl Waiting {
         let (first, rest) = archive.split_at(archive.len() / 2);
         let mut command = util::binary();
         command.args(["transform", "-"]).args(options).current_dir(world.path(""));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
         let mut stdin = child.stdin.take().expect("its stdin");
         stdin.write_all(first).expect("it reads");
         let began = Instant::now();
         while !world.path(staging).is_dir() {
-            assert!(child.try_wait().expect("the run").is_none(), "the run has ended: {:?}", child.wait_with_output());
+            assert!(
+                child.try_wait().expect("the run").is_none(),
+                "the run has ended: {:?}",
+                child.wait_with_output()
+            );
             assert!(began.elapsed() < Duration::from_secs(60), "the run does not begin");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -86,7 +95,8 @@ fn a_place_that_another_run_writes_to() {
             first.child.id(),
             host()
         );
-        let mut seconds = vec!["transform dump out", "reverse split out", "reverse split out --current split"];
+        let mut seconds =
+            vec!["transform dump out", "reverse split out", "reverse split out --current split"];
         if prepare.is_empty() {
             seconds.extend(["transform dump out --archive", "reverse split out --archive"]);
         }
@@ -95,7 +105,9 @@ fn a_place_that_another_run_writes_to() {
                 run(&world, &format!("{second}{force}")).exits(4).complains(&world, &text);
             }
         }
-        run(&world, "transform dump ./out/ --force").exits(4).complains(&world, &text.replace("'out'", "'./out'"));
+        run(&world, "transform dump ./out/ --force")
+            .exits(4)
+            .complains(&world, &text.replace("'out'", "'./out'"));
         run(&world, "transform dump out --dry-run").exits(0);
         run(&world, "transform dump other").exits(0);
         assert!(world.path(lock).exists() && world.path(staging).is_dir());
@@ -108,7 +120,15 @@ fn a_place_that_another_run_writes_to() {
         let beside = if options.contains(&"out") && options.len() == 1 {
             vec!["dump", "split", "out", "other"]
         } else {
-            vec!["dump", "split", "out", "other", "out.manifest.json", "out.SHA256SUMS", "out.rollback"]
+            vec![
+                "dump",
+                "split",
+                "out",
+                "other",
+                "out.manifest.json",
+                "out.SHA256SUMS",
+                "out.rollback",
+            ]
         };
         world.holds_only(&beside);
         assert!(!world.path(lock).exists() && !world.path(staging).exists());
@@ -120,7 +140,11 @@ fn a_place_that_another_run_writes_to() {
 fn a_staging_directory_that_is_no_longer_the_runs_own() {
     for archive in [false, true] {
         let world = World::new();
-        let first = Waiting::start(&world, if archive { &["out", "--archive"] } else { &["out"] }, "out.mongosplit-partial");
+        let first = Waiting::start(
+            &world,
+            if archive { &["out", "--archive"] } else { &["out"] },
+            "out.mongosplit-partial",
+        );
         fs::rename(world.path("out.mongosplit-partial"), world.path("away")).expect("another name");
         copy(&world.path("away"), &world.path("out.mongosplit-partial"));
         let (other, away) = (files(&world.path("out.mongosplit-partial")), world.path("away"));
@@ -131,7 +155,11 @@ fn a_staging_directory_that_is_no_longer_the_runs_own() {
             "mongosplit: 'out.mongosplit-partial': is no longer the directory that this run made: another program has removed or replaced it; nothing was published\n"
         );
         assert!(away.exists());
-        same_files(&files(&world.path("out.mongosplit-partial")), &other, "another's staging directory");
+        same_files(
+            &files(&world.path("out.mongosplit-partial")),
+            &other,
+            "another's staging directory",
+        );
         world.holds_only(&["away", "out.mongosplit-partial"]);
     }
 }
@@ -150,7 +178,12 @@ fn pairs_of_runs_that_nobody_synchronises() {
         for round in 0..24 {
             let start = |dump: &str| {
                 let mut command = util::binary();
-                command.arg("transform").arg(world.path(dump)).arg(&out).args(["--force", "--quiet", "--threads", "1"]);
+                command.arg("transform").arg(world.path(dump)).arg(&out).args([
+                    "--force",
+                    "--quiet",
+                    "--threads",
+                    "1",
+                ]);
                 command.args(archive.then_some("--archive"));
                 command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary")
             };
@@ -164,8 +197,8 @@ fn pairs_of_runs_that_nobody_synchronises() {
                 match output.status.code() {
                     Some(0) => assert_eq!(said, "", "round {round}"),
                     Some(4) => {
-                        let is_told =
-                            said.contains("': is being written by another run") && said.ends_with("; wait or choose another place\n");
+                        let is_told = said.contains("': is being written by another run")
+                            && said.ends_with("; wait or choose another place\n");
                         assert!(is_told && said.lines().count() == 1, "round {round}: {said}");
                         refused += 1;
                     }
@@ -176,7 +209,8 @@ fn pairs_of_runs_that_nobody_synchronises() {
             both += usize::from(codes == [Some(0); 2]);
             world.run(["verify".as_ref(), out.as_os_str()]).exits(0);
             let rest = ["dump", "split", "big", "out"].map(str::to_owned).to_vec();
-            let beside = ["arch", "arch.manifest.json", "arch.SHA256SUMS", "arch.rollback"].map(str::to_owned);
+            let beside = ["arch", "arch.manifest.json", "arch.SHA256SUMS", "arch.rollback"]
+                .map(str::to_owned);
             let there = if archive { [rest, beside.to_vec()].concat() } else { rest };
             world.holds_only(&there.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -238,9 +272,14 @@ fn a_file_system_without_locks() {
     let out = world.path("out");
     let transform = |force: bool| {
         let warned = Warned::default();
-        let options = transform::Options { force, ..transform::Options::new(world.path("dump"), &out) };
-        let result = transform_on(&Disk::default().without_locks(), &options, &plan, &warned).map(drop);
-        (result.map_err(|error| (error.exit_code(), world.plain(&error.to_string()))), warned.0.into_inner().expect("no panic"))
+        let options =
+            transform::Options { force, ..transform::Options::new(world.path("dump"), &out) };
+        let result =
+            transform_on(&Disk::default().without_locks(), &options, &plan, &warned).map(drop);
+        (
+            result.map_err(|error| (error.exit_code(), world.plain(&error.to_string()))),
+            warned.0.into_inner().expect("no panic"),
+        )
     };
     for force in [false, true] {
         let (result, warned) = transform(force);
@@ -250,7 +289,10 @@ fn a_file_system_without_locks() {
     }
     world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "another run's");
     for (force, text) in [
-        (false, "'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed"),
+        (
+            false,
+            "'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed",
+        ),
         (
             true,
             "'DIR/out.mongosplit-partial': is left from a run that was cut short, or belongs to one that still goes on: the file system has no locks that would tell, so --force leaves it; remove it when no run goes on",
@@ -265,7 +307,9 @@ fn a_file_system_without_locks() {
 
 /// A place with something in it, made from an output of `transform`.
 fn altered(world: &World, archive: bool, alter: impl FnOnce(&Path)) {
-    for name in ["out", "out.manifest.json", "out.SHA256SUMS", "out.rollback", "out.rejected"].map(|name| world.path(name)) {
+    for name in ["out", "out.manifest.json", "out.SHA256SUMS", "out.rollback", "out.rejected"]
+        .map(|name| world.path(name))
+    {
         if name.is_dir() {
             fs::remove_dir_all(name).expect("removed");
         } else if name.symlink_metadata().is_ok() {
@@ -299,13 +343,24 @@ fn directories_that_force_replaces() {
     let fresh = files(&world.path("new"));
     let replaced: &[Alteration] = &[
         ("sound", |_| {}),
-        ("a file is missing", |out| fs::remove_file(out.join("narrative_modeling/model_configs.bson")).expect("removed")),
-        ("all but the manifest is missing", |out| fs::remove_dir_all(out.join("narrative_modeling")).expect("removed")),
-        ("a file is damaged", |out| fs::write(out.join("narrative_modeling/dataset_metadata.bson"), "damaged").expect("a file")),
+        ("a file is missing", |out| {
+            fs::remove_file(out.join("narrative_modeling/model_configs.bson")).expect("removed")
+        }),
+        ("all but the manifest is missing", |out| {
+            fs::remove_dir_all(out.join("narrative_modeling")).expect("removed")
+        }),
+        ("a file is damaged", |out| {
+            fs::write(out.join("narrative_modeling/dataset_metadata.bson"), "damaged")
+                .expect("a file")
+        }),
         ("the manifest's checksum does not hold", |out| {
             edit(out.join("manifest.json"), |text| text.replace("\"proven\": 3", "\"proven\": 4"))
         }),
-        ("of another version", |out| edit(out.join("manifest.json"), |text| reseal(&text.replace("\"format\": 1", "\"format\": 7")))),
+        ("of another version", |out| {
+            edit(out.join("manifest.json"), |text| {
+                reseal(&text.replace("\"format\": 1", "\"format\": 7"))
+            })
+        }),
         ("what systems leave", |out| {
             fs::write(out.join(".DS_Store"), "").expect("a file");
             fs::write(out.join("narrative_modeling/Thumbs.db"), "").expect("a file");
@@ -338,42 +393,69 @@ fn directories_that_force_does_not_replace() {
     let foreign = "and no manifest.json of mongosplit";
     let unnamed = "which its manifest.json does not name";
     let refused: &[Refused] = &[
-        ("no output", |out| fs::remove_file(out.join("manifest.json")).expect("removed"), format!("holds 'SHA256SUMS', {foreign}")),
+        (
+            "no output",
+            |out| fs::remove_file(out.join("manifest.json")).expect("removed"),
+            format!("holds 'SHA256SUMS', {foreign}"),
+        ),
         (
             "another manifest",
-            |out| fs::write(out.join("manifest.json"), r#"{"name": "an extension"}"#).expect("a file"),
+            |out| {
+                fs::write(out.join("manifest.json"), r#"{"name": "an extension"}"#).expect("a file")
+            },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
             "another tool's",
-            |out| edit(out.join("manifest.json"), |text| reseal(&text.replace("mongosplit 0", "elsewhere 0"))),
+            |out| {
+                edit(out.join("manifest.json"), |text| {
+                    reseal(&text.replace("mongosplit 0", "elsewhere 0"))
+                })
+            },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
             "a manifest of places outside",
-            |out| edit(out.join("manifest.json"), |text| reseal(&text.replace("narrative_modeling/dataset_metadata.bson", "../x"))),
+            |out| {
+                edit(out.join("manifest.json"), |text| {
+                    reseal(&text.replace("narrative_modeling/dataset_metadata.bson", "../x"))
+                })
+            },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
             "a manifest that is a link",
             |out| {
-                fs::rename(out.join("manifest.json"), out.with_file_name("manifest")).expect("another name");
+                fs::rename(out.join("manifest.json"), out.with_file_name("manifest"))
+                    .expect("another name");
                 symlink("../manifest", out.join("manifest.json")).expect("a link");
             },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
             "an archive's manifest",
-            |out| edit(out.join("manifest.json"), |text| reseal(&text.replace("\"archive\": false", "\"archive\": true"))),
+            |out| {
+                edit(out.join("manifest.json"), |text| {
+                    reseal(&text.replace("\"archive\": false", "\"archive\": true"))
+                })
+            },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
-        ("a file more", |out| fs::write(out.join("notes.txt"), "mine").expect("a file"), format!("holds 'notes.txt', {unnamed}")),
+        (
+            "a file more",
+            |out| fs::write(out.join("notes.txt"), "mine").expect("a file"),
+            format!("holds 'notes.txt', {unnamed}"),
+        ),
         (
             "a file more, further down",
             |out| fs::write(out.join("narrative_modeling/x.bson"), "mine").expect("a file"),
             format!("holds 'narrative_modeling/x.bson', {unnamed}"),
         ),
-        ("a database more", |out| fs::create_dir(out.join("other")).expect("a directory"), format!("holds 'other', {unnamed}")),
+        (
+            "a database more",
+            |out| fs::create_dir(out.join("other")).expect("a directory"),
+            format!("holds 'other', {unnamed}"),
+        ),
         (
             "a directory where a file was",
             |out| {
@@ -416,9 +498,12 @@ fn directories_that_force_does_not_replace() {
     for (what, alter, why) in refused {
         altered(&world, false, alter);
         let before = files(&world.path(""));
-        let text = "mongosplit: 'out': is not empty; name a directory that does not exist or is empty";
+        let text =
+            "mongosplit: 'out': is not empty; name a directory that does not exist or is empty";
         run(&world, "transform dump out").exits(4).complains(&world, text);
-        let text = format!("mongosplit: 'out': {why}, so --force does not replace it; name another directory, or remove it yourself");
+        let text = format!(
+            "mongosplit: 'out': {why}, so --force does not replace it; name another directory, or remove it yourself"
+        );
         run(&world, "transform dump out --force").exits(4).complains(&world, &text);
         same_files(&files(&world.path("")), &before, what);
         let _ = fs::remove_file(world.path("manifest"));
@@ -431,7 +516,9 @@ fn directories_that_force_does_not_replace() {
         ("reverse split out", "'out': is an output of transform, not of reverse"),
         ("transform dump back", "'back': is an output of reverse, not of transform"),
     ] {
-        let text = format!("mongosplit: {what}, so --force does not replace it; name another directory, or remove it yourself");
+        let text = format!(
+            "mongosplit: {what}, so --force does not replace it; name another directory, or remove it yourself"
+        );
         run(&world, &format!("{line} --force")).exits(4).complains(&world, &text);
         same_files(&files(&world.path("")), &before, line);
     }
@@ -448,7 +535,9 @@ fn archives_that_force_replaces_and_others() {
         ("side files alone", |out| fs::remove_file(out).expect("removed")),
         ("no journal", |out| fs::remove_file(out.with_file_name("out.rollback")).expect("removed")),
         ("the manifest's checksum does not hold", |out| {
-            edit(out.with_file_name("out.manifest.json"), |text| text.replace("\"proven\": 3", "\"proven\": 4"))
+            edit(out.with_file_name("out.manifest.json"), |text| {
+                text.replace("\"proven\": 3", "\"proven\": 4")
+            })
         }),
     ];
     for (what, alter) in replaced {
@@ -458,11 +547,23 @@ fn archives_that_force_replaces_and_others() {
         assert!(refused.stderr.ends_with(text), "{what}: {refused}");
         run(&world, "transform dump out --archive --force").exits(0);
         run(&world, "verify out").exits(0);
-        world.holds_only(&["dump", "split", "old", "out", "out.manifest.json", "out.SHA256SUMS", "out.rollback"]);
+        world.holds_only(&[
+            "dump",
+            "split",
+            "old",
+            "out",
+            "out.manifest.json",
+            "out.SHA256SUMS",
+            "out.rollback",
+        ]);
     }
     let unnamed = "is there already, and no 'out.manifest.json' of mongosplit names it";
     let refused: &[Refused] = &[
-        ("no manifest", |out| fs::remove_file(out.with_file_name("out.manifest.json")).expect("removed"), format!("'out': {unnamed}")),
+        (
+            "no manifest",
+            |out| fs::remove_file(out.with_file_name("out.manifest.json")).expect("removed"),
+            format!("'out': {unnamed}"),
+        ),
         (
             "another's manifest",
             |out| fs::write(out.with_file_name("out.manifest.json"), "{}").expect("a file"),
@@ -470,12 +571,20 @@ fn archives_that_force_replaces_and_others() {
         ),
         (
             "a manifest of another archive",
-            |out| edit(out.with_file_name("out.manifest.json"), |text| reseal(&text.replace("\"path\": \"out", "\"path\": \"in"))),
+            |out| {
+                edit(out.with_file_name("out.manifest.json"), |text| {
+                    reseal(&text.replace("\"path\": \"out", "\"path\": \"in"))
+                })
+            },
             format!("'out': {unnamed}"),
         ),
         (
             "a directory's manifest",
-            |out| edit(out.with_file_name("out.manifest.json"), |text| reseal(&text.replace("\"archive\": true", "\"archive\": false"))),
+            |out| {
+                edit(out.with_file_name("out.manifest.json"), |text| {
+                    reseal(&text.replace("\"archive\": true", "\"archive\": false"))
+                })
+            },
             format!("'out': {unnamed}"),
         ),
         (
@@ -497,7 +606,9 @@ fn archives_that_force_replaces_and_others() {
         altered(&world, true, alter);
         let before = files(&world.path(""));
         run(&world, "transform dump out --archive").exits(4);
-        let text = format!("mongosplit: {why}, so --force does not replace it; name another archive, or remove it yourself");
+        let text = format!(
+            "mongosplit: {why}, so --force does not replace it; name another archive, or remove it yourself"
+        );
         run(&world, "transform dump out --archive --force").exits(4).complains(&world, &text);
         same_files(&files(&world.path("")), &before, what);
     }
@@ -506,20 +617,24 @@ fn archives_that_force_replaces_and_others() {
     let text = "mongosplit: 'out': is there already, and belongs to an output of transform, not of reverse, so --force does not replace it; name another archive, or remove it yourself";
     run(&world, "reverse split out --archive --force").exits(4).complains(&world, text);
     // Neither form replaces the other.
-    run(&world, "transform dump out --force")
-        .exits(4)
-        .complains(&world, "mongosplit: 'out': is not a directory; name one that does not exist or is empty");
-    run(&world, "transform dump split --archive --force")
-        .exits(4)
-        .complains(&world, "mongosplit: 'split': is no regular file; name another place for the archive");
+    run(&world, "transform dump out --force").exits(4).complains(
+        &world,
+        "mongosplit: 'out': is not a directory; name one that does not exist or is empty",
+    );
+    run(&world, "transform dump split --archive --force").exits(4).complains(
+        &world,
+        "mongosplit: 'split': is no regular file; name another place for the archive",
+    );
     same_files(&files(&world.path("")), &before, "refused");
     // No link is written through, and none is taken for a file of ours.
-    fs::rename(beside(&world.path("out"), "rollback"), world.path("elsewhere")).expect("another name");
+    fs::rename(beside(&world.path("out"), "rollback"), world.path("elsewhere"))
+        .expect("another name");
     symlink("elsewhere", beside(&world.path("out"), "rollback")).expect("a link");
     let before = files(&world.path(""));
-    run(&world, "transform dump out --archive --force")
-        .exits(4)
-        .complains(&world, "mongosplit: 'out.rollback': is no regular file; name another place for the archive");
+    run(&world, "transform dump out --archive --force").exits(4).complains(
+        &world,
+        "mongosplit: 'out.rollback': is no regular file; name another place for the archive",
+    );
     same_files(&files(&world.path("")), &before, "a link");
 }
 
@@ -539,9 +654,10 @@ fn the_root_of_a_file_system() {
     };
     run(&world, "transform dump out").exits(0);
     check("empty");
-    run(&world, "transform dump out")
-        .exits(4)
-        .complains(&world, "mongosplit: 'out': is not empty; name another directory, or give --force to replace it");
+    run(&world, "transform dump out").exits(4).complains(
+        &world,
+        "mongosplit: 'out': is not empty; name another directory, or give --force to replace it",
+    );
     run(&world, "transform old out --force").exits(0);
     run(&world, "transform dump out --force").exits(0);
     check("replaced");

@@ -95,7 +95,8 @@ field = [
 ]
 requires = [{ field = "a", one_of = ["x"], needs_any = ["gone"] }]
 "#;
-    let text = text.replace("  { name = \"d\", trans", "  { name = \"\" },\n  { name = \"d\", trans");
+    let text =
+        text.replace("  { name = \"d\", trans", "  { name = \"\" },\n  { name = \"d\", trans");
     assert_eq!(
         refusal(&text),
         "mapping 'm' cannot be used:
@@ -118,8 +119,13 @@ requires = [{ field = "a", one_of = ["x"], needs_any = ["gone"] }]
 
 #[test]
 fn unreadable_files_say_where() {
-    assert!(refusal("format = ").starts_with("the mapping is not readable: TOML parse error at line 1"));
-    assert!(refusal(&format!("{HEAD}[[target]]\ncollection = \"t\"\nfield = []\ncolour = 1\n")).contains("unknown field `colour`"));
+    assert!(
+        refusal("format = ").starts_with("the mapping is not readable: TOML parse error at line 1")
+    );
+    assert!(
+        refusal(&format!("{HEAD}[[target]]\ncollection = \"t\"\nfield = []\ncolour = 1\n"))
+            .contains("unknown field `colour`")
+    );
     assert!(refusal(&format!("{HEAD}target = []\n")).contains("0 targets, 1 to 32 are possible"));
 }
 
@@ -132,7 +138,10 @@ fn the_built_in_mapping_is_shown_as_a_table() {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write("tests/golden/mapping_show.txt", rest).expect("writable");
     }
-    assert!(rest == include_str!("golden/mapping_show.txt"), "`BLESS=1 cargo test --test mapping` writes it anew:\n{rest}");
+    assert!(
+        rest == include_str!("golden/mapping_show.txt"),
+        "`BLESS=1 cargo test --test mapping` writes it anew:\n{rest}"
+    );
 }
 
 /// The documents of the built-in mapping's targets for a document of these fields.
@@ -140,7 +149,9 @@ fn map(fields: &[u8]) -> Vec<Vec<u8>> {
     let plan = Plan::built_in().expect("it compiles");
     let source = framed(fields);
     let mut mapped = Mapped::default();
-    Mapper::new(&plan).map([source.as_slice()].into_iter(), |_| None, &mut mapped).expect("it is sound");
+    Mapper::new(&plan)
+        .map([source.as_slice()].into_iter(), |_| None, &mut mapped)
+        .expect("it is sound");
     assert_eq!((mapped.refused.len(), mapped.whole), (0, 0));
     mapped.outputs.clone()
 }
@@ -162,7 +173,9 @@ fn get<'d>(document: &'d [u8], name: &str) -> Option<Value<'d>> {
 }
 
 fn text<'d>(document: &'d [u8], name: &str) -> Option<&'d str> {
-    get(document, name).and_then(|value| value.text()).map(|text| std::str::from_utf8(text).expect("UTF-8"))
+    get(document, name)
+        .and_then(|value| value.text())
+        .map(|text| std::str::from_utf8(text).expect("UTF-8"))
 }
 
 #[test]
@@ -201,7 +214,8 @@ fn iso_text_becomes_a_date_and_other_text_stays() {
     }
     // A field that is renamed is converted too.
     assert_eq!(
-        get(&step(&element(2, b"timestamp", &string(b"2025-10-13"))), "applied_at").and_then(|value| value.date_millis()),
+        get(&step(&element(2, b"timestamp", &string(b"2025-10-13"))), "applied_at")
+            .and_then(|value| value.date_millis()),
         Some(1_760_313_600_000)
     );
 }
@@ -210,7 +224,11 @@ fn iso_text_becomes_a_date_and_other_text_stays() {
 fn legacy_types_are_translated() {
     let table: [(&str, &[&str], bool); 3] = [
         ("drop_duplicates", &["remove_duplicates"], false),
-        ("impute", &["impute_mean", "impute_median", "impute_mode", "impute_forward", "impute_backward"], true),
+        (
+            "impute",
+            &["impute_mean", "impute_median", "impute_mode", "impute_forward", "impute_backward"],
+            true,
+        ),
         (
             "derive",
             &[
@@ -236,39 +254,67 @@ fn legacy_types_are_translated() {
     for (to, from, keeps) in table {
         for legacy in from {
             let kept = keeps.then_some(*legacy);
-            for parameters in
-                [Vec::new(), element(10, b"parameters", &[]), element(3, b"parameters", &framed(&element(16, b"n", &[1, 0, 0, 0])))]
-            {
+            for parameters in [
+                Vec::new(),
+                element(10, b"parameters", &[]),
+                element(3, b"parameters", &framed(&element(16, b"n", &[1, 0, 0, 0]))),
+            ] {
                 let step = step(&[kind(legacy), parameters].concat());
                 assert_eq!(text(&step, "transformation_type"), Some(to));
-                assert_eq!(text(get(&step, "parameters").expect("it is there").bytes, "legacy_type"), kept, "{legacy}");
+                assert_eq!(
+                    text(get(&step, "parameters").expect("it is there").bytes, "legacy_type"),
+                    kept,
+                    "{legacy}"
+                );
             }
         }
     }
     // The new name is not translated, nor is the old one beside it; an unknown type is copied.
     let own = step(&element(2, b"transformation_type", &string(b"formula")));
-    assert_eq!((text(&own, "transformation_type"), get(&own, "parameters").map(|value| value.bytes.len())), (Some("formula"), Some(5)));
-    let both = step(&[kind("formula"), element(2, b"transformation_type", &string(b"encode"))].concat());
-    assert_eq!((text(&both, "type"), text(&both, "transformation_type")), (Some("formula"), Some("encode")));
+    assert_eq!(
+        (text(&own, "transformation_type"), get(&own, "parameters").map(|value| value.bytes.len())),
+        (Some("formula"), Some(5))
+    );
+    let both =
+        step(&[kind("formula"), element(2, b"transformation_type", &string(b"encode"))].concat());
+    assert_eq!(
+        (text(&both, "type"), text(&both, "transformation_type")),
+        (Some("formula"), Some("encode"))
+    );
     assert_eq!(text(&step(&kind("pivot")), "transformation_type"), Some("pivot"));
     assert_eq!(text(&step(&[]), "transformation_type"), Some("unknown"));
     // What is in the way of the original stays, and the original goes to the journal only.
-    let taken = step(&[kind("formula"), element(3, b"parameters", &framed(&element(10, b"legacy_type", &[])))].concat());
-    assert!(get(get(&taken, "parameters").expect("it is there").bytes, "legacy_type").expect("it is there").is_null());
+    let taken = step(
+        &[kind("formula"), element(3, b"parameters", &framed(&element(10, b"legacy_type", &[])))]
+            .concat(),
+    );
+    assert!(
+        get(get(&taken, "parameters").expect("it is there").bytes, "legacy_type")
+            .expect("it is there")
+            .is_null()
+    );
     let odd = step(&[kind("formula"), element(2, b"parameters", &string(b"odd"))].concat());
-    assert_eq!((text(&odd, "transformation_type"), text(&odd, "parameters")), (Some("derive"), Some("odd")));
+    assert_eq!(
+        (text(&odd, "transformation_type"), text(&odd, "parameters")),
+        (Some("derive"), Some("odd"))
+    );
 }
 
 #[test]
 fn a_key_is_text_of_any_id() {
-    let id_text = |kind: u8, value: &[u8]| text(&map(&element(kind, b"_id", value))[0], "dataset_id").map(str::to_owned);
+    let id_text = |kind: u8, value: &[u8]| {
+        text(&map(&element(kind, b"_id", value))[0], "dataset_id").map(str::to_owned)
+    };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(id_text(7, &[0xab; 12]), some(&"ab".repeat(12)));
     assert_eq!(id_text(2, &string("ü".as_bytes())), some("ü"));
     assert_eq!(id_text(16, &(-7i32).to_le_bytes()), some("-7"));
     assert_eq!(id_text(18, &i64::MIN.to_le_bytes()), some("-9223372036854775808"));
     assert_eq!(id_text(1, &9_007_199_254_740_992f64.to_le_bytes()), some("9007199254740992"));
-    assert_eq!(id_text(1, &9_007_199_254_740_994f64.to_le_bytes()), some("bson:01:0100000000004043"));
+    assert_eq!(
+        id_text(1, &9_007_199_254_740_994f64.to_le_bytes()),
+        some("bson:01:0100000000004043")
+    );
     assert_eq!(id_text(1, &0.5f64.to_le_bytes()), some("bson:01:000000000000e03f"));
     let uuid = |subtype: u8| [&[16, 0, 0, 0, subtype][..], &(0..16).collect::<Vec<u8>>()].concat();
     assert_eq!(id_text(5, &uuid(4)), some("00010203-0405-0607-0809-0a0b0c0d0e0f"));
@@ -285,10 +331,17 @@ fn a_document_that_has_a_dataset_id_keeps_it() {
     let ids = |own: &[u8]| {
         let outputs = map(&[element(7, b"_id", &[0xab; 12]), own.to_vec()].concat());
         let config = text(&outputs[1], "config_id").map(str::to_owned);
-        (text(&outputs[0], "dataset_id").map(str::to_owned), text(&outputs[1], "dataset_id").map(str::to_owned), config)
+        (
+            text(&outputs[0], "dataset_id").map(str::to_owned),
+            text(&outputs[1], "dataset_id").map(str::to_owned),
+            config,
+        )
     };
     let all = |id: &str| (Some(id.to_owned()), Some(id.to_owned()), Some(format!("{id}_config")));
-    assert_eq!(ids(&element(2, b"dataset_id", &string(b"dataset_0123456789abcdef"))), all("dataset_0123456789abcdef"));
+    assert_eq!(
+        ids(&element(2, b"dataset_id", &string(b"dataset_0123456789abcdef"))),
+        all("dataset_0123456789abcdef")
+    );
     assert_eq!(ids(&element(2, b"dataset_id", &string(b""))), all(""));
     // Of another type it is no id, and reaches only the journal.
     assert_eq!(ids(&element(16, b"dataset_id", &7i32.to_le_bytes())), all(&"ab".repeat(12)));
@@ -304,12 +357,21 @@ fn names_that_a_server_refuses_do_not_become_files() {
         ))
     };
     let long = "a".repeat(254);
-    for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "", "system.users", "a\\\\b", &long] {
+    for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "", "system.users", "a\\\\b", &long]
+    {
         let expected = format!(
             "'{name}' cannot be the name of a collection: 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at an end, not in 'system.'"
         );
-        assert!(with(name, "t").contains(&format!("collection: {expected}")), "{}", with(name, "t"));
-        assert!(with("src", name).contains(&format!("target: {expected}")), "{}", with("src", name));
+        assert!(
+            with(name, "t").contains(&format!("collection: {expected}")),
+            "{}",
+            with(name, "t")
+        );
+        assert!(
+            with("src", name).contains(&format!("target: {expected}")),
+            "{}",
+            with("src", name)
+        );
     }
 }
 
@@ -321,6 +383,11 @@ fn a_definition_that_names_nothing_or_itself_is_refused() {
     }
     let said = refusal(&format!("{HEAD}[define]\na = {{ pluck = \"x\" }}\n{TARGET}"));
     assert!(said.contains("define.a: 'x' is not of the form ARRAY[].FIELD"), "{said}");
-    let said = refusal(&format!("{HEAD}[define]\na = {{ copy = \"x\", or = [{{ copy = \"y\", or = [{{ text = \"z\" }}] }}] }}\n{TARGET}"));
-    assert!(said.contains("define.a: an alternative has no `or` of its own; list all of them in one"), "{said}");
+    let said = refusal(&format!(
+        "{HEAD}[define]\na = {{ copy = \"x\", or = [{{ copy = \"y\", or = [{{ text = \"z\" }}] }}] }}\n{TARGET}"
+    ));
+    assert!(
+        said.contains("define.a: an alternative has no `or` of its own; list all of them in one"),
+        "{said}"
+    );
 }

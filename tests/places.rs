@@ -23,7 +23,8 @@ impl Place {
         copy(&root().join("fixtures/odd/no-prelude"), &world.path("dump"));
         copy(&root().join("fixtures/odd/no-prelude"), &world.path("later"));
         fs::copy(root().join("fixtures/all.archive"), world.path("a.archive")).expect("an archive");
-        fs::copy(root().join("mappings/user_data.toml"), world.path("mapping.toml")).expect("a mapping");
+        fs::copy(root().join("mappings/user_data.toml"), world.path("mapping.toml"))
+            .expect("a mapping");
         world.transform(&world.path("dump"), "split");
         world.transform_with(&world.path("dump"), "split.archive", &["--archive"]);
         let before = files(&world.path(""));
@@ -51,7 +52,8 @@ fn reports_and_logs_that_are_an_input_or_lie_in_one() {
     let documents = "narrative_modeling/user_data.bson";
     let metadata = "narrative_modeling/user_data.metadata.json";
     symlink(place.world.path("dump").join(documents), place.world.path("link")).expect("a link");
-    fs::hard_link(place.world.path("dump").join(documents), place.world.path("other-name")).expect("a link");
+    fs::hard_link(place.world.path("dump").join(documents), place.world.path("other-name"))
+        .expect("a link");
     let place = Place { before: files(&place.world.path("")), ..place };
     for option in ["--report", "--log-file"] {
         for (command, at, input) in [
@@ -59,10 +61,22 @@ fn reports_and_logs_that_are_an_input_or_lie_in_one() {
             ("transform dump out", "link".to_owned(), "dump"),
             ("transform dump out", "other-name".to_owned(), "dump"),
             ("transform dump out --dry-run", format!("dump/{metadata}"), "dump"),
-            ("transform dump/narrative_modeling out", format!("dump/{documents}"), "dump/narrative_modeling"),
-            ("transform dump/narrative_modeling/user_data.bson out", format!("dump/{metadata}"), &format!("dump/{documents}")),
+            (
+                "transform dump/narrative_modeling out",
+                format!("dump/{documents}"),
+                "dump/narrative_modeling",
+            ),
+            (
+                "transform dump/narrative_modeling/user_data.bson out",
+                format!("dump/{metadata}"),
+                &format!("dump/{documents}"),
+            ),
             ("transform a.archive out", "a.archive".to_owned(), "a.archive"),
-            ("transform dump out --mapping mapping.toml", "mapping.toml".to_owned(), "mapping.toml"),
+            (
+                "transform dump out --mapping mapping.toml",
+                "mapping.toml".to_owned(),
+                "mapping.toml",
+            ),
             ("verify split", "split/manifest.json".to_owned(), "split"),
             ("verify split.archive", "split.archive.rollback".to_owned(), "split.archive"),
             ("verify split.archive", "split.archive.manifest.json".to_owned(), "split.archive"),
@@ -72,7 +86,10 @@ fn reports_and_logs_that_are_an_input_or_lie_in_one() {
             ("reverse split back --current later", format!("later/{metadata}"), "later"),
             ("inspect a.archive", "a.archive".to_owned(), "a.archive"),
         ] {
-            place.refuses(&format!("{command} {option} {at}"), &format!("{option} '{at}': is a file of the input '{input}', {NEVER}"));
+            place.refuses(
+                &format!("{command} {option} {at}"),
+                &format!("{option} '{at}': is a file of the input '{input}', {NEVER}"),
+            );
         }
         for (command, at, input) in [
             ("transform dump out", "dump/report.json", "dump"),
@@ -82,12 +99,21 @@ fn reports_and_logs_that_are_an_input_or_lie_in_one() {
             ("reverse split back", "split/report.json", "split"),
             ("inspect dump", "dump/report.json", "dump"),
         ] {
-            place.refuses(&format!("{command} {option} {at}"), &format!("{option} '{at}': lies inside the input '{input}', {OUTSIDE}"));
+            place.refuses(
+                &format!("{command} {option} {at}"),
+                &format!("{option} '{at}': lies inside the input '{input}', {OUTSIDE}"),
+            );
         }
     }
     // Standard input has no name, but is a file.
-    let text = format!("mongosplit: --report 'a.archive': is a file of the input 'standard input', {NEVER}");
-    place.world.shell("cd $DIR && $MONGOSPLIT transform - out --report a.archive < a.archive").exits(2).complains(&place.world, &text);
+    let text = format!(
+        "mongosplit: --report 'a.archive': is a file of the input 'standard input', {NEVER}"
+    );
+    place
+        .world
+        .shell("cd $DIR && $MONGOSPLIT transform - out --report a.archive < a.archive")
+        .exits(2)
+        .complains(&place.world, &text);
     same_files(&files(&place.world.path("")), &place.before, "standard input");
 }
 
@@ -104,7 +130,8 @@ fn reports_and_logs_that_lie_in_the_output() {
             ("transform dump split --force", "split/report.json", "split"),
             ("reverse split back", "back/report.json", "back"),
         ] {
-            let text = format!("{option} '{at}': lies inside the output '{out}'; name a place outside");
+            let text =
+                format!("{option} '{at}': lies inside the output '{out}'; name a place outside");
             place.refuses(&format!("{command} {option} {at}"), &text);
         }
         for (command, at, out) in [
@@ -114,11 +141,16 @@ fn reports_and_logs_that_lie_in_the_output() {
             ("transform dump - --sidecar out", "out.SHA256SUMS", "out"),
             ("reverse split back --archive", "back.rollback", "back"),
         ] {
-            let text = format!("{option} '{at}': is a file of the output '{out}'; name a place outside");
+            let text =
+                format!("{option} '{at}': is a file of the output '{out}'; name a place outside");
             place.refuses(&format!("{command} {option} {at}"), &text);
         }
-        for at in ["out.mongosplit-lock", "out.mongosplit-partial", "out.mongosplit-partial/report.json"] {
-            let text = format!("{option} '{at}': has a name that is kept for the making of the output 'out'; name another place");
+        for at in
+            ["out.mongosplit-lock", "out.mongosplit-partial", "out.mongosplit-partial/report.json"]
+        {
+            let text = format!(
+                "{option} '{at}': has a name that is kept for the making of the output 'out'; name another place"
+            );
             place.refuses(&format!("transform dump out {option} {at}"), &text);
         }
     }
@@ -139,23 +171,36 @@ fn reports_and_logs_that_cannot_be_written() {
             ("dump", "is a directory; name a file".to_owned()),
             (".", "is a directory; name a file".to_owned()),
         ] {
-            place.refuses(&format!("transform no-dump out {option} {at}"), &format!("{option} '{at}': {what}"));
+            place.refuses(
+                &format!("transform no-dump out {option} {at}"),
+                &format!("{option} '{at}': {what}"),
+            );
         }
     }
     symlink("later", place.world.path("link")).expect("a link");
     place.world.write("report.json", "old");
     let place = Place { before: files(&place.world.path("")), ..place };
-    for (report, log) in [("x", "x"), ("x", "./x"), ("later/../x", "x"), ("later/x", "link/x"), ("report.json", "later/../report.json")] {
+    for (report, log) in [
+        ("x", "x"),
+        ("x", "./x"),
+        ("later/../x", "x"),
+        ("later/x", "link/x"),
+        ("report.json", "later/../report.json"),
+    ] {
         let text = format!("--report and --log-file both name '{report}'; name two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
     if !util::is_root() {
-        fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o555)).expect("a mode");
+        fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o555))
+            .expect("a mode");
         for option in ["--report", "--log-file"] {
-            let text = format!("{option} 'later/file': cannot be written: Permission denied (os error 13)");
+            let text = format!(
+                "{option} 'later/file': cannot be written: Permission denied (os error 13)"
+            );
             place.refuses(&format!("transform dump out {option} later/file"), &text);
         }
-        fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o755)).expect("a mode");
+        fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o755))
+            .expect("a mode");
     }
 }
 
@@ -166,9 +211,19 @@ fn side_files() {
     let bson = "dump/narrative_modeling/user_data.bson";
     let metadata = "dump/narrative_modeling/user_data.metadata.json";
     for (line, text) in [
-        ("transform dump - --sidecar dump/x", format!("'dump/x': lies inside the dump 'dump', {OUTSIDE}")),
-        ("transform dump - --sidecar no/x", "--sidecar 'no/x': cannot look at 'no': No such file or directory (os error 2)".to_owned()),
-        ("transform dump - --sidecar mapping.toml/x", "--sidecar 'mapping.toml/x': 'mapping.toml' is not a directory".to_owned()),
+        (
+            "transform dump - --sidecar dump/x",
+            format!("'dump/x': lies inside the dump 'dump', {OUTSIDE}"),
+        ),
+        (
+            "transform dump - --sidecar no/x",
+            "--sidecar 'no/x': cannot look at 'no': No such file or directory (os error 2)"
+                .to_owned(),
+        ),
+        (
+            "transform dump - --sidecar mapping.toml/x",
+            "--sidecar 'mapping.toml/x': 'mapping.toml' is not a directory".to_owned(),
+        ),
         (
             "reverse split.archive split.archive.rollback --archive --force",
             format!("'split.archive.rollback': is a file of the input 'split.archive', {NEVER}"),
@@ -177,7 +232,10 @@ fn side_files() {
             "reverse split.archive - --sidecar split.archive --force",
             format!("'split.archive': lies inside the dump 'split.archive', {OUTSIDE}"),
         ),
-        (&format!("transform {bson} {metadata} --archive --force"), format!("'{metadata}': is a file of the input '{bson}', {NEVER}")),
+        (
+            &format!("transform {bson} {metadata} --archive --force"),
+            format!("'{metadata}': is a file of the input '{bson}', {NEVER}"),
+        ),
     ] {
         place.refuses(line, &text);
     }
@@ -186,7 +244,10 @@ fn side_files() {
         .world
         .shell("cd $DIR && $MONGOSPLIT transform - a.archive --archive --force < a.archive")
         .exits(2)
-        .complains(&place.world, &format!("mongosplit: 'a.archive': is a file of the input 'standard input', {NEVER}"));
+        .complains(
+            &place.world,
+            &format!("mongosplit: 'a.archive': is a file of the input 'standard input', {NEVER}"),
+        );
     same_files(&files(&place.world.path("")), &place.before, "standard input");
 }
 
@@ -212,27 +273,64 @@ fn a_report_of_a_failure() {
     let place = Place::new();
     let world = &place.world;
     world.write("bad/narrative_modeling/user_data.bson", {
-        let mut bytes = fs::read(world.path("dump/narrative_modeling/user_data.bson")).expect("documents");
+        let mut bytes =
+            fs::read(world.path("dump/narrative_modeling/user_data.bson")).expect("documents");
         let at = bytes.len() - 1;
         bytes[at] = 1;
         bytes
     });
     for (line, code, message) in [
-        ("transform no-dump out", 3, "cannot open 'no-dump': No such file or directory (os error 2)"),
-        ("transform dump split", 4, "'split': is not empty; name another directory, or give --force to replace it"),
-        ("transform dump dump/out", 2, "'dump/out': lies inside the dump 'dump', which is never changed; name a place outside"),
-        ("transform dump out --db other", 2, "'dump': has no other.user_data; it holds narrative_modeling.user_data"),
-        ("transform dump -", 2, "an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
-        ("transform dump out --expect-docs 4", 1, "the source has 3 documents, --expect-docs 4 was given"),
-        ("reverse dump out", 1, "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished"),
-        ("verify dump", 1, "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished"),
+        (
+            "transform no-dump out",
+            3,
+            "cannot open 'no-dump': No such file or directory (os error 2)",
+        ),
+        (
+            "transform dump split",
+            4,
+            "'split': is not empty; name another directory, or give --force to replace it",
+        ),
+        (
+            "transform dump dump/out",
+            2,
+            "'dump/out': lies inside the dump 'dump', which is never changed; name a place outside",
+        ),
+        (
+            "transform dump out --db other",
+            2,
+            "'dump': has no other.user_data; it holds narrative_modeling.user_data",
+        ),
+        (
+            "transform dump -",
+            2,
+            "an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place",
+        ),
+        (
+            "transform dump out --expect-docs 4",
+            1,
+            "the source has 3 documents, --expect-docs 4 was given",
+        ),
+        (
+            "reverse dump out",
+            1,
+            "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished",
+        ),
+        (
+            "verify dump",
+            1,
+            "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished",
+        ),
         ("inspect no-dump", 3, "cannot open 'no-dump': No such file or directory (os error 2)"),
     ] {
         // Over an older report, which must not be taken for this run's.
         world.write("report.json", "{\"old\": true}");
         let run = place.run(&format!("{line} --report report.json --log-file run.log")).exits(code);
         let report = json(&world.path("report.json"));
-        assert_eq!(report, serde_json::json!({ "error": { "message": message }, "exit_code": code }), "{run}");
+        assert_eq!(
+            report,
+            serde_json::json!({ "error": { "message": message }, "exit_code": code }),
+            "{run}"
+        );
         let log = fs::read_to_string(world.path("run.log")).expect("a log");
         assert!(log.trim_end().ends_with(&format!("] error: {message}")), "{log}");
         // The same on stdout.
@@ -246,7 +344,8 @@ fn a_report_of_a_failure() {
     let position = &report["error"]["position"];
     assert_eq!((&position["document"], &position["offset"]), (&3.into(), &460.into()), "{report}");
     assert_eq!(position["file"], "bad/narrative_modeling/user_data.bson");
-    let hidden: Vec<_> = files(&world.path("")).into_keys().filter(|name| name.contains("mongosplit-")).collect();
+    let hidden: Vec<_> =
+        files(&world.path("")).into_keys().filter(|name| name.contains("mongosplit-")).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
 }
 
@@ -256,7 +355,8 @@ fn a_report_comes_whole() {
     let place = Place::new();
     let world = &place.world;
     world.write("real/report.json", "old");
-    fs::set_permissions(world.path("real/report.json"), fs::Permissions::from_mode(0o640)).expect("a mode");
+    fs::set_permissions(world.path("real/report.json"), fs::Permissions::from_mode(0o640))
+        .expect("a mode");
     symlink("real/report.json", world.path("report.json")).expect("a link");
     let old = fs::File::open(world.path("report.json")).expect("the old report");
     place.run("transform dump out --report report.json").exits(0);
@@ -265,13 +365,17 @@ fn a_report_comes_whole() {
     assert_eq!(content, "old", "the old report was written over");
     assert!(world.path("report.json").is_symlink());
     assert_eq!(json(&world.path("real/report.json"))["manifest"]["sources"][0]["documents"], 3);
-    let mode = fs::metadata(world.path("real/report.json")).expect("the report").permissions().mode();
+    let mode =
+        fs::metadata(world.path("real/report.json")).expect("the report").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(files(&world.path("real")).len(), 1);
     // In the working directory, under a bare name, with the mode of any new file.
     world.shell("cd $DIR && umask 027 && $MONGOSPLIT verify out --report new.json").exits(0);
     assert_eq!(json(&world.path("new.json"))["files"], 7);
-    assert_eq!(fs::metadata(world.path("new.json")).expect("the report").permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        fs::metadata(world.path("new.json")).expect("the report").permissions().mode() & 0o777,
+        0o640
+    );
 }
 
 /// A place that is no regular file is written directly.
@@ -279,39 +383,61 @@ fn a_report_comes_whole() {
 fn a_report_for_a_pipe_or_a_standard_stream() {
     let place = Place::new();
     let world = &place.world;
-    let run = world.shell("cd $DIR && $MONGOSPLIT verify split --report /dev/stdout --quiet").exits(0);
+    let run =
+        world.shell("cd $DIR && $MONGOSPLIT verify split --report /dev/stdout --quiet").exits(0);
     assert_eq!(serde_json::from_str::<Value>(&run.stdout).expect("JSON")["files"], 7);
     let run = world.shell("cd $DIR && $MONGOSPLIT verify split --report /dev/stderr").exits(0);
     assert_eq!(serde_json::from_str::<Value>(&run.stderr).expect("JSON")["files"], 7);
     // A file that is standard output too gets all that goes to either.
-    for (option, file) in [("--report /dev/stdout", "a"), ("--report a2", "a2"), ("--log-file /dev/stdout", "b")] {
+    for (option, file) in
+        [("--report /dev/stdout", "a"), ("--report a2", "a2"), ("--log-file /dev/stdout", "b")]
+    {
         world.shell(&format!("cd $DIR && $MONGOSPLIT verify split {option} > {file}")).exits(0);
         let text = fs::read_to_string(world.path(file)).expect("the file");
         let summaries = text.lines().filter(|line| line.contains("7 files with")).count();
-        assert_eq!((summaries, text.contains("\"files\": 7")), (if file == "b" { 2 } else { 1 }, file != "b"), "{file}: {text}");
+        assert_eq!(
+            (summaries, text.contains("\"files\": 7")),
+            (if file == "b" { 2 } else { 1 }, file != "b"),
+            "{file}: {text}"
+        );
     }
     let run = world.shell("cd $DIR && mkfifo pipe && { cat pipe & } && $MONGOSPLIT verify split --quiet --report pipe && wait").exits(0);
     assert_eq!(serde_json::from_str::<Value>(&run.stdout).expect("JSON")["files"], 7);
-    let run = world.shell("cd $DIR && { cat pipe & } && $MONGOSPLIT verify dump --report pipe; echo $?; wait").exits(0);
+    let run = world
+        .shell("cd $DIR && { cat pipe & } && $MONGOSPLIT verify dump --report pipe; echo $?; wait")
+        .exits(0);
     assert!(run.stdout.contains("\"exit_code\": 1") && world.path("pipe").exists(), "{run}");
     place.run("verify split --report /dev/null --quiet").exits(0);
-    place
-        .run("verify split --report /dev/full --quiet")
-        .exits(4)
-        .complains(world, "mongosplit: cannot write the report '/dev/full': No space left on device (os error 28)");
+    place.run("verify split --report /dev/full --quiet").exits(4).complains(
+        world,
+        "mongosplit: cannot write the report '/dev/full': No space left on device (os error 28)",
+    );
     world.write("full.json", "old");
     world
         .shell("cd $DIR && ulimit -f 0 && exec $MONGOSPLIT verify split --report full.json --quiet")
         .exits(4)
-        .complains(world, "mongosplit: cannot write the report 'full.json': File too large (os error 27)");
+        .complains(
+            world,
+            "mongosplit: cannot write the report 'full.json': File too large (os error 27)",
+        );
     assert_eq!(fs::read_to_string(world.path("full.json")).expect("the old report"), "old");
     // Where the archive goes there, nothing else does.
     for option in ["--report", "--log-file"] {
-        let text = format!("mongosplit: {option} '/dev/stdout': is standard output, which carries the archive; name another place");
+        let text = format!(
+            "mongosplit: {option} '/dev/stdout': is standard output, which carries the archive; name another place"
+        );
         for to in ["| cat", "> file"] {
-            let line = format!("cd $DIR && {{ $MONGOSPLIT transform dump - --sidecar x {option} /dev/stdout; echo $? > code; }} {to}");
+            let line = format!(
+                "cd $DIR && {{ $MONGOSPLIT transform dump - --sidecar x {option} /dev/stdout; echo $? > code; }} {to}"
+            );
             let run = world.shell(&line).complains(world, &text);
-            assert_eq!((run.stdout.as_str(), fs::read_to_string(world.path("code")).expect("a code").as_str()), ("", "2\n"));
+            assert_eq!(
+                (
+                    run.stdout.as_str(),
+                    fs::read_to_string(world.path("code")).expect("a code").as_str()
+                ),
+                ("", "2\n")
+            );
         }
     }
 }
@@ -321,14 +447,23 @@ fn a_report_for_a_pipe_or_a_standard_stream() {
 fn a_stream_that_nobody_gets() {
     let place = Place::new();
     let text = "mongosplit: 'standard output': is closed or the null device, so the archive would be lost; write to a pipe or a file";
-    for command in ["transform dump - --sidecar x", "transform - - --sidecar x", "reverse split - --sidecar x"] {
+    for command in
+        ["transform dump - --sidecar x", "transform - - --sidecar x", "reverse split - --sidecar x"]
+    {
         for to in [">&-", "> /dev/null"] {
-            place.world.shell(&format!("cd $DIR && exec $MONGOSPLIT {command} < a.archive {to}")).exits(4).complains(&place.world, text);
+            place
+                .world
+                .shell(&format!("cd $DIR && exec $MONGOSPLIT {command} < a.archive {to}"))
+                .exits(4)
+                .complains(&place.world, text);
             same_files(&files(&place.world.path("")), &place.before, command);
         }
     }
     // A dry run writes nothing.
-    place.world.shell("cd $DIR && exec $MONGOSPLIT transform dump - --sidecar x --dry-run > /dev/null").exits(0);
+    place
+        .world
+        .shell("cd $DIR && exec $MONGOSPLIT transform dump - --sidecar x --dry-run > /dev/null")
+        .exits(0);
     // A summary is read by people, or by nobody.
     place.world.shell("cd $DIR && exec $MONGOSPLIT verify split > /dev/null").exits(0);
 }
@@ -339,13 +474,20 @@ fn names_of_places() {
     let place = Place::new();
     let world = &place.world;
     let whole = files(&world.path("split"));
-    for (name, options) in
-        [("out", ""), ("out", " --force"), ("./out", " --force"), ("out/", " --force"), ("out/.", " --force"), ("later/../out", " --force")]
-    {
+    for (name, options) in [
+        ("out", ""),
+        ("out", " --force"),
+        ("./out", " --force"),
+        ("out/", " --force"),
+        ("out/.", " --force"),
+        ("later/../out", " --force"),
+    ] {
         place.run(&format!("transform dump {name}{options}")).exits(0);
         same_files(&files(&world.path("out")), &whole, name);
     }
-    for (name, options) in [("arch", ""), ("arch", " --force"), ("./arch", " --force"), ("later/../arch", " --force")] {
+    for (name, options) in
+        [("arch", ""), ("arch", " --force"), ("./arch", " --force"), ("later/../arch", " --force")]
+    {
         place.run(&format!("transform dump {name} --archive{options}")).exits(0);
         place.run(&format!("verify {name}")).exits(0);
         place.run(&format!("reverse {name} back --archive --force")).exits(0);
@@ -364,7 +506,8 @@ fn names_of_places() {
         place.run(&format!("transform dump inside/..{options}")).exits(2).complains(world, text);
     }
     for name in ["new/", "new/."] {
-        let text = format!("mongosplit: '{name}': is no name for an archive and the files beside it");
+        let text =
+            format!("mongosplit: '{name}': is no name for an archive and the files beside it");
         place.run(&format!("transform dump {name} --archive")).exits(4).complains(world, &text);
     }
     world

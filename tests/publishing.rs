@@ -10,7 +10,11 @@ use std::path::Path;
 use util::{DATABASE, Run, World, content, copy, dump, files, root, same_files};
 
 fn transform(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Run {
-    world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()].into_iter().chain(options.iter().map(OsStr::new)))
+    world.run(
+        [OsStr::new("transform"), dump.as_ref(), out.as_ref()]
+            .into_iter()
+            .chain(options.iter().map(OsStr::new)),
+    )
 }
 
 fn small() -> std::path::PathBuf {
@@ -34,26 +38,38 @@ fn absent_empty_or_with_lost_and_found_only() {
 fn a_place_that_is_taken() {
     let world = World::new();
     world.write("full/file", "precious");
-    transform(&world, &small(), &world.path("full"), &[])
-        .exits(4)
-        .complains(&world, "mongosplit: 'DIR/full': is not empty; name a directory that does not exist or is empty");
+    transform(&world, &small(), &world.path("full"), &[]).exits(4).complains(
+        &world,
+        "mongosplit: 'DIR/full': is not empty; name a directory that does not exist or is empty",
+    );
     world.write("file", "precious");
     let text = "is not a directory; name one that does not exist or is empty";
-    transform(&world, &small(), &world.path("file"), &[]).exits(4).complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
-    transform(&world, &small(), &world.path("file"), &["--force"]).exits(4).complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
+    transform(&world, &small(), &world.path("file"), &[])
+        .exits(4)
+        .complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
+    transform(&world, &small(), &world.path("file"), &["--force"])
+        .exits(4)
+        .complains(&world, &format!("mongosplit: 'DIR/file': {text}"));
     for (name, to) in [("link", "full"), ("dangling", "nowhere")] {
         symlink(world.path(to), world.path(name)).expect("a link");
-        let text = format!("mongosplit: 'DIR/{name}': is a symbolic link; name the directory itself");
+        let text =
+            format!("mongosplit: 'DIR/{name}': is a symbolic link; name the directory itself");
         transform(&world, &small(), &world.path(name), &[]).exits(4).complains(&world, &text);
-        transform(&world, &small(), &world.path(name), &["--force"]).exits(4).complains(&world, &text);
+        transform(&world, &small(), &world.path(name), &["--force"])
+            .exits(4)
+            .complains(&world, &text);
     }
     transform(&world, &small(), Path::new("/"), &["--force"]).exits(2).complains(
         &world,
-        &format!("mongosplit: '/': holds the dump '{}', which is never changed; name a place outside", small().display()),
+        &format!(
+            "mongosplit: '/': holds the dump '{}', which is never changed; name a place outside",
+            small().display()
+        ),
     );
-    transform(&world, &small(), &world.path("no/such/parent"), &[])
-        .exits(4)
-        .complains(&world, "mongosplit: 'DIR/no/such/parent': cannot be made, as there is no directory 'DIR/no/such'");
+    transform(&world, &small(), &world.path("no/such/parent"), &[]).exits(4).complains(
+        &world,
+        "mongosplit: 'DIR/no/such/parent': cannot be made, as there is no directory 'DIR/no/such'",
+    );
     assert_eq!(fs::read_to_string(world.path("full/file")).expect("the file"), "precious");
     assert_eq!(fs::read_to_string(world.path("file")).expect("the file"), "precious");
     world.holds_only(&["full", "file", "link", "dangling"]);
@@ -89,8 +105,12 @@ fn inside_the_dump_or_around_it() {
         ("backups/dump/narrative_modeling/user_data.bson", "backups/dump", "holds the dump"),
     ] {
         for options in [&[] as &[&str], &["--force"]] {
-            let text = format!("mongosplit: 'DIR/{out}': {what} 'DIR/{dump}', which is never changed; name a place outside");
-            transform(&world, &world.path(dump), &world.path(out), options).exits(2).complains(&world, &text);
+            let text = format!(
+                "mongosplit: 'DIR/{out}': {what} 'DIR/{dump}', which is never changed; name a place outside"
+            );
+            transform(&world, &world.path(dump), &world.path(out), options)
+                .exits(2)
+                .complains(&world, &text);
         }
     }
     symlink(world.path("backups/dump"), world.path("link")).expect("a link");
@@ -101,9 +121,14 @@ fn inside_the_dump_or_around_it() {
     // `reverse` never changes its input either.
     let out = world.transform(&dump, "out");
     for dest in ["out/back", "out"] {
-        let text = format!("mongosplit: 'DIR/{dest}': lies inside the dump 'DIR/out', which is never changed; name a place outside");
+        let text = format!(
+            "mongosplit: 'DIR/{dest}': lies inside the dump 'DIR/out', which is never changed; name a place outside"
+        );
         let dest = world.path(dest);
-        world.run([OsStr::new("reverse"), out.as_ref(), dest.as_ref(), "--force".as_ref()]).exits(2).complains(&world, &text);
+        world
+            .run([OsStr::new("reverse"), out.as_ref(), dest.as_ref(), "--force".as_ref()])
+            .exits(2)
+            .complains(&world, &text);
     }
     // Nor the later dump, which is not so much as looked at.
     let dest = world.path("backups/dump/back");
@@ -121,8 +146,7 @@ fn inside_the_dump_or_around_it() {
 fn a_stale_staging_directory() {
     let world = World::new();
     world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "left");
-    let text =
-        "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed";
+    let text = "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed";
     transform(&world, &small(), &world.path("out"), &[]).exits(4).complains(&world, text);
     assert!(world.path("out.mongosplit-partial/narrative_modeling/x.bson.part").exists());
     transform(&world, &small(), &world.path("out"), &["--force"]).exits(0);
@@ -150,10 +174,12 @@ fn a_dump_that_is_read_only() {
             for entry in fs::read_dir(&path).expect("a directory") {
                 let entry = entry.expect("an entry").path();
                 if entry.is_file() {
-                    fs::set_permissions(entry, fs::Permissions::from_mode(mode_of_files)).expect("a mode");
+                    fs::set_permissions(entry, fs::Permissions::from_mode(mode_of_files))
+                        .expect("a mode");
                 }
             }
-            fs::set_permissions(path, fs::Permissions::from_mode(mode_of_directories)).expect("a mode");
+            fs::set_permissions(path, fs::Permissions::from_mode(mode_of_directories))
+                .expect("a mode");
         }
     };
     set(0o444, 0o555);
@@ -190,10 +216,20 @@ fn modes_follow_the_source_and_the_umask() {
         for result in ["out", "back", "packed"] {
             let result = world.path(result);
             for name in files(&result).keys() {
-                assert_eq!(mode(&result.join(name)), of_files, "{name} of {}, umask {umask}, source {of_source:o}", result.display());
+                assert_eq!(
+                    mode(&result.join(name)),
+                    of_files,
+                    "{name} of {}, umask {umask}, source {of_source:o}",
+                    result.display()
+                );
             }
             for directory in [result.clone(), result.join(DATABASE)] {
-                assert_eq!(mode(&directory), of_directories, "{}, umask {umask}, source {of_source:o}", directory.display());
+                assert_eq!(
+                    mode(&directory),
+                    of_directories,
+                    "{}, umask {umask}, source {of_source:o}",
+                    directory.display()
+                );
             }
             fs::remove_dir_all(result).expect("the result");
         }
@@ -206,9 +242,10 @@ fn a_pipe_is_no_input() {
     let world = World::new();
     world.shell("mkdir -p $DIR/dump/narrative_modeling && mkfifo $DIR/dump/narrative_modeling/user_data.bson $DIR/pipe.bson").exits(0);
     for name in ["dump", "dump/narrative_modeling", "dump/narrative_modeling/user_data.bson"] {
-        transform(&world, &world.path(name), &world.path("out"), &[])
-            .exits(3)
-            .complains(&world, "mongosplit: 'DIR/dump/narrative_modeling/user_data.bson': is not a regular file");
+        transform(&world, &world.path(name), &world.path("out"), &[]).exits(3).complains(
+            &world,
+            "mongosplit: 'DIR/dump/narrative_modeling/user_data.bson': is not a regular file",
+        );
     }
     transform(&world, Path::new("/dev/null"), &world.path("out"), &[])
         .exits(3)
@@ -238,9 +275,10 @@ fn no_dump_at_all() {
     transform(&world, &world.path("empty"), &world.path("out"), &[])
         .exits(3)
         .complains(&world, "mongosplit: 'DIR/empty': is an empty directory, no dump");
-    transform(&world, &world.path("absent"), &world.path("out"), &[])
-        .exits(3)
-        .complains(&world, "mongosplit: cannot open 'DIR/absent': No such file or directory (os error 2)");
+    transform(&world, &world.path("absent"), &world.path("out"), &[]).exits(3).complains(
+        &world,
+        "mongosplit: cannot open 'DIR/absent': No such file or directory (os error 2)",
+    );
     let metadata = small().join(DATABASE).join("user_data.metadata.json");
     transform(&world, &metadata, &world.path("out"), &[]).exits(3);
     world.holds_only(&["empty"]);
@@ -250,27 +288,41 @@ fn no_dump_at_all() {
 #[test]
 fn a_dry_run() {
     let world = World::new();
-    for (number, options) in [&[] as &[&str], &["--gzip"], &["--to-db", "other", "--indexes", "none"]].into_iter().enumerate() {
+    for (number, options) in
+        [&[] as &[&str], &["--gzip"], &["--to-db", "other", "--indexes", "none"]]
+            .into_iter()
+            .enumerate()
+    {
         let out = world.path(&format!("out-{number}"));
-        let dry = transform(&world, &dump(), &out, &[options, &["--dry-run", "--json"]].concat()).exits(0);
+        let dry = transform(&world, &dump(), &out, &[options, &["--dry-run", "--json"]].concat())
+            .exits(0);
         assert!(!out.exists());
         let real = transform(&world, &dump(), &out, &[options, &["--json"]].concat()).exits(0);
-        let parse = |run: &Run| serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
+        let parse =
+            |run: &Run| serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
         let (dry, real) = (parse(&dry), parse(&real));
         assert_eq!(dry["manifest"], real["manifest"]);
         assert_eq!((&dry["dry_run"], &real["dry_run"]), (&true.into(), &false.into()));
         for file in real["manifest"]["files"].as_array().expect("files") {
-            let bytes = fs::read(out.join(file["path"].as_str().expect("a path"))).expect("the file");
+            let bytes =
+                fs::read(out.join(file["path"].as_str().expect("a path"))).expect("the file");
             assert_eq!(file["sha256"], mongosplit::hash::sha256(&bytes));
         }
         // Over what is there, and in front of a place that is taken: still only a dry run.
         let before = files(&out);
-        transform(&world, &dump(), &out, &[options, &["--dry-run", "--force"]].concat()).exits(0).says("Would migrate 60 documents");
+        transform(&world, &dump(), &out, &[options, &["--dry-run", "--force"]].concat())
+            .exits(0)
+            .says("Would migrate 60 documents");
         same_files(&files(&out), &before, "a dry run over an output");
     }
     let back = world.path("back");
     world
-        .run([OsStr::new("reverse"), world.path("out-0").as_ref(), back.as_ref(), "--dry-run".as_ref()])
+        .run([
+            OsStr::new("reverse"),
+            world.path("out-0").as_ref(),
+            back.as_ref(),
+            "--dry-run".as_ref(),
+        ])
         .exits(0)
         .says("Would restore 60 documents");
     world.holds_only(&["out-0", "out-1", "out-2"]);
@@ -284,14 +336,36 @@ fn another_database() {
     assert!(names.iter().all(|name| !name.contains(DATABASE)), "{names:?}");
     world.run([OsStr::new("verify"), out.as_ref()]).exits(0).says("elsewhere.dataset_metadata");
     world.run([OsStr::new("reverse"), out.as_ref(), world.path("back").as_ref()]).exits(0);
-    assert_eq!(content(&world.path("back/narrative_modeling/user_data.bson")), content(&small().join(DATABASE).join("user_data.bson")));
-    world.run([OsStr::new("reverse"), out.as_ref(), world.path("third").as_ref(), "--to-db".as_ref(), "third".as_ref()]).exits(0);
-    assert_eq!(content(&world.path("third/third/user_data.bson")), content(&small().join(DATABASE).join("user_data.bson")));
+    assert_eq!(
+        content(&world.path("back/narrative_modeling/user_data.bson")),
+        content(&small().join(DATABASE).join("user_data.bson"))
+    );
+    world
+        .run([
+            OsStr::new("reverse"),
+            out.as_ref(),
+            world.path("third").as_ref(),
+            "--to-db".as_ref(),
+            "third".as_ref(),
+        ])
+        .exits(0);
+    assert_eq!(
+        content(&world.path("third/third/user_data.bson")),
+        content(&small().join(DATABASE).join("user_data.bson"))
+    );
     for bad in ["", "a.b", "../x", "a/b", "a b", "$x"] {
         let text = format!("mongosplit: '{bad}' cannot be the name of a database");
-        transform(&world, &small(), &world.path("bad"), &["--to-db", bad]).exits(2).complains(&world, &text);
+        transform(&world, &small(), &world.path("bad"), &["--to-db", bad])
+            .exits(2)
+            .complains(&world, &text);
         world
-            .run([OsStr::new("reverse"), out.as_ref(), world.path("bad").as_ref(), "--to-db".as_ref(), bad.as_ref()])
+            .run([
+                OsStr::new("reverse"),
+                out.as_ref(),
+                world.path("bad").as_ref(),
+                "--to-db".as_ref(),
+                bad.as_ref(),
+            ])
             .exits(2)
             .complains(&world, &text);
     }
@@ -301,14 +375,19 @@ fn another_database() {
 #[test]
 fn two_databases_do_not_go_into_one() {
     let world = World::new();
-    let out = world.transform_with(&root().join("fixtures/odd/two-databases"), "out", &["--all-dbs"]);
+    let out =
+        world.transform_with(&root().join("fixtures/odd/two-databases"), "out", &["--all-dbs"]);
     let bad = world.path("bad");
     let text = "mongosplit: --to-db one would put the collections of 2 databases into one; leave it out, or transform one database with --db NAME and reverse that";
-    let reverse = [OsStr::new("reverse"), out.as_ref(), bad.as_ref(), "--to-db".as_ref(), "one".as_ref()];
+    let reverse =
+        [OsStr::new("reverse"), out.as_ref(), bad.as_ref(), "--to-db".as_ref(), "one".as_ref()];
     world.run(reverse).exits(2).complains(&world, text);
     world.run(reverse.into_iter().chain(["--dry-run".as_ref()])).exits(2).complains(&world, text);
     world.run(reverse.into_iter().chain(["--archive".as_ref()])).exits(2).complains(&world, text);
-    world.run(reverse.into_iter().chain(["--current".as_ref(), out.as_ref()])).exits(2).complains(&world, text);
+    world
+        .run(reverse.into_iter().chain(["--current".as_ref(), out.as_ref()]))
+        .exits(2)
+        .complains(&world, text);
     world.holds_only(&["out"]);
 }
 
@@ -320,7 +399,8 @@ fn all_that_is_set_aside_is_in_the_report() {
     let run = transform(&world, &dump, &world.path("out"), &options).exits(0);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
     let set_aside = report["sources"][0]["set_aside"].as_array().expect("an array");
-    let numbers: Vec<_> = set_aside.iter().map(|one| one["document"].as_u64().expect("a number")).collect();
+    let numbers: Vec<_> =
+        set_aside.iter().map(|one| one["document"].as_u64().expect("a number")).collect();
     assert_eq!(numbers, [2, 4, 5, 6]);
     assert!(set_aside.iter().all(|one| one["reason"].is_string()), "{set_aside:?}");
 }
@@ -330,7 +410,10 @@ fn verify_by_strict_names_findings_as_such() {
     let world = World::new();
     let out = world.transform(&root().join("fixtures/odd/findings"), "out");
     world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
-    let run = world.run([OsStr::new("verify"), out.as_ref(), "--strict".as_ref()]).exits(1).says("has findings, and --strict was given:");
+    let run = world
+        .run([OsStr::new("verify"), out.as_ref(), "--strict".as_ref()])
+        .exits(1)
+        .says("has findings, and --strict was given:");
     assert!(!run.stdout.contains("does not hold"), "{run}");
 }
 
@@ -340,7 +423,8 @@ fn indexes_in_the_metadata() {
     let mut all = String::new();
     for indexes in ["all", "non-unique", "none"] {
         let out = world.transform_with(&small(), indexes, &["--indexes", indexes]);
-        for (name, bytes) in files(&out).iter().filter(|(name, _)| name.ends_with(".metadata.json")) {
+        for (name, bytes) in files(&out).iter().filter(|(name, _)| name.ends_with(".metadata.json"))
+        {
             all += &format!("{indexes} {name}\n{}\n", String::from_utf8_lossy(bytes));
         }
     }
@@ -351,28 +435,64 @@ fn indexes_in_the_metadata() {
 fn reports_logs_and_progress() {
     let world = World::new();
     let (report, log) = (world.path("report.json"), world.path("run.log"));
-    let options = ["--report", report.to_str().expect("UTF-8"), "--log-file", log.to_str().expect("UTF-8"), "--progress", "plain"];
-    let run =
-        transform(&world, &dump(), &world.path("out"), &options).exits(0).says("✓ Migrated 60 documents of narrative_modeling.user_data");
-    let is_line =
-        |line: &str| line.starts_with("[20") && line.contains("] 60 documents (100% of the bytes), ") && line.contains(" docs/s, ETA 0s");
+    let options = [
+        "--report",
+        report.to_str().expect("UTF-8"),
+        "--log-file",
+        log.to_str().expect("UTF-8"),
+        "--progress",
+        "plain",
+    ];
+    let run = transform(&world, &dump(), &world.path("out"), &options)
+        .exits(0)
+        .says("✓ Migrated 60 documents of narrative_modeling.user_data");
+    let is_line = |line: &str| {
+        line.starts_with("[20")
+            && line.contains("] 60 documents (100% of the bytes), ")
+            && line.contains(" docs/s, ETA 0s")
+    };
     assert!(run.stderr.lines().all(is_line) && !run.stderr.is_empty(), "{run}");
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(&report).expect("the report")).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(&report).expect("the report")).expect("JSON");
     assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
     let logged = fs::read_to_string(&log).expect("the log");
-    assert!(logged.contains("✓ Migrated 60 documents") && logged.lines().all(|line| line.starts_with("[20")), "{logged}");
+    assert!(
+        logged.contains("✓ Migrated 60 documents")
+            && logged.lines().all(|line| line.starts_with("[20")),
+        "{logged}"
+    );
     // With the number of documents known, the runbook's line.
-    let run = transform(&world, &dump(), &world.path("out"), &["--force", "--expect-docs", "60", "--progress", "plain"]).exits(0);
+    let run = transform(
+        &world,
+        &dump(),
+        &world.path("out"),
+        &["--force", "--expect-docs", "60", "--progress", "plain"],
+    )
+    .exits(0);
     assert!(run.stderr.contains("] 60/60 documents (100%), "), "{run}");
     // A failing run is in the log too, and adds to it.
     let text = log.to_str().expect("UTF-8");
-    transform(&world, &root().join("fixtures/odd/truncated-document"), &world.path("bad"), &["--log-file", text]).exits(3);
+    transform(
+        &world,
+        &root().join("fixtures/odd/truncated-document"),
+        &world.path("bad"),
+        &["--log-file", text],
+    )
+    .exits(3);
     let longer = fs::read_to_string(&log).expect("the log");
-    assert!(longer.starts_with(&logged) && longer.contains("error: 'fixtures") | longer.contains("error: '"), "{longer}");
+    assert!(
+        longer.starts_with(&logged)
+            && longer.contains("error: 'fixtures") | longer.contains("error: '"),
+        "{longer}"
+    );
     // JSON alone on stdout, and nothing at all with --quiet.
-    let run = transform(&world, &dump(), &world.path("json"), &["--json", "--progress", "json"]).exits(0);
+    let run =
+        transform(&world, &dump(), &world.path("json"), &["--json", "--progress", "json"]).exits(0);
     serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
-    assert!(run.stderr.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{run}");
+    assert!(
+        run.stderr.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{run}"
+    );
     let run = transform(&world, &dump(), &world.path("quiet"), &["--quiet"]).exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
 }
@@ -384,7 +504,10 @@ fn a_summary_that_cannot_be_written() {
     world
         .shell("$MONGOSPLIT transform fixtures/odd/no-prelude $DIR/out > /dev/full")
         .exits(4)
-        .complains(&world, "mongosplit: cannot write to 'standard output': No space left on device (os error 28)");
+        .complains(
+            &world,
+            "mongosplit: cannot write to 'standard output': No space left on device (os error 28)",
+        );
     world.run([OsStr::new("verify"), world.path("out").as_ref()]).exits(0);
 }
 
@@ -400,13 +523,27 @@ fn summaries() {
         vec![OsStr::new("verify"), out.as_ref(), "--source".as_ref(), "fixtures/dump".as_ref()],
         vec![OsStr::new("verify"), out.as_ref(), "--restored".as_ref(), out.as_ref()],
         vec![OsStr::new("reverse"), out.as_ref(), back.as_ref()],
-        vec![OsStr::new("transform"), "fixtures/odd/source-options".as_ref(), out.as_ref(), "--force".as_ref(), "--gzip".as_ref()],
-        vec![OsStr::new("reverse"), out.as_ref(), back.as_ref(), "--force".as_ref(), "--gzip".as_ref()],
+        vec![
+            OsStr::new("transform"),
+            "fixtures/odd/source-options".as_ref(),
+            out.as_ref(),
+            "--force".as_ref(),
+            "--gzip".as_ref(),
+        ],
+        vec![
+            OsStr::new("reverse"),
+            out.as_ref(),
+            back.as_ref(),
+            "--force".as_ref(),
+            "--gzip".as_ref(),
+        ],
         vec![OsStr::new("inspect"), "fixtures/dump".as_ref()],
     ] {
-        let words: Vec<String> = args.iter().map(|arg| world.plain(&arg.to_string_lossy())).collect();
+        let words: Vec<String> =
+            args.iter().map(|arg| world.plain(&arg.to_string_lossy())).collect();
         let run = world.run(args).exits(0);
-        let lines = run.stdout.lines().map(|line| steady(&world.plain(line)) + "\n").collect::<String>();
+        let lines =
+            run.stdout.lines().map(|line| steady(&world.plain(line)) + "\n").collect::<String>();
         all += &format!("$ mongosplit {}\n{lines}\n", words.join(" "));
     }
     util::golden("summaries.txt", &all);

@@ -23,7 +23,9 @@ fn steps(page: &str) -> Vec<Step> {
             "```" => is_inside = false,
             _ if !is_inside => {}
             _ => match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step { command: command.to_owned(), output: Vec::new() }),
+                Some(command) => {
+                    steps.push(Step { command: command.to_owned(), output: Vec::new() })
+                }
                 None => steps.last_mut().expect("a command first").output.push(line.to_owned()),
             },
         }
@@ -48,7 +50,9 @@ fn steady(line: &str) -> String {
 
 /// Whether a command needs a server, or what only one has written.
 fn needs_server(command: &str) -> bool {
-    command.starts_with("mongodump") || command.starts_with("mongorestore") || ["redump", "later"].iter().any(|dump| command.contains(dump))
+    command.starts_with("mongodump")
+        || command.starts_with("mongorestore")
+        || ["redump", "later"].iter().any(|dump| command.contains(dump))
 }
 
 #[test]
@@ -62,8 +66,12 @@ fn sessions_say_what_is_printed() {
             continue;
         }
         let mut shell = Command::new("sh");
-        shell.args(["-c", &command.replacen("mongosplit", "\"$MONGOSPLIT\"", 1)]).current_dir(world.path("")).stdin(Stdio::null());
-        let done = shell.env("MONGOSPLIT", env!("CARGO_BIN_EXE_mongosplit")).output().expect("a shell");
+        shell
+            .args(["-c", &command.replacen("mongosplit", "\"$MONGOSPLIT\"", 1)])
+            .current_dir(world.path(""))
+            .stdin(Stdio::null());
+        let done =
+            shell.env("MONGOSPLIT", env!("CARGO_BIN_EXE_mongosplit")).output().expect("a shell");
         let said = String::from_utf8([done.stdout, done.stderr].concat()).expect("UTF-8");
         let found: Vec<String> = said.lines().map(steady).collect();
         let mut expected: Vec<String> = output.iter().map(|line| steady(line)).collect();
@@ -77,7 +85,12 @@ fn sessions_say_what_is_printed() {
             1 => found == first,
             _ => found.starts_with(first) && found.ends_with(last),
         };
-        assert!(fits, "$ {command}\nprinted in README.md:\n{}\nfound:\n{}", expected.join("\n"), found.join("\n"));
+        assert!(
+            fits,
+            "$ {command}\nprinted in README.md:\n{}\nfound:\n{}",
+            expected.join("\n"),
+            found.join("\n")
+        );
         ran += 1;
     }
     assert!(ran >= 7, "only {ran} commands of README.md were run");

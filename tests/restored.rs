@@ -7,16 +7,31 @@ mod common_current;
 use common_current::*;
 
 fn lines(path: &std::path::Path) -> Vec<serde_json::Value> {
-    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    std::fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
 fn a_restored_database_is_compared_in_any_order() {
-    let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
+    let world = World::of(&[
+        application(oid(1), 2),
+        with_model(application(oid(2), 1)),
+        application(oid(3), 0),
+    ]);
     let restored = world.restored();
     let report = world.path("report.ndjson");
     let compare = |redump: &Collections| {
-        run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(redump), "--report".as_ref(), &report])
+        run(&[
+            "verify".as_ref(),
+            &world.path("out"),
+            "--restored".as_ref(),
+            &world.write(redump),
+            "--report".as_ref(),
+            &report,
+        ])
     };
     let mut redump = restored.clone();
     redump.values_mut().for_each(|documents| documents.reverse());
@@ -38,14 +53,22 @@ fn a_restored_database_is_compared_in_any_order() {
     assert_eq!(code, 1, "{said}");
     let mut found: Vec<_> = lines(&report)
         .iter()
-        .map(|line| format!("{} {} {} {}", line["namespace"], line["id"], line["difference"], line["fields"]))
+        .map(|line| {
+            format!(
+                "{} {} {} {}",
+                line["namespace"], line["id"], line["difference"], line["fields"]
+            )
+        })
         .collect();
     found.sort();
     let quoted = |number| format!("\"ObjectId('{}')\"", oid(number).to_hex());
     assert_eq!(
         found,
         [
-            format!("\"narrative_modeling.dataset_metadata\" {} \"changed\" [\"pii_report.masked\",\"s3_url\"]", quoted(1)),
+            format!(
+                "\"narrative_modeling.dataset_metadata\" {} \"changed\" [\"pii_report.masked\",\"s3_url\"]",
+                quoted(1)
+            ),
             format!("\"narrative_modeling.model_configs\" {} \"missing\" []", quoted(2)),
             format!("\"narrative_modeling.transformation_configs\" {} \"extra\" []", quoted(9)),
         ]
@@ -58,11 +81,25 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
     let world = World::of(&[application(oid(1), 2), changed.clone(), application(oid(3), 0)]);
     changed.insert("filename", "other");
     let later = world.path("later");
-    write_dump(&later, DATABASE, &[("user_data", &raw(&[application(oid(4), 0), changed, application(oid(3), 0)]).concat())]);
+    write_dump(
+        &later,
+        DATABASE,
+        &[("user_data", &raw(&[application(oid(4), 0), changed, application(oid(3), 0)]).concat())],
+    );
     let report = world.path("report.ndjson");
-    let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later, "--report".as_ref(), &report]);
+    let (code, said) = run(&[
+        "verify".as_ref(),
+        &world.path("out"),
+        "--source".as_ref(),
+        &later,
+        "--report".as_ref(),
+        &report,
+    ]);
     assert_eq!(code, 1, "{said}");
-    let mut found: Vec<_> = lines(&report).iter().map(|line| format!("{} {} {}", line["difference"], line["id"], line["fields"])).collect();
+    let mut found: Vec<_> = lines(&report)
+        .iter()
+        .map(|line| format!("{} {} {}", line["difference"], line["id"], line["fields"]))
+        .collect();
     found.sort();
     let quoted = |number| format!("\"ObjectId('{}')\"", oid(number).to_hex());
     assert_eq!(
@@ -77,13 +114,18 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
 
 #[test]
 fn a_restored_reversal_is_compared_with_the_source_collection() {
-    let world = World::of(&[application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]);
+    let world = World::of(&[
+        application(oid(1), 2),
+        with_model(application(oid(2), 1)),
+        application(oid(3), 0),
+    ]);
     let redump = world.path("redump");
     for archive in [false, true] {
         let back = world.fresh("back");
         let more: &[&std::path::Path] = if archive { &["--archive".as_ref()] } else { &[] };
         let out = world.path("out");
-        let (code, said) = run(&[&["reverse".as_ref(), out.as_path(), back.as_path()], more].concat());
+        let (code, said) =
+            run(&[&["reverse".as_ref(), out.as_path(), back.as_path()], more].concat());
         assert_eq!(code, 0, "{said}");
         let compare = |collection: &str, documents: &[Vec<u8>]| {
             let _ = std::fs::remove_dir_all(&redump);
@@ -99,7 +141,10 @@ fn a_restored_reversal_is_compared_with_the_source_collection() {
         let (code, said) = compare("user_data", &documents);
         assert!(code == 1 && said.contains("missing: 1, extra: 0, changed: 1"), "{code} {said}");
         let (code, said) = compare("other", &documents);
-        assert!(code == 3 && said.contains("has no narrative_modeling.user_data, which the output has"), "{code} {said}");
+        assert!(
+            code == 3 && said.contains("has no narrative_modeling.user_data, which the output has"),
+            "{code} {said}"
+        );
     }
 }
 
@@ -116,7 +161,11 @@ fn a_source_whose_metadata_has_changed_is_told() {
     std::fs::write(&metadata, r#"{"options":{},"indexes":[],"collectionName":"user_data","uuid":"00000000000000000000000000000001"}"#)
         .unwrap();
     let (code, said) = compare();
-    assert!(code == 1 && said.contains("the source's metadata differs: that of narrative_modeling.user_data"), "{code} {said}");
+    assert!(
+        code == 1
+            && said.contains("the source's metadata differs: that of narrative_modeling.user_data"),
+        "{code} {said}"
+    );
     std::fs::remove_file(metadata).unwrap();
     let (code, said) = compare();
     assert!(code == 1 && said.contains("is missing now"), "{code} {said}");
@@ -135,22 +184,39 @@ fn a_rollback_is_validated_by_one_command() {
         r#"{"indexes":[{"name":"_id_","key":{"_id":{"$numberInt":"1"}},"v":{"$numberInt":"2"}}],"uuid":"0123","type":"collection","options":{},"collectionName":"user_data"}"#,
     )
     .unwrap();
-    let compare = |dump: &std::path::Path| run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump]);
+    let compare = |dump: &std::path::Path| {
+        run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump])
+    };
     let (code, said) = compare(&after);
     let remark = "the metadata of narrative_modeling.user_data differs from what the journal holds only in its uuid, or in an order that means nothing, as after a restore";
-    assert!(code == 0 && said.contains(remark) && said.contains("No data loss: validated 2 documents, all of them"), "{code} {said}");
+    assert!(
+        code == 0
+            && said.contains(remark)
+            && said.contains("No data loss: validated 2 documents, all of them"),
+        "{code} {said}"
+    );
     // A file of the same content elsewhere proves a copy of the backup.
     let (code, said) = compare(&after.join(DATABASE).join("user_data.bson"));
     assert_eq!(code, 0, "{said}");
     let text = std::fs::read_to_string(&metadata).unwrap();
     for (from, to, what) in [
         (r#"]"#, r#",{"v":2,"key":{"a":1},"name":"a_1"}]"#, "index 'a_1' is new"),
-        (r#""_id":{"$numberInt":"1"}"#, r#""_id":{"$numberInt":"-1"}"#, r#"index '_id_' has key {"_id":-1}, it was {"_id":1}"#),
-        (r#""options":{}"#, r#""options":{"capped":true}"#, r#"options are {"capped":true}, were {}"#),
+        (
+            r#""_id":{"$numberInt":"1"}"#,
+            r#""_id":{"$numberInt":"-1"}"#,
+            r#"index '_id_' has key {"_id":-1}, it was {"_id":1}"#,
+        ),
+        (
+            r#""options":{}"#,
+            r#""options":{"capped":true}"#,
+            r#"options are {"capped":true}, were {}"#,
+        ),
     ] {
         std::fs::write(&metadata, text.replacen(from, to, 1)).unwrap();
         let (code, said) = compare(&after);
-        let expected = format!("the source's metadata differs: that of narrative_modeling.user_data (indexes and options): {what}");
+        let expected = format!(
+            "the source's metadata differs: that of narrative_modeling.user_data (indexes and options): {what}"
+        );
         assert!(code == 1 && said.contains(&expected), "{code} {said}");
     }
 }
@@ -167,7 +233,11 @@ fn documents_without_an_id_are_compared_with_their_like() {
     let documents = raw(&[nameless("a"), application(oid(1), 1), nameless("b"), nameless("b")]);
     let world = World::new(&documents, |options| options.skip_unrestorable = true);
     let later = world.path("later");
-    write_dump(&later, DATABASE, &[("user_data", &raw(&[nameless("b"), application(oid(1), 2), nameless("a")]).concat())]);
+    write_dump(
+        &later,
+        DATABASE,
+        &[("user_data", &raw(&[nameless("b"), application(oid(1), 2), nameless("a")]).concat())],
+    );
     let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
     assert!(code == 1 && said.contains("missing: 1, extra: 0, changed: 1"), "{code} {said}");
 }
@@ -179,7 +249,8 @@ fn a_second_document_of_one_id_is_extra() {
     let mut redump = world.restored();
     let again = redump[TARGETS[0]][0].clone();
     redump.get_mut(TARGETS[0]).unwrap().push(again);
-    let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(&redump)]);
+    let (code, said) =
+        run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(&redump)]);
     assert!(code == 1 && said.contains("missing: 0, extra: 1, changed: 0"), "{code} {said}");
 }
 
@@ -191,22 +262,33 @@ fn indexes_that_were_not_built_are_told() {
     let metadata = |name: &str| redump.join(DATABASE).join(format!("{name}.metadata.json"));
     let compare = || run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &redump]);
     for name in TARGETS {
-        std::fs::copy(world.path("out").join(DATABASE).join(format!("{name}.metadata.json")), metadata(name)).unwrap();
+        std::fs::copy(
+            world.path("out").join(DATABASE).join(format!("{name}.metadata.json")),
+            metadata(name),
+        )
+        .unwrap();
     }
     let (code, said) = compare();
     assert_eq!(code, 0, "{said}");
 
     let complete = std::fs::read_to_string(metadata(TARGETS[0])).unwrap();
     let plain = complete.replace(r#","unique":true"#, "");
-    let other = complete.replace(r#""created_at":{"$numberInt":"-1"}"#, r#""created_at":{"$numberInt":"1"}"#);
+    let other = complete
+        .replace(r#""created_at":{"$numberInt":"-1"}"#, r#""created_at":{"$numberInt":"1"}"#);
     let without = complete.replace("user_id_1_created_at_-1", "another");
     for (text, what) in [
-        (plain, "narrative_modeling.dataset_metadata: index 'dataset_id_1_unique' is not unique any more"),
+        (
+            plain,
+            "narrative_modeling.dataset_metadata: index 'dataset_id_1_unique' is not unique any more",
+        ),
         (
             other,
             r#"narrative_modeling.dataset_metadata: index 'user_id_1_created_at_-1' has key {"user_id":1,"created_at":1}, it was {"user_id":1,"created_at":-1}"#,
         ),
-        (without, "narrative_modeling.dataset_metadata: index 'user_id_1_created_at_-1' is missing"),
+        (
+            without,
+            "narrative_modeling.dataset_metadata: index 'user_id_1_created_at_-1' is missing",
+        ),
     ] {
         assert_ne!(text, complete);
         std::fs::write(metadata(TARGETS[0]), text).unwrap();
@@ -214,7 +296,11 @@ fn indexes_that_were_not_built_are_told() {
         assert!(code == 1 && said.contains(what), "{code} {said}");
     }
 
-    let more = complete.replacen(r#""indexes":["#, r#""indexes":[{"v":2,"key":{"dataset_id":1},"name":"dataset_id_1"},"#, 1);
+    let more = complete.replacen(
+        r#""indexes":["#,
+        r#""indexes":[{"v":2,"key":{"dataset_id":1},"name":"dataset_id_1"},"#,
+        1,
+    );
     std::fs::write(metadata(TARGETS[0]), more).unwrap();
     let (code, said) = compare();
     let remark = "narrative_modeling.dataset_metadata has further indexes, which the output does not: dataset_id_1";
@@ -222,5 +308,11 @@ fn indexes_that_were_not_built_are_told() {
 
     std::fs::remove_file(metadata(TARGETS[0])).unwrap();
     let (code, said) = compare();
-    assert!(code == 0 && said.contains("has no metadata of narrative_modeling.dataset_metadata, so whether its indexes"), "{code} {said}");
+    assert!(
+        code == 0
+            && said.contains(
+                "has no metadata of narrative_modeling.dataset_metadata, so whether its indexes"
+            ),
+        "{code} {said}"
+    );
 }

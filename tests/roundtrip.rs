@@ -24,16 +24,24 @@ struct Run {
 }
 
 fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool) -> Run {
-    let mut run = Run { targets: vec![Vec::new(); plan.target_count()], counts: vec![0; plan.target_count()], ..Run::default() };
+    let mut run = Run {
+        targets: vec![Vec::new(); plan.target_count()],
+        counts: vec![0; plan.target_count()],
+        ..Run::default()
+    };
     let mut writer = JournalWriter::default();
-    writer.write_header("db.src", plan.id(), Some(b"{\"indexes\":[]}"), &mut run.journal).expect("it is read back");
+    writer
+        .write_header("db.src", plan.id(), Some(b"{\"indexes\":[]}"), &mut run.journal)
+        .expect("it is read back");
     let mut mapper = Mapper::new(plan);
     let mut mapped = Mapped::default();
     for (number, group) in sources.chunks(batch).enumerate() {
         if fresh_mappers {
             mapper = Mapper::new(plan);
         }
-        mapper.map(group.iter().map(Vec::as_slice), |_| None, &mut mapped).expect("sound documents");
+        mapper
+            .map(group.iter().map(Vec::as_slice), |_| None, &mut mapped)
+            .expect("sound documents");
         for (target, output) in mapped.outputs.iter().enumerate() {
             run.targets[target].extend_from_slice(output);
             run.counts[target] += mapped.counts[target];
@@ -41,13 +49,16 @@ fn transform(plan: &Plan, sources: &[Vec<u8>], batch: usize, fresh_mappers: bool
         run.whole += mapped.whole;
         run.rejected.extend_from_slice(&mapped.rejected);
         run.refused.extend(mapped.refused.iter().map(|refused| number * batch + refused.index));
-        writer.write_batch(group.len(), &mapped.counts, &mapped.notes, &mut run.journal).expect("it is read back");
+        writer
+            .write_batch(group.len(), &mapped.counts, &mapped.notes, &mut run.journal)
+            .expect("it is read back");
     }
     run
 }
 
 fn reverse(plan: &Plan, run: &Run) -> Result<Vec<u8>, String> {
-    let (mut journal, header) = JournalReader::open(run.journal.as_slice(), "journal".into()).map_err(|error| error.to_string())?;
+    let (mut journal, header) = JournalReader::open(run.journal.as_slice(), "journal".into())
+        .map_err(|error| error.to_string())?;
     assert_eq!(header.namespace, "db.src");
     assert_eq!(header.mapping, *plan.id());
     assert_eq!(header.metadata.as_deref(), Some(&b"{\"indexes\":[]}"[..]));
@@ -58,11 +69,16 @@ fn reverse(plan: &Plan, run: &Run) -> Result<Vec<u8>, String> {
     while journal.next(&mut batch).map_err(|error| error.to_string())? {
         let mut reader = batch.reader();
         for _ in 0..batch.documents {
-            restorer.restore(&mut reader, |target| targets[target].next(), &mut out).map_err(|misfit| misfit.to_string())?;
+            restorer
+                .restore(&mut reader, |target| targets[target].next(), &mut out)
+                .map_err(|misfit| misfit.to_string())?;
         }
         assert!(reader.is_at_end(), "the journal says more of a batch than it has documents");
     }
-    assert!(targets.iter_mut().all(|documents| documents.next().is_none()), "documents that the journal does not describe");
+    assert!(
+        targets.iter_mut().all(|documents| documents.next().is_none()),
+        "documents that the journal does not describe"
+    );
     Ok(out)
 }
 
@@ -93,7 +109,10 @@ fn check(plan: &Plan, sources: &[Vec<u8>]) -> Run {
     let again = transform(plan, sources, 5, true);
     assert!(again == run, "what a mapper has seen before changes what it writes");
     let one = transform(plan, sources, 1, false);
-    assert!(one.targets == run.targets && one.counts == run.counts && one.refused == run.refused, "batches change the collections");
+    assert!(
+        one.targets == run.targets && one.counts == run.counts && one.refused == run.refused,
+        "batches change the collections"
+    );
     assert!(reverse(plan, &one).expect("one document a batch") == sources.concat());
     run
 }
@@ -134,9 +153,16 @@ proptest! {
 
 #[test]
 fn most_random_mappings_compile() {
-    let problems: Vec<String> =
-        (0..200).filter_map(|seed| Plan::parse(&mappings::text(&mut Chance::new(seed))).err()).map(|error| error.to_string()).collect();
-    assert!(problems.len() < 100, "{} of 200 mappings are refused, the first: {:?}", problems.len(), &problems[..3]);
+    let problems: Vec<String> = (0..200)
+        .filter_map(|seed| Plan::parse(&mappings::text(&mut Chance::new(seed))).err())
+        .map(|error| error.to_string())
+        .collect();
+    assert!(
+        problems.len() < 100,
+        "{} of 200 mappings are refused, the first: {:?}",
+        problems.len(),
+        &problems[..3]
+    );
 }
 
 #[test]
@@ -145,7 +171,11 @@ fn ordinary_documents_are_seldom_kept_whole() {
     let sources = sources(&mut Chance::new(1), 400);
     let run = check(&plan, &sources);
     let placed = (sources.len() - run.refused.len()) as u64;
-    assert!(run.whole * 100 <= placed * 5, "{} of {placed} documents are whole in the journal", run.whole);
+    assert!(
+        run.whole * 100 <= placed * 5,
+        "{} of {placed} documents are whole in the journal",
+        run.whole
+    );
 }
 
 fn mapping(rows: &str, more: &str) -> Plan {
@@ -158,9 +188,13 @@ fn mapping(rows: &str, more: &str) -> Plan {
 
 #[test]
 fn a_document_that_no_target_takes_comes_back() {
-    let plan = mapping("when_any = [\"absent\"]\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }]", "");
+    let plan = mapping(
+        "when_any = [\"absent\"]\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }]",
+        "",
+    );
     // Nulls cost the journal no more than the document, so nothing but the lack of a target keeps it whole.
-    let source = common::framed(&[common::element(10, b"a", &[]), common::element(10, b"b", &[])].concat());
+    let source =
+        common::framed(&[common::element(10, b"a", &[]), common::element(10, b"b", &[])].concat());
     let run = check(&plan, &[source.clone(), source.clone(), source]);
     assert_eq!((run.counts[0], run.whole), (0, 3));
 }
@@ -173,7 +207,10 @@ fn an_item_may_use_a_defined_value() {
     );
     let item = common::framed(&common::element(2, b"a", &common::string(b"x")));
     let list = common::framed(&common::element(3, b"0", &item));
-    let source = common::framed(&[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(4, b"list", &list)].concat());
+    let source = common::framed(
+        &[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(4, b"list", &list)]
+            .concat(),
+    );
     let run = check(&plan, &[source]);
     let items = Elements::new(&run.targets[0]).find(b"list").expect("it is there");
     let item = items.elements().next().expect("one item").value();
@@ -187,11 +224,22 @@ fn a_field_behind_a_value_behind_a_value_is_read() {
         "rest = true\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }, { name = \"full\", value = \"z\" }]",
         "[define.a]\ncopy = \"first\"\n[define.z]\ntemplate = \"{a}!\"",
     );
-    let source =
-        common::framed(&[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(2, b"first", &common::string(b"x"))].concat());
+    let source = common::framed(
+        &[
+            common::element(16, b"_id", &7i32.to_le_bytes()),
+            common::element(2, b"first", &common::string(b"x")),
+        ]
+        .concat(),
+    );
     let run = check(&plan, &[source]);
-    assert_eq!(Elements::new(&run.targets[0]).find(b"full").and_then(|value| value.text()), Some(&b"x!"[..]));
-    assert!(Elements::new(&run.targets[0]).find(b"first").is_none(), "a field that a rule reads is not passed through too");
+    assert_eq!(
+        Elements::new(&run.targets[0]).find(b"full").and_then(|value| value.text()),
+        Some(&b"x!"[..])
+    );
+    assert!(
+        Elements::new(&run.targets[0]).find(b"first").is_none(),
+        "a field that a rule reads is not passed through too"
+    );
 }
 
 #[test]
@@ -200,7 +248,9 @@ fn what_is_set_aside_makes_no_findings() {
     // No `_id`, so no collection gets it, and none of its fields is one that the application would not accept there.
     let source = common::framed(&common::element(2, b"user_id", &common::string(b"\xff")));
     let mut mapped = Mapped::default();
-    Mapper::new(&plan).map([source.as_slice()].into_iter(), |_| None, &mut mapped).expect("it is sound");
+    Mapper::new(&plan)
+        .map([source.as_slice()].into_iter(), |_| None, &mut mapped)
+        .expect("it is sound");
     assert_eq!(mapped.refused.len(), 1);
     assert!(mapped.findings.is_empty(), "{:?}", mapped.findings.sorted());
 }

@@ -30,7 +30,9 @@ fn verdict(bytes: &[u8]) -> Verdict {
             match element.value() {
                 Ok(RawBsonRef::Document(inner)) => todo.push(inner.as_bytes().to_vec()),
                 Ok(RawBsonRef::Array(inner)) => todo.push(inner.as_bytes().to_vec()),
-                Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => todo.push(code.scope.as_bytes().to_vec()),
+                Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => {
+                    todo.push(code.scope.as_bytes().to_vec())
+                }
                 Ok(_) => {}
                 Err(error) => return refused(&error),
             }
@@ -53,7 +55,10 @@ fn assert_tiled(document: &[u8]) {
         let mut at = 4;
         for element in Elements::new(document) {
             assert_eq!(element.bytes.as_ptr(), document[at..].as_ptr());
-            assert_eq!(element.bytes.len(), 1 + element.key_nul().len() + element.value().bytes.len());
+            assert_eq!(
+                element.bytes.len(),
+                1 + element.key_nul().len() + element.value().bytes.len()
+            );
             assert_eq!(element.key_nul(), [element.key(), &[0]].concat());
             at += element.bytes.len();
             let value = element.value();
@@ -142,8 +147,10 @@ fn two_million_levels_take_no_stack() {
         }
     }
     bytes.resize(LEVELS * 8 - 3, 0);
-    let judged =
-        std::thread::Builder::new().stack_size(64 * 1024).spawn(move || (check(&bytes), mongosplit::raw::depth(&bytes), bytes)).unwrap();
+    let judged = std::thread::Builder::new()
+        .stack_size(64 * 1024)
+        .spawn(move || (check(&bytes), mongosplit::raw::depth(&bytes), bytes))
+        .unwrap();
     let (facts, depth, bytes) = judged.join().unwrap();
     assert_eq!(facts.expect("it is sound").depth, LEVELS as u32);
     assert_eq!(depth, LEVELS as u32);
@@ -166,8 +173,14 @@ fn a_fault_tells_its_place_and_kind() {
     let fault = |bytes: &[u8]| check(bytes).expect_err("it is faulty");
     assert_eq!(fault(b""), Fault { offset: 0, kind: FaultKind::Truncated { have: 0, need: 5 } });
     assert_eq!(fault(b"\x05\0\0\0\x01"), Fault { offset: 4, kind: FaultKind::NoTerminator(1) });
-    assert_eq!(fault(&framed(&element(0x20, b"a", &[]))), Fault { offset: 7, kind: FaultKind::UnknownType(0x20) });
-    assert_eq!(fault(&framed(&element(8, b"a", &[2]))), Fault { offset: 7, kind: FaultKind::Boolean(2) });
+    assert_eq!(
+        fault(&framed(&element(0x20, b"a", &[]))),
+        Fault { offset: 7, kind: FaultKind::UnknownType(0x20) }
+    );
+    assert_eq!(
+        fault(&framed(&element(8, b"a", &[2]))),
+        Fault { offset: 7, kind: FaultKind::Boolean(2) }
+    );
     assert_eq!(fault(&framed(b"\x0aabc")), Fault { offset: 5, kind: FaultKind::UnterminatedName });
     assert_eq!(fault(&framed(&[0, 0])), Fault { offset: 4, kind: FaultKind::EarlyEnd(2) });
 }
@@ -177,7 +190,11 @@ fn old_binary_without_room_for_its_inner_length_is_refused() {
     for room in 0..4 {
         let value = [&[room as u8, 0, 0, 0, 2][..], &vec![0; room]].concat();
         let document = framed(&element(5, b"a", &value));
-        assert_eq!(check(&document), Err(Fault { offset: 7, kind: FaultKind::InnerLength("binary of subtype 2") }), "{room}");
+        assert_eq!(
+            check(&document),
+            Err(Fault { offset: 7, kind: FaultKind::InnerLength("binary of subtype 2") }),
+            "{room}"
+        );
         assert_eq!(verdict(&document), Verdict::Faulty);
     }
     assert!(check(&framed(&element(5, b"a", &[4, 0, 0, 0, 2, 0, 0, 0, 0]))).is_ok());
@@ -192,5 +209,8 @@ fn an_id_that_is_faulty_itself_is_displayed() {
             let _ = mongosplit::raw::display_id(&framed(&elements));
         }
     }
-    assert_eq!(mongosplit::raw::display_id(&framed(&element(2, b"_id", &[0; 4]))).as_deref(), Some("''"));
+    assert_eq!(
+        mongosplit::raw::display_id(&framed(&element(2, b"_id", &[0; 4]))).as_deref(),
+        Some("''")
+    );
 }

@@ -44,10 +44,16 @@ impl Inputs {
         self.0.iter().find_map(|input| {
             let name = input.name.display();
             if standing.as_ref().is_some_and(|standing| input.files.contains(&identity(standing))) {
-                return Some(format!("is a file of the input '{name}', which is never changed; name another place"));
+                return Some(format!(
+                    "is a file of the input '{name}', which is never changed; name another place"
+                ));
             }
             let is_inside = input.real.as_ref().is_some_and(|input| real.starts_with(input));
-            is_inside.then(|| format!("lies inside the input '{name}', which is never changed; name a place outside"))
+            is_inside.then(|| {
+                format!(
+                    "lies inside the input '{name}', which is never changed; name a place outside"
+                )
+            })
         })
     }
 }
@@ -59,12 +65,22 @@ impl Input {
             let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
             // The types differ from system to system.
             #[allow(clippy::unnecessary_cast)]
-            let files = is_file.then_some((status.st_dev as u64, status.st_ino as u64)).into_iter().collect();
-            return Some(Input { name: crate::base::stream::STANDARD_INPUT_NAME.into(), real: None, files });
+            let files = is_file
+                .then_some((status.st_dev as u64, status.st_ino as u64))
+                .into_iter()
+                .collect();
+            return Some(Input {
+                name: crate::base::stream::STANDARD_INPUT_NAME.into(),
+                real: None,
+                files,
+            });
         }
         let mut files = HashSet::new();
         // An output that is an archive is read with the files beside it, a file of documents with its metadata.
-        for path in std::iter::once(name.to_owned()).chain(standing_beside(name)).chain(crate::dump::metadata_beside(name)) {
+        for path in std::iter::once(name.to_owned())
+            .chain(standing_beside(name))
+            .chain(crate::dump::metadata_beside(name))
+        {
             note_files(&path, DEPTH, &mut files);
         }
         let real = fs::canonicalize(name).ok();
@@ -106,7 +122,9 @@ fn parent_of(place: &Path) -> &Path {
 /// Whether a name is that of a file beside the archive `name`.
 fn is_beside(name: &str, other: &str) -> bool {
     let behind = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
-    behind.is_some_and(|behind| BESIDE.iter().any(|end| behind == *end || behind.ends_with(&format!(".{end}"))))
+    behind.is_some_and(|behind| {
+        BESIDE.iter().any(|end| behind == *end || behind.ends_with(&format!(".{end}")))
+    })
 }
 
 /// Files that exist beside an archive at `place` and have the names of what belongs to it.
@@ -116,7 +134,8 @@ fn standing_beside(place: &Path) -> Vec<PathBuf> {
         return Vec::new();
     }
     let entries = fs::read_dir(parent_of(place)).into_iter().flatten().flatten();
-    let beside = entries.filter(|entry| entry.file_name().to_str().is_some_and(|other| is_beside(name, other)));
+    let beside = entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(|other| is_beside(name, other)));
     beside.map(|entry| entry.path()).collect()
 }
 
@@ -129,7 +148,9 @@ pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
     let out_place = real_path(out).writing("find", out)?;
     let refused = |what: &str| {
         let (out, dump) = (out.display(), dump.display());
-        Err(Error::Usage(format!("'{out}': {what} the dump '{dump}', which is never changed; name a place outside")))
+        Err(Error::Usage(format!(
+            "'{out}': {what} the dump '{dump}', which is never changed; name a place outside"
+        )))
     };
     if out_place.starts_with(&dump_place) {
         return refused("lies inside");
@@ -156,10 +177,13 @@ impl Layout {
         }
         let Layout::Stream(prefix) = self else { return Ok(()) };
         let parent = parent_of(prefix);
-        let refused = |what: String| Err(Error::Usage(format!("--sidecar '{}': {what}", prefix.display())));
+        let refused =
+            |what: String| Err(Error::Usage(format!("--sidecar '{}': {what}", prefix.display())));
         match fs::metadata(parent) {
             Err(error) => refused(format!("cannot look at '{}': {error}", parent.display())),
-            Ok(metadata) if !metadata.is_dir() => refused(format!("'{}' is not a directory", parent.display())),
+            Ok(metadata) if !metadata.is_dir() => {
+                refused(format!("'{}' is not a directory", parent.display()))
+            }
             Ok(_) => match rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK) {
                 Ok(()) => Ok(()),
                 Err(error) => refused(format!("cannot write in '{}': {error}", parent.display())),
@@ -171,14 +195,20 @@ impl Layout {
     pub fn refusal(&self, other: &Path) -> Option<String> {
         let (place, other) = (real_path(self.place()).ok()?, real_path(other).ok()?);
         let name = place.file_name()?.to_str()?;
-        let below = other.strip_prefix(place.parent()?).ok()?.components().next()?.as_os_str().to_str()?;
+        let below =
+            other.strip_prefix(place.parent()?).ok()?.components().next()?.as_os_str().to_str()?;
         let out = self.place().display();
         if below == name || self.is_archive() && is_beside(name, below) {
             let what = if self.is_archive() { "is a file of" } else { "lies inside" };
             return Some(format!("{what} the output '{out}'; name a place outside"));
         }
-        let is_staging = below.strip_prefix(name).is_some_and(|rest| rest.starts_with(".mongosplit-"));
-        is_staging.then(|| format!("has a name that is kept for the making of the output '{out}'; name another place"))
+        let is_staging =
+            below.strip_prefix(name).is_some_and(|rest| rest.starts_with(".mongosplit-"));
+        is_staging.then(|| {
+            format!(
+                "has a name that is kept for the making of the output '{out}'; name another place"
+            )
+        })
     }
 }
 
@@ -201,7 +231,10 @@ fn check_standard_output() -> Result<()> {
         && null.file_type().is_char_device()
         && status.st_rdev as u64 == null.rdev();
     match is_null {
-        true => Err(Error::output(path, "is closed or the null device, so the archive would be lost; write to a pipe or a file")),
+        true => Err(Error::output(
+            path,
+            "is closed or the null device, so the archive would be lost; write to a pipe or a file",
+        )),
         false => Ok(()),
     }
 }
@@ -212,7 +245,13 @@ mod tests {
 
     #[test]
     fn what_belongs_to_an_archive() {
-        for other in ["x.manifest.json", "x.SHA256SUMS", "x.rollback", "x.rejected", "x.db.user_data.rollback"] {
+        for other in [
+            "x.manifest.json",
+            "x.SHA256SUMS",
+            "x.rollback",
+            "x.rejected",
+            "x.db.user_data.rollback",
+        ] {
             assert!(is_beside("x", other), "{other}");
         }
         for other in ["x", "x.json", "xmanifest.json", "y.rollback", "x.rollback.old"] {

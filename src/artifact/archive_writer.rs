@@ -41,14 +41,22 @@ impl std::fmt::Debug for Checksum {
 
 impl<'d> ArchiveFile<'d> {
     /// Begins an archive of these collections.
-    pub fn begin(mut file: OutputFile<'d>, server_version: Option<&str>, collections: Vec<Collection>) -> Result<Self> {
+    pub fn begin(
+        mut file: OutputFile<'d>,
+        server_version: Option<&str>,
+        collections: Vec<Collection>,
+    ) -> Result<Self> {
         let mut bytes = MAGIC.to_vec();
         let header = bytes.open();
         // mongorestore waits for ever where more collections are open than it was told (DESIGN §9).
-        bytes.element(b"concurrent_collections\0", int32(&(collections.len() as i32).to_le_bytes()));
+        bytes
+            .element(b"concurrent_collections\0", int32(&(collections.len() as i32).to_le_bytes()));
         bytes.text(b"version\0", &[FORMAT_VERSION.as_bytes()]);
         bytes.text(b"server_version\0", &[server_version.unwrap_or(UNKNOWN_VERSION).as_bytes()]);
-        bytes.text(b"tool_version\0", &[concat!("mongosplit ", env!("CARGO_PKG_VERSION")).as_bytes()]);
+        bytes.text(
+            b"tool_version\0",
+            &[concat!("mongosplit ", env!("CARGO_PKG_VERSION")).as_bytes()],
+        );
         bytes.close(header);
         for collection in &collections {
             let entry = bytes.open();
@@ -62,7 +70,8 @@ impl<'d> ArchiveFile<'d> {
         bytes.put(&TERMINATOR);
         file.append(&bytes)?;
         file.count(0);
-        let collections = collections.into_iter().map(|collection| (collection, Checksum(checksum()))).collect();
+        let collections =
+            collections.into_iter().map(|collection| (collection, Checksum(checksum()))).collect();
         Ok(ArchiveFile { file, collections })
     }
     /// Appends documents of collections, each with its number, as a block each, and hashes them side by side with
@@ -74,8 +83,11 @@ impl<'d> ArchiveFile<'d> {
             checksum.0.update(documents);
             headers.push(namespace_header(collection, None));
         }
-        let with_headers = headers.iter().zip(blocks).filter(|(_, (_, documents))| !documents.is_empty());
-        let pieces: Vec<&[u8]> = with_headers.flat_map(|(header, (_, documents))| [header, *documents, &TERMINATOR]).collect();
+        let with_headers =
+            headers.iter().zip(blocks).filter(|(_, (_, documents))| !documents.is_empty());
+        let pieces: Vec<&[u8]> = with_headers
+            .flat_map(|(header, (_, documents))| [header, *documents, &TERMINATOR])
+            .collect();
         self.file.append_beside(&pieces, beside)
     }
     /// Counts documents that were appended.
@@ -139,7 +151,8 @@ impl DocumentSink for Share<'_, '_> {
         if let Some((hash, pieces)) = beside {
             pieces.iter().for_each(|piece| hash.update(piece));
         }
-        let blocks: Vec<(usize, &[u8])> = pieces.iter().map(|piece| (self.number, *piece)).collect();
+        let blocks: Vec<(usize, &[u8])> =
+            pieces.iter().map(|piece| (self.number, *piece)).collect();
         self.archive.blocks(&blocks, Some((&mut self.raw, pieces)))
     }
     fn count(&mut self, documents: u64) {

@@ -22,7 +22,8 @@ pub fn is_standard_output(out: &Path) -> bool {
 }
 
 /// What the names of the files beside an archive end in.
-pub(crate) const BESIDE: [&str; 4] = ["rollback", "rejected", manifest::SUMS_NAME, manifest::FILE_NAME];
+pub(crate) const BESIDE: [&str; 4] =
+    ["rollback", "rejected", manifest::SUMS_NAME, manifest::FILE_NAME];
 
 impl Layout {
     /// Of an output that is to be made. `-` is an archive on standard output, whose other files need a prefix.
@@ -33,8 +34,12 @@ impl Layout {
     pub fn new(out: &Path, is_archive: bool, sidecar: Option<&Path>) -> Result<Layout> {
         let usage = |what: &str| Err(Error::Usage(what.to_owned()));
         match (is_standard_output(out), sidecar) {
-            (true, None) => usage("an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place"),
-            (false, Some(_)) => usage("--sidecar is for an archive on standard output (-); else the files lie beside the archive"),
+            (true, None) => usage(
+                "an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place",
+            ),
+            (false, Some(_)) => usage(
+                "--sidecar is for an archive on standard output (-); else the files lie beside the archive",
+            ),
             (true, Some(prefix)) => Ok(Layout::Stream(prefix.to_owned())),
             (false, None) if is_archive => Ok(Layout::Archive(out.to_owned())),
             (false, None) => Ok(Layout::Directory(out.to_owned())),
@@ -42,7 +47,11 @@ impl Layout {
     }
     /// Of an output that is there, as its manifest tells.
     pub fn of(out: &Path, manifest: &Manifest) -> Layout {
-        if manifest.options.archive { Layout::Archive(out.to_owned()) } else { Layout::Directory(out.to_owned()) }
+        if manifest.options.archive {
+            Layout::Archive(out.to_owned())
+        } else {
+            Layout::Directory(out.to_owned())
+        }
     }
     /// The output, or what the files beside an archive on standard output are named after.
     pub fn place(&self) -> &Path {
@@ -66,7 +75,9 @@ impl Layout {
     pub fn path_of(&self, path: &str) -> PathBuf {
         match self {
             Layout::Directory(place) => place.join(path),
-            Layout::Archive(place) | Layout::Stream(place) => place.parent().unwrap_or(Path::new("")).join(path),
+            Layout::Archive(place) | Layout::Stream(place) => {
+                place.parent().unwrap_or(Path::new("")).join(path)
+            }
         }
     }
     /// Where a file is that the manifest does not name: itself, or SHA256SUMS.
@@ -88,11 +99,16 @@ impl Layout {
         }
         let name = self.place().file_name().and_then(|name| name.to_str());
         // A `/` at the end would be cut off by `file_name`, and the archive would take the place of a directory's name.
-        let name =
-            name.filter(|name| !name.contains(['\\', '\n', '\0']) && self.place().to_str().is_some_and(|place| place.ends_with(name)));
+        let name = name.filter(|name| {
+            !name.contains(['\\', '\n', '\0'])
+                && self.place().to_str().is_some_and(|place| place.ends_with(name))
+        });
         match name {
             Some(name) => Ok(Some(name.to_owned())),
-            None => Err(Error::output(self.place(), "is no name for an archive and the files beside it")),
+            None => Err(Error::output(
+                self.place(),
+                "is no name for an archive and the files beside it",
+            )),
         }
     }
 }

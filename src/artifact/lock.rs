@@ -36,16 +36,24 @@ impl<'d> Lock<'d> {
                 return Err(is_no_lock(&path));
             }
             let locked = disk.lock(&file, &path)?;
-            let mut lock =
-                Lock { disk, path: path.clone(), file, is_held: locked == Locked::Yes, is_released: locked == Locked::Elsewhere };
+            let mut lock = Lock {
+                disk,
+                path: path.clone(),
+                file,
+                is_held: locked == Locked::Yes,
+                is_released: locked == Locked::Elsewhere,
+            };
             // Who held it may have unlinked it meanwhile, and another run may have made it anew.
-            let is_there = disk.look(&path)?.is_some_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino()));
+            let is_there = disk
+                .look(&path)?
+                .is_some_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino()));
             if !is_there {
                 lock.is_released = true;
                 continue;
             }
             let mut said = String::new();
-            let is_ours = (&lock.file).take(MOST).read_to_string(&mut said).is_ok() && (said.is_empty() || said.starts_with(FIRST_LINE));
+            let is_ours = (&lock.file).take(MOST).read_to_string(&mut said).is_ok()
+                && (said.is_empty() || said.starts_with(FIRST_LINE));
             if !is_ours {
                 lock.is_released = true;
                 return Err(is_no_lock(&path));
@@ -53,7 +61,10 @@ impl<'d> Lock<'d> {
             if locked == Locked::Elsewhere {
                 return Err(Error::output(
                     place,
-                    format!("is being written by another run{}; wait or choose another place", holder(&said)),
+                    format!(
+                        "is being written by another run{}; wait or choose another place",
+                        holder(&said)
+                    ),
                 ));
             }
             let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -71,7 +82,9 @@ impl<'d> Lock<'d> {
         self.is_released = true;
         let own = self.file.metadata().writing("look at", &self.path)?;
         match self.disk.look(&self.path)? {
-            Some(there) if (there.dev(), there.ino()) == (own.dev(), own.ino()) => self.disk.remove_file(&self.path),
+            Some(there) if (there.dev(), there.ino()) == (own.dev(), own.ino()) => {
+                self.disk.remove_file(&self.path)
+            }
             _ => Ok(()),
         }
     }
@@ -91,7 +104,11 @@ fn is_no_lock(path: &Path) -> Error {
 
 /// Who holds a lock, as its file says.
 fn holder(said: &str) -> String {
-    let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.escape_debug().to_string());
+    let value = |name: &str| {
+        said.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|value| value.escape_debug().to_string())
+    };
     match (value("process "), value("host ")) {
         (Some(process), Some(host)) => format!(" (process {process}, host {host})"),
         _ => String::new(),

@@ -188,35 +188,59 @@ impl Manifest {
     /// Reads a manifest. Its checksum comes first, then its format version, then every other rule.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let refuse = |what: String| Error::Check(format!("'{}': {what}", path.display()));
-        let text = std::str::from_utf8(bytes).map_err(|_| refuse("is not UTF-8, so it is no manifest".to_owned()))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| refuse("is not UTF-8, so it is no manifest".to_owned()))?;
         let mark = format!("  \"{CHECKSUM_KEY}\": \"");
         let at = text.rfind(&mark).filter(|at| text[..*at].ends_with('\n'));
-        let at = at.ok_or_else(|| refuse("has no checksum line, so it is no manifest, or is cut off".to_owned()))?;
+        let at = at.ok_or_else(|| {
+            refuse("has no checksum line, so it is no manifest, or is cut off".to_owned())
+        })?;
         let stated = &text[at + mark.len()..];
         let found = hash::sha256(&bytes[..at]);
         if stated.starts_with(found.as_str()) && stated[found.len()..] != *"\"\n}\n" {
-            return Err(refuse("does not end with its checksum, as a manifest does; it was altered or damaged".to_owned()));
+            return Err(refuse(
+                "does not end with its checksum, as a manifest does; it was altered or damaged"
+                    .to_owned(),
+            ));
         }
         if !stated.starts_with(found.as_str()) {
             let stated = stated.split('"').next().unwrap_or_default().escape_debug().to_string();
-            return Err(refuse(format!("states its checksum as {stated}, but has {found}; it was altered or damaged")));
+            return Err(refuse(format!(
+                "states its checksum as {stated}, but has {found}; it was altered or damaged"
+            )));
         }
         let body = format!("{}\n}}", text[..at].trim_end().trim_end_matches(','));
-        let version: Version = serde_json::from_str(&body).map_err(|error| refuse(format!("is no manifest: {error}")))?;
+        let version: Version = serde_json::from_str(&body)
+            .map_err(|error| refuse(format!("is no manifest: {error}")))?;
         if version.format != FORMAT {
-            return Err(refuse(format!("has format version {}, this version of mongosplit reads {FORMAT}", version.format)));
+            return Err(refuse(format!(
+                "has format version {}, this version of mongosplit reads {FORMAT}",
+                version.format
+            )));
         }
-        let manifest: Manifest = serde_json::from_str(&body).map_err(|error| refuse(format!("is no manifest: {error}")))?;
+        let manifest: Manifest = serde_json::from_str(&body)
+            .map_err(|error| refuse(format!("is no manifest: {error}")))?;
         let mut paths = HashSet::new();
         for file in &manifest.files {
             if !is_below(&file.path) {
-                return Err(refuse(format!("names the path '{}', which is not below the output", file.path.escape_debug())));
+                return Err(refuse(format!(
+                    "names the path '{}', which is not below the output",
+                    file.path.escape_debug()
+                )));
             }
             if [FILE_NAME, SUMS_NAME].contains(&file.path.as_str()) {
-                return Err(refuse(format!("names '{}', which belongs to no collection", file.path)));
+                return Err(refuse(format!(
+                    "names '{}', which belongs to no collection",
+                    file.path
+                )));
             }
-            if !is_sha256(&file.sha256) || file.raw_sha256.as_deref().is_some_and(|sum| !is_sha256(sum)) {
-                return Err(refuse(format!("has no SHA-256 of '{}', but another text", file.path.escape_debug())));
+            if !is_sha256(&file.sha256)
+                || file.raw_sha256.as_deref().is_some_and(|sum| !is_sha256(sum))
+            {
+                return Err(refuse(format!(
+                    "has no SHA-256 of '{}', but another text",
+                    file.path.escape_debug()
+                )));
             }
             if !paths.insert(file.path.as_str()) {
                 return Err(refuse(format!("names the path '{}' twice", file.path.escape_debug())));
@@ -268,7 +292,9 @@ impl Recognised {
     /// What these bytes say, where they are a manifest of mongosplit.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Recognised> {
         let found: Recognised = serde_json::from_slice(bytes).ok()?;
-        let is_ours = found.format > 0 && found.tool.starts_with("mongosplit ") && found.paths().all(is_below);
+        let is_ours = found.format > 0
+            && found.tool.starts_with("mongosplit ")
+            && found.paths().all(is_below);
         is_ours.then_some(found)
     }
     /// Whether the output is an archive.
@@ -292,7 +318,8 @@ fn is_sha256(text: &str) -> bool {
 
 /// Whether a path leads to a place below where it starts, by plain names only.
 fn is_below(path: &str) -> bool {
-    path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(['\0', '\\', '\n'])
+    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && !path.contains(['\0', '\\', '\n'])
 }
 
 /// A digest as a manifest writes it.
@@ -307,7 +334,10 @@ mod tests {
     #[test]
     fn one_place_has_one_path() {
         assert!(is_below("db/a.bson") && is_below("..a") && is_below("a"));
-        for bad in ["", "/a", "a/", "a//b", ".", "./a", "a/./b", "..", "a/../b", "a/..", "a\\b", "a\n", "a\0"] {
+        for bad in [
+            "", "/a", "a/", "a//b", ".", "./a", "a/./b", "..", "a/../b", "a/..", "a\\b", "a\n",
+            "a\0",
+        ] {
             assert!(!is_below(bad), "{bad:?}");
         }
     }

@@ -35,8 +35,14 @@ impl Moves {
             disk.create_dir(&self.staging.join(OLD), 0o700)?;
             disk.sync_dir(&self.staging)?; // where it is missing beside a mark, it has been removed
         }
-        let list = |what: &str, names: &[String]| names.iter().map(|name| format!("{what} {name}\n")).collect::<String>();
-        let text = format!("{FIRST_LINE}\n{}{}{LAST_LINE}\n", list("old", &self.old), list("new", &self.new));
+        let list = |what: &str, names: &[String]| {
+            names.iter().map(|name| format!("{what} {name}\n")).collect::<String>()
+        };
+        let text = format!(
+            "{FIRST_LINE}\n{}{}{LAST_LINE}\n",
+            list("old", &self.old),
+            list("new", &self.new)
+        );
         let unfinished = self.staging.join(format!("{MARK}.part"));
         let mut file = disk.create(&unfinished, 0o600)?;
         file.write(&[text.as_bytes()])?;
@@ -59,8 +65,16 @@ impl Moves {
         }
         let text = super::staging::read_of_output(disk, &mark)?;
         let text = String::from_utf8(text).map_err(|_| unknown())?;
-        let body = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_suffix(&format!("\n{LAST_LINE}\n"))).ok_or_else(unknown)?;
-        let mut moves = Moves { root: root.to_owned(), staging: staging.to_owned(), old: Vec::new(), new: Vec::new() };
+        let body = text
+            .strip_prefix(FIRST_LINE)
+            .and_then(|rest| rest.strip_suffix(&format!("\n{LAST_LINE}\n")))
+            .ok_or_else(unknown)?;
+        let mut moves = Moves {
+            root: root.to_owned(),
+            staging: staging.to_owned(),
+            old: Vec::new(),
+            new: Vec::new(),
+        };
         for line in body.split('\n').skip(1) {
             let (what, name) = line.split_once(' ').ok_or_else(unknown)?;
             if matches!(name, "" | "." | "..") || name.contains('/') {
@@ -81,7 +95,8 @@ impl Moves {
         for name in self.old.iter().filter(|_| is_waiting) {
             let (at, aside) = (self.root.join(name), self.staging.join(OLD).join(name));
             // What has made room already may have been followed by a new one of the same name.
-            let is_old = disk.look(&aside)?.is_none() && (!self.new.contains(name) || disk.look(&self.staging.join(name))?.is_some());
+            let is_old = disk.look(&aside)?.is_none()
+                && (!self.new.contains(name) || disk.look(&self.staging.join(name))?.is_some());
             if is_old && disk.look(&at)?.is_some() {
                 disk.rename_new(&at, &aside)?;
             }

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::layout::{BESIDE, beside};
 use super::manifest::{self, Recognised};
 use super::pieces::{MARK, Moves};
-use super::staging::{Form, IGNORABLE, LOCK_INSIDE, LOCK_SUFFIX, PART, REPLACED_SUFFIX, STAGING_INSIDE, STAGING_SUFFIX, read_of_output};
+use super::staging::{
+    Form, IGNORABLE, LOCK_INSIDE, LOCK_SUFFIX, PART, REPLACED_SUFFIX, STAGING_INSIDE,
+    STAGING_SUFFIX, read_of_output,
+};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 
@@ -49,7 +52,10 @@ impl Place {
     pub(super) fn new(disk: &Disk, form: Form) -> Result<Place> {
         let path = form.layout.place().to_owned();
         if form.layout.archive_name()?.is_none() && path.file_name().is_none() {
-            return Err(Error::output(&path, "does not end in a name, and files beside the output are named after it; give its name"));
+            return Err(Error::output(
+                &path,
+                "does not end in a name, and files beside the output are named after it; give its name",
+            ));
         }
         // Without a `/` or `/.` at the end, which no call that renames takes.
         let mut place = Place { path: path.components().collect(), form, is_inside: false };
@@ -63,7 +69,10 @@ impl Place {
     }
     /// Whether it is a directory beside which nothing can be made.
     pub(super) fn is_beside_a_directory(&self, disk: &Disk) -> Result<bool> {
-        Ok(!self.form.layout.is_archive() && !self.is_inside && disk.look(&self.lock())?.is_none() && self.is_directory(disk)?)
+        Ok(!self.form.layout.is_archive()
+            && !self.is_inside
+            && disk.look(&self.lock())?.is_none()
+            && self.is_directory(disk)?)
     }
     /// The directory that it is in.
     pub(super) fn parent(&self) -> PathBuf {
@@ -105,9 +114,10 @@ impl Place {
     /// Why a run without `--force` goes no further.
     pub(super) fn refusal(&self, stale: &Stale) -> Error {
         match stale {
-            Stale::Staging => {
-                Error::output(&self.staging(), "is left from a run that was cut short; remove it, or give --force to have it removed")
-            }
+            Stale::Staging => Error::output(
+                &self.staging(),
+                "is left from a run that was cut short; remove it, or give --force to have it removed",
+            ),
             Stale::Begun(_) => Error::output(
                 &self.staging(),
                 format!(
@@ -136,9 +146,15 @@ impl Place {
             return Err(Error::output(place, "is a symbolic link; name the directory itself"));
         }
         if !metadata.is_dir() {
-            return Err(Error::output(place, "is not a directory; name one that does not exist or is empty"));
+            return Err(Error::output(
+                place,
+                "is not a directory; name one that does not exist or is empty",
+            ));
         }
-        let own = |name: &OsString| self.is_inside && [LOST_AND_FOUND, LOCK_INSIDE, STAGING_INSIDE].iter().any(|own| name == own);
+        let own = |name: &OsString| {
+            self.is_inside
+                && [LOST_AND_FOUND, LOCK_INSIDE, STAGING_INSIDE].iter().any(|own| name == own)
+        };
         let mut names = disk.list(place)?;
         names.retain(|name| !own(name));
         if names.is_empty() {
@@ -157,14 +173,27 @@ impl Place {
             found => found,
         };
         let Some(found) = found.filter(|found| !found.is_archive()) else {
-            return foreign(format!("holds '{}', and no {} of mongosplit", names[0].to_string_lossy().escape_debug(), manifest::FILE_NAME));
+            return foreign(format!(
+                "holds '{}', and no {} of mongosplit",
+                names[0].to_string_lossy().escape_debug(),
+                manifest::FILE_NAME
+            ));
         };
         if found.kind != self.form.kind {
-            return foreign(format!("is an output of {}, not of {}", found.kind.command(), self.form.kind.command()));
+            return foreign(format!(
+                "is an output of {}, not of {}",
+                found.kind.command(),
+                self.form.kind.command()
+            ));
         }
-        let files: BTreeSet<&str> = found.paths().chain([manifest::SUMS_NAME, manifest::FILE_NAME]).collect();
-        let directories: BTreeSet<&str> = files.iter().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect();
-        let mut open: Vec<(String, OsString)> = names.into_iter().map(|name| (String::new(), name)).collect();
+        let files: BTreeSet<&str> =
+            found.paths().chain([manifest::SUMS_NAME, manifest::FILE_NAME]).collect();
+        let directories: BTreeSet<&str> = files
+            .iter()
+            .flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]))
+            .collect();
+        let mut open: Vec<(String, OsString)> =
+            names.into_iter().map(|name| (String::new(), name)).collect();
         let mut units = Vec::new();
         while let Some((above, name)) = open.pop() {
             let shown = format!("{above}{}", name.to_string_lossy());
@@ -172,7 +201,8 @@ impl Place {
             let Some(metadata) = disk.look(&path)? else { continue };
             let is_named = match name.to_str() {
                 Some(_) if metadata.is_dir() && directories.contains(shown.as_str()) => {
-                    let inside = disk.list(&path)?.into_iter().map(|name| (format!("{shown}/"), name));
+                    let inside =
+                        disk.list(&path)?.into_iter().map(|name| (format!("{shown}/"), name));
                     open.extend(inside);
                     true
                 }
@@ -182,7 +212,11 @@ impl Place {
             if is_named && above.is_empty() {
                 units.push(shown);
             } else if !(is_named || metadata.is_file() && is_ignorable(&name)) {
-                return foreign(format!("holds '{}', which its {} does not name", shown.escape_debug(), manifest::FILE_NAME));
+                return foreign(format!(
+                    "holds '{}', which its {} does not name",
+                    shown.escape_debug(),
+                    manifest::FILE_NAME
+                ));
             }
         }
         units.sort();
@@ -212,9 +246,14 @@ impl Place {
         let Some(name) = self.form.layout.archive_name()? else { return Ok(Standing::Nothing) };
         let found = self.manifest(disk, &beside(&self.path, manifest::FILE_NAME))?;
         let prefix = format!("{name}.");
-        let mut units: Vec<String> = if self.form.layout.is_stream() { Vec::new() } else { vec![name.clone()] };
+        let mut units: Vec<String> =
+            if self.form.layout.is_stream() { Vec::new() } else { vec![name.clone()] };
         let named = found.iter().flat_map(|found| found.paths());
-        units.extend(named.filter(|path| path.starts_with(&prefix) && !path.contains('/')).map(str::to_owned));
+        units.extend(
+            named
+                .filter(|path| path.starts_with(&prefix) && !path.contains('/'))
+                .map(str::to_owned),
+        );
         for what in BESIDE.map(|what| format!("{prefix}{what}")) {
             if !units.contains(&what) {
                 units.push(what);
@@ -226,25 +265,43 @@ impl Place {
             match disk.look(&path)? {
                 None => {}
                 Some(metadata) if metadata.is_file() => standing.push(unit),
-                Some(_) => return Err(Error::output(&path, "is no regular file; name another place for the archive")),
+                Some(_) => {
+                    return Err(Error::output(
+                        &path,
+                        "is no regular file; name another place for the archive",
+                    ));
+                }
             }
         }
-        let Some(first) = standing.first().map(|unit| self.path.with_file_name(unit)) else { return Ok(Standing::Nothing) };
+        let Some(first) = standing.first().map(|unit| self.path.with_file_name(unit)) else {
+            return Ok(Standing::Nothing);
+        };
         let manifest_name = format!("{prefix}{}", manifest::FILE_NAME);
-        let Some(found) = found.filter(|found| found.is_archive() && found.paths().any(|path| path == name)) else {
-            return Ok(Standing::Foreign(first, format!("is there already, and no '{manifest_name}' of mongosplit names it")));
+        let Some(found) =
+            found.filter(|found| found.is_archive() && found.paths().any(|path| path == name))
+        else {
+            return Ok(Standing::Foreign(
+                first,
+                format!("is there already, and no '{manifest_name}' of mongosplit names it"),
+            ));
         };
         if found.kind != self.form.kind {
-            let why =
-                format!("is there already, and belongs to an output of {}, not of {}", found.kind.command(), self.form.kind.command());
+            let why = format!(
+                "is there already, and belongs to an output of {}, not of {}",
+                found.kind.command(),
+                self.form.kind.command()
+            );
             return Ok(Standing::Foreign(first, why));
         }
         let sums = format!("{prefix}{}", manifest::SUMS_NAME);
-        let stranger = standing.iter().find(|unit| **unit != manifest_name && **unit != sums && !found.paths().any(|path| path == *unit));
+        let stranger = standing.iter().find(|unit| {
+            **unit != manifest_name && **unit != sums && !found.paths().any(|path| path == *unit)
+        });
         Ok(match stranger {
-            Some(unit) => {
-                Standing::Foreign(self.path.with_file_name(unit), format!("is there already, and '{manifest_name}' does not name it"))
-            }
+            Some(unit) => Standing::Foreign(
+                self.path.with_file_name(unit),
+                format!("is there already, and '{manifest_name}' does not name it"),
+            ),
             None => Standing::Replaceable(standing),
         })
     }
@@ -255,17 +312,31 @@ impl Place {
         match standing {
             Standing::Replaceable(units) if !force => Err(match self.form.layout.is_archive() {
                 true => {
-                    let first = units.first().map_or(self.path.clone(), |unit| self.path.with_file_name(unit));
-                    Error::output(&first, "is there already; name another archive, or give --force to replace it")
+                    let first = units
+                        .first()
+                        .map_or(self.path.clone(), |unit| self.path.with_file_name(unit));
+                    Error::output(
+                        &first,
+                        "is there already; name another archive, or give --force to replace it",
+                    )
                 }
-                false => Error::output(&self.path, "is not empty; name another directory, or give --force to replace it"),
+                false => Error::output(
+                    &self.path,
+                    "is not empty; name another directory, or give --force to replace it",
+                ),
             }),
-            Standing::Foreign(path, why) if force => {
-                Err(Error::output(&path, format!("{why}, so --force does not replace it; name another {noun}, or remove it yourself")))
-            }
+            Standing::Foreign(path, why) if force => Err(Error::output(
+                &path,
+                format!(
+                    "{why}, so --force does not replace it; name another {noun}, or remove it yourself"
+                ),
+            )),
             Standing::Foreign(path, _) => Err(match self.form.layout.is_archive() {
                 true => Error::output(&path, "is there already; name another archive"),
-                false => Error::output(&path, "is not empty; name a directory that does not exist or is empty"),
+                false => Error::output(
+                    &path,
+                    "is not empty; name a directory that does not exist or is empty",
+                ),
             }),
             fine => Ok(fine),
         }
@@ -330,7 +401,11 @@ fn is_ignorable(name: &OsStr) -> bool {
 }
 
 pub(super) fn parent_of(place: &Path) -> PathBuf {
-    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+    place
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+        .to_owned()
 }
 
 /// Whether a directory is one that is mounted, which nothing can be renamed over.
@@ -339,11 +414,14 @@ fn is_mount_point(place: &Path) -> bool {
     {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
         let known = statx(CWD, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok();
-        let known = known.filter(|known| known.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT));
+        let known =
+            known.filter(|known| known.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT));
         if let Some(known) = known {
             return known.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
         }
     }
-    let device = |path: &Path| std::fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::dev(&metadata));
+    let device = |path: &Path| {
+        std::fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::dev(&metadata))
+    };
     device(place) != device(&parent_of(place))
 }

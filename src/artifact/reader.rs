@@ -51,15 +51,26 @@ impl Artifact {
                 )));
             }
             Err(error) if error.is_not_found() => {
-                let what = format!("is no output of mongosplit: it is no directory, and there is no '{}' beside it", path.display());
+                let what = format!(
+                    "is no output of mongosplit: it is no directory, and there is no '{}' beside it",
+                    path.display()
+                );
                 return Err(Error::input(out, what));
             }
             Err(error) => return Err(error),
         };
         if manifest.options.archive == is_directory {
-            return Err(Error::Check(format!("'{}' is the manifest of another output than '{}'", path.display(), out.display())));
+            return Err(Error::Check(format!(
+                "'{}' is the manifest of another output than '{}'",
+                path.display(),
+                out.display()
+            )));
         }
-        if manifest.options.archive && manifest.archive().is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new)) {
+        if manifest.options.archive
+            && manifest
+                .archive()
+                .is_none_or(|file| Some(file.path.as_ref()) != out.file_name().map(Path::new))
+        {
             let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
             return Err(Error::Check(format!(
                 "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
@@ -118,7 +129,9 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
             let place = directory.join(&name);
             let Some(metadata) = disk.look(&place).map_err(Error::of_reading)? else { continue };
             let shown = path.escape_debug();
-            if IGNORABLE.iter().any(|ignorable| name == OsStr::new(ignorable)) && (metadata.is_file() || metadata.is_dir()) {
+            if IGNORABLE.iter().any(|ignorable| name == OsStr::new(ignorable))
+                && (metadata.is_file() || metadata.is_dir())
+            {
                 contents.remarks.push(format!("'{shown}' is there, which systems leave in any directory; it is not part of the output"));
                 continue;
             }
@@ -126,25 +139,38 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
                 let directory = format!("{path}/");
                 // mongorestore takes any directory for a database, an empty one too.
                 if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
-                    differences.push(format!("'{shown}' is a directory that no file of the manifest lies in"));
+                    differences.push(format!(
+                        "'{shown}' is a directory that no file of the manifest lies in"
+                    ));
                 }
                 open.push((place, directory));
                 continue;
             }
             let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
             match manifest.files.iter().find(|file| file.path == path) {
-                _ if !metadata.is_file() => differences.push(format!("'{shown}' is no regular file")),
-                None if !is_manifest => differences.push(format!("'{shown}' is there, but not in the manifest")),
+                _ if !metadata.is_file() => {
+                    differences.push(format!("'{shown}' is no regular file"))
+                }
+                None if !is_manifest => {
+                    differences.push(format!("'{shown}' is there, but not in the manifest"))
+                }
                 Some(file) if file.bytes != metadata.len() => {
-                    differences.push(format!("'{path}' has {} bytes, the manifest says {}", metadata.len(), file.bytes));
+                    differences.push(format!(
+                        "'{path}' has {} bytes, the manifest says {}",
+                        metadata.len(),
+                        file.bytes
+                    ));
                 }
                 _ => {}
             }
             present.insert(path);
         }
     }
-    let expected = manifest.files.iter().map(|file| file.path.as_str()).chain([manifest::SUMS_NAME]);
-    differences.extend(expected.filter(|path| !present.contains(*path)).map(|path| format!("'{path}' is missing")));
+    let expected =
+        manifest.files.iter().map(|file| file.path.as_str()).chain([manifest::SUMS_NAME]);
+    differences.extend(
+        expected.filter(|path| !present.contains(*path)).map(|path| format!("'{path}' is missing")),
+    );
     Ok(())
 }
 
@@ -157,9 +183,14 @@ fn files_beside(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Re
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match (disk.look(&path).map_err(Error::of_reading)?, said) {
             (None, _) => differences.push(format!("'{name}' is missing")),
-            (Some(metadata), _) if !metadata.is_file() => differences.push(format!("'{name}' is no regular file")),
+            (Some(metadata), _) if !metadata.is_file() => {
+                differences.push(format!("'{name}' is no regular file"))
+            }
             (Some(metadata), Some(said)) if metadata.len() != said => {
-                differences.push(format!("'{name}' has {} bytes, the manifest says {said}", metadata.len()));
+                differences.push(format!(
+                    "'{name}' has {} bytes, the manifest says {said}",
+                    metadata.len()
+                ));
             }
             _ => {}
         }
@@ -168,7 +199,8 @@ fn files_beside(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Re
         let is_listed = manifest.files.iter().any(|file| artifact.path(file) == path);
         if !is_listed && disk.look(&path).map_err(Error::of_reading)?.is_some() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            differences.push(format!("'{}' is there, but not in the manifest", name.escape_debug()));
+            differences
+                .push(format!("'{}' is there, but not in the manifest", name.escape_debug()));
         }
     }
     Ok(())
@@ -177,10 +209,14 @@ fn files_beside(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Re
 /// What is missing, or no file, has been noted; what cannot be read is an error.
 fn check_sums(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
     let path = artifact.layout.sums();
-    let Some(metadata) = disk.look(&path).map_err(Error::of_reading)?.filter(|metadata| metadata.is_file()) else { return Ok(()) };
+    let Some(metadata) =
+        disk.look(&path).map_err(Error::of_reading)?.filter(|metadata| metadata.is_file())
+    else {
+        return Ok(());
+    };
     let expected = artifact.manifest.sums();
-    let is_same =
-        metadata.len() == expected.len() as u64 && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
+    let is_same = metadata.len() == expected.len() as u64
+        && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
     if !is_same {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         contents.differences.push(format!("'{name}' is not what the manifest says"));
@@ -198,7 +234,11 @@ pub(crate) fn check_stored(disk: &Disk, artifact: &Artifact, roles: &[Role]) -> 
 }
 
 /// How a file's stored bytes differ from what the manifest says.
-pub(crate) fn stored_difference(disk: &Disk, path: &Path, file: &manifest::File) -> Result<Option<String>> {
+pub(crate) fn stored_difference(
+    disk: &Disk,
+    path: &Path,
+    file: &manifest::File,
+) -> Result<Option<String>> {
     let mut stream = disk.open(path)?;
     let mut hash = Counted::default();
     let mut buffer = vec![0; 64 * 1024];
@@ -209,8 +249,9 @@ pub(crate) fn stored_difference(disk: &Disk, path: &Path, file: &manifest::File)
         }
     }
     let (bytes, sha256) = hash.finish();
-    Ok(((bytes, &sha256) != (file.bytes, &file.sha256))
-        .then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256)))
+    Ok(((bytes, &sha256) != (file.bytes, &file.sha256)).then(|| {
+        format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256)
+    }))
 }
 
 /// The error of a command that an output which does not verify has stopped.
@@ -223,7 +264,12 @@ pub(crate) fn not_verified(out: &Path, differences: &[String]) -> Error {
 }
 
 /// What a journal's header says that a manifest does not.
-pub(crate) fn of_another_run(header: &Header, path: &Path, manifest: &Manifest, namespace: &str) -> Option<String> {
+pub(crate) fn of_another_run(
+    header: &Header,
+    path: &Path,
+    manifest: &Manifest,
+    namespace: &str,
+) -> Option<String> {
     let is_same = header.namespace == namespace && header.mapping == manifest.mapping;
     (!is_same).then(|| {
         format!(
@@ -247,10 +293,20 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub fn open(disk: &Disk, artifact: &Artifact, file: &manifest::File) -> Result<(Stream, Watched)> {
+    pub fn open(
+        disk: &Disk,
+        artifact: &Artifact,
+        file: &manifest::File,
+    ) -> Result<(Stream, Watched)> {
         let path = artifact.path(file);
         let (stream, hashing) = Stream::open_hashed(disk, &path)?;
-        let watched = Watched { file: file.clone(), path, hashing, mode: stream.mode, read: stream.counter() };
+        let watched = Watched {
+            file: file.clone(),
+            path,
+            hashing,
+            mode: stream.mode,
+            read: stream.counter(),
+        };
         Ok((stream, watched))
     }
     /// Bytes that have been read.
@@ -261,16 +317,37 @@ impl Watched {
     pub fn check(&self) -> Option<String> {
         let (bytes, sha256) = self.hashing.finish();
         let same = bytes == self.file.bytes && sha256 == self.file.sha256;
-        (!same).then(|| format!("'{}' has SHA-256 {sha256}, the manifest says {}", self.file.path, self.file.sha256))
+        (!same).then(|| {
+            format!(
+                "'{}' has SHA-256 {sha256}, the manifest says {}",
+                self.file.path, self.file.sha256
+            )
+        })
     }
 }
 
 /// Appends to a result, and hashes what was read meanwhile: the most of it side by side with what is appended.
-pub(crate) fn append_watching(file: &mut dyn DocumentSink, pieces: &[&[u8]], watched: &[Watched]) -> Result<()> {
-    let Some((largest, _)) = watched.iter().enumerate().max_by_key(|(_, watched)| watched.hashing.waiting()) else {
+pub(crate) fn append_watching(
+    file: &mut dyn DocumentSink,
+    pieces: &[&[u8]],
+    watched: &[Watched],
+) -> Result<()> {
+    let Some((largest, _)) =
+        watched.iter().enumerate().max_by_key(|(_, watched)| watched.hashing.waiting())
+    else {
         return file.append_beside(pieces, None);
     };
-    let append = || watched[largest].hashing.with_waiting(|hash, bytes| file.append_beside(pieces, Some((hash, &[bytes]))));
-    let others = || watched.iter().enumerate().filter(|(number, _)| *number != largest).for_each(|(_, other)| other.hashing.catch_up());
+    let append = || {
+        watched[largest]
+            .hashing
+            .with_waiting(|hash, bytes| file.append_beside(pieces, Some((hash, &[bytes]))))
+    };
+    let others = || {
+        watched
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != largest)
+            .for_each(|(_, other)| other.hashing.catch_up())
+    };
     pipeline::join(append, others).0
 }

@@ -60,13 +60,18 @@ impl<'d> Claim<'d> {
     pub fn take(disk: &'d Disk, form: Form) -> Result<Self> {
         let mut place = Place::new(disk, form)?;
         let lock = match Lock::take(disk, &place.path, place.lock()) {
-            Err(Error::Write { source, .. }) if is_unwritable(&source) && place.is_beside_a_directory(disk)? => {
+            Err(Error::Write { source, .. })
+                if is_unwritable(&source) && place.is_beside_a_directory(disk)? =>
+            {
                 place.is_inside = true;
                 Lock::take(disk, &place.path, place.lock())?
             }
             Err(Error::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let parent = place.parent();
-                return Err(Error::output(&place.path, format!("cannot be made, as there is no directory '{}'", parent.display())));
+                return Err(Error::output(
+                    &place.path,
+                    format!("cannot be made, as there is no directory '{}'", parent.display()),
+                ));
             }
             other => other?,
         };
@@ -78,7 +83,9 @@ impl<'d> Claim<'d> {
             ));
         }
         match claim.stale()? {
-            None | Some(place::Stale::Staging) => claim.place.check(claim.place.standing(disk)?).map(drop)?,
+            None | Some(place::Stale::Staging) => {
+                claim.place.check(claim.place.standing(disk)?).map(drop)?
+            }
             Some(_) => {} // what stands there is known once that is finished
         }
         Ok(claim)
@@ -139,10 +146,23 @@ impl<'d> Staging<'d> {
             Ok(Some(made)) => (made.dev(), made.ino()),
             other => {
                 let _ = disk.remove_dir(&staging);
-                return Err(other.err().unwrap_or_else(|| Error::output(&staging, "is gone: another program has removed it")));
+                return Err(other.err().unwrap_or_else(|| {
+                    Error::output(&staging, "is gone: another program has removed it")
+                }));
             }
         };
-        Ok(Staging { disk, place, staging, own, form, directories: BTreeSet::new(), files: Vec::new(), done: false, warnings, lock })
+        Ok(Staging {
+            disk,
+            place,
+            staging,
+            own,
+            form,
+            directories: BTreeSet::new(),
+            files: Vec::new(),
+            done: false,
+            warnings,
+            lock,
+        })
     }
 
     /// Begins a file at a path below the output, of one name or of a directory's and one. Without a staging
@@ -156,7 +176,9 @@ impl<'d> Staging<'d> {
     ) -> Result<OutputFile<'d>> {
         let sink = match output {
             None => Sink::Nowhere,
-            Some(output) if output.form.layout.is_stream() && role == Role::Archive => Sink::Stream(DeferredTail::default()),
+            Some(output) if output.form.layout.is_stream() && role == Role::Archive => {
+                Sink::Stream(DeferredTail::default())
+            }
             Some(output) => Sink::File(output.create(&path)?),
         };
         Ok(OutputFile::new(path, role, namespace, gzip_level, sink))
@@ -193,9 +215,19 @@ impl<'d> Staging<'d> {
 
     /// [`Staging::publish`]; the end of a stream is written when all other files are on disk, and before they come
     /// to their place.
-    pub fn publish_with(mut self, manifest: &Manifest, held: Option<DeferredTail>) -> Result<Vec<String>> {
-        for (name, text) in [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())] {
-            let name = self.form.layout.archive_name()?.map_or(name.to_owned(), |archive| format!("{archive}.{name}"));
+    pub fn publish_with(
+        mut self,
+        manifest: &Manifest,
+        held: Option<DeferredTail>,
+    ) -> Result<Vec<String>> {
+        for (name, text) in
+            [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())]
+        {
+            let name = self
+                .form
+                .layout
+                .archive_name()?
+                .map_or(name.to_owned(), |archive| format!("{archive}.{name}"));
             let mut file = self.create(&name)?;
             file.write(&[text.as_bytes()])?;
             file.finish()?;
@@ -237,7 +269,10 @@ impl<'d> Staging<'d> {
     /// Takes `.part` from the names of the files, whose last is the manifest's.
     fn unveil(&self) -> Result<()> {
         for path in &self.files {
-            self.disk.rename_new(&self.staging.join(format!("{path}{PART}")), &self.staging.join(path))?;
+            self.disk.rename_new(
+                &self.staging.join(format!("{path}{PART}")),
+                &self.staging.join(path),
+            )?;
         }
         self.sync_directories()
     }
@@ -303,7 +338,11 @@ impl<'d> Staging<'d> {
         let back = match old == self.staging {
             true => disk.exchange(old, place).map(drop),
             false => {
-                let away = if self.check_own().is_ok() { Ok(()) } else { disk.rename_new(place, &self.staging) };
+                let away = if self.check_own().is_ok() {
+                    Ok(())
+                } else {
+                    disk.rename_new(place, &self.staging)
+                };
                 away.and_then(|()| disk.rename_new(old, place))
             }
         };
@@ -313,7 +352,9 @@ impl<'d> Staging<'d> {
                 self.done = true;
                 Error::output(
                     old,
-                    format!("is the old output: the new one could not be put in its place safely ({error}); --force finishes that first"),
+                    format!(
+                        "is the old output: the new one could not be put in its place safely ({error}); --force finishes that first"
+                    ),
                 )
             }
         }
@@ -327,10 +368,16 @@ impl<'d> Staging<'d> {
             Standing::Replaceable(units) => units,
             _ => Vec::new(),
         };
-        let moves = Moves { root: self.place.root(), staging: self.staging.clone(), old, new: self.units()? };
+        let moves = Moves {
+            root: self.place.root(),
+            staging: self.staging.clone(),
+            old,
+            new: self.units()?,
+        };
         let moved = moves.begin(disk).and_then(|()| moves.advance(disk));
         if let Err(error) = moved {
-            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.retreat(disk).is_err() {
+            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.retreat(disk).is_err()
+            {
                 self.done = true;
                 return Err(Error::output(
                     &self.staging,
@@ -372,7 +419,10 @@ impl<'d> Staging<'d> {
     /// Removes what the published output does not need; a warning says where that fails. Whether it is left.
     fn discard(&mut self, path: &Path, what: &str) -> bool {
         // A second time, as what keeps a file for a moment may have passed.
-        let Err(error) = self.disk.remove_tree(path).or_else(|_| self.disk.remove_tree(path)) else { return false };
+        let Err(error) = self.disk.remove_tree(path).or_else(|_| self.disk.remove_tree(path))
+        else {
+            return false;
+        };
         self.warnings.push(format!("{what} is still at '{}': {error}; remove it", path.display()));
         true
     }
@@ -402,7 +452,11 @@ impl Drop for Staging<'_> {
             return;
         }
         if let Err(error) = self.disk.remove_tree(&self.staging) {
-            let _ = writeln!(io::stderr(), "warning: cannot remove '{}': {error}", self.staging.display());
+            let _ = writeln!(
+                io::stderr(),
+                "warning: cannot remove '{}': {error}",
+                self.staging.display()
+            );
         }
     }
 }

@@ -64,7 +64,9 @@ impl DeferredTail {
         let mut rest = self.bytes.as_slice();
         while !rest.is_empty() {
             match rustix::io::write(io::stdout(), rest) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path),
+                Ok(0) => {
+                    return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path);
+                }
                 Ok(written) => rest = &rest[written..],
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).writing("write to", path),
@@ -148,7 +150,13 @@ fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Resu
 
 impl<'d> OutputFile<'d> {
     /// A file of which nothing is written yet.
-    pub(super) fn new(path: String, role: Role, namespace: &str, gzip_level: Option<u32>, sink: Sink<'d>) -> Self {
+    pub(super) fn new(
+        path: String,
+        role: Role,
+        namespace: &str,
+        gzip_level: Option<u32>,
+        sink: Sink<'d>,
+    ) -> Self {
         OutputFile {
             entry: manifest::File {
                 path,
@@ -161,7 +169,12 @@ impl<'d> OutputFile<'d> {
                 raw_sha256: None,
             },
             raw: Counted::default(),
-            gzip: gzip_level.map(|level| Gzip { level, pending: Vec::new(), stored: Counted::default(), members: 0 }),
+            gzip: gzip_level.map(|level| Gzip {
+                level,
+                pending: Vec::new(),
+                stored: Counted::default(),
+                members: 0,
+            }),
             sink,
         }
     }
@@ -188,7 +201,10 @@ impl<'d> OutputFile<'d> {
     fn compress_to(&mut self, end: usize) -> Result<()> {
         let Some(gzip) = &mut self.gzip else { return Ok(()) };
         let level = gzip.level;
-        let mut members: Vec<(&[u8], Vec<u8>)> = gzip.pending[..end].chunks(gzip::MEMBER_BYTES).map(|chunk| (chunk, Vec::new())).collect();
+        let mut members: Vec<(&[u8], Vec<u8>)> = gzip.pending[..end]
+            .chunks(gzip::MEMBER_BYTES)
+            .map(|chunk| (chunk, Vec::new()))
+            .collect();
         pipeline::for_each(&mut members, |(chunk, member)| {
             *member = gzip::compress(chunk, level);
             Ok(())

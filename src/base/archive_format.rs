@@ -143,7 +143,10 @@ pub struct Reader<R> {
 
 impl<R> std::fmt::Debug for Reader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("file", &self.file).field("offset", &self.offset).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("file", &self.file)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,11 +216,16 @@ impl<R: Read> Reader<R> {
         let have = self.fill(64)?;
         let head = &self.buffer[..have.min(64)];
         if have == 0 {
-            return Err(Error::input(self.file.as_ref(), "has no bytes, so it is no archive; did mongodump fail?"));
+            return Err(Error::input(
+                self.file.as_ref(),
+                "has no bytes, so it is no archive; did mongodump fail?",
+            ));
         }
         if !head.starts_with(&MAGIC) {
             let what = match text_of(head) {
-                Some(text) => format!("text where an archive's magic number belongs: '{text}'; {MIXED}"),
+                Some(text) => {
+                    format!("text where an archive's magic number belongs: '{text}'; {MIXED}")
+                }
                 None => format!(
                     "it begins with {}, an archive with {}; give what `mongodump --archive` writes",
                     raw::hex(&head[..have.min(4)]),
@@ -234,27 +242,33 @@ impl<R: Read> Reader<R> {
         match self.piece("the archive's header")? {
             None => return Err(self.fault("a terminator where the archive's header belongs")),
             Some(size) => {
-                let header = archive_header(self.ahead(size)).map_err(|what| self.fault(format!("the archive's header {what}")))?;
+                let header = archive_header(self.ahead(size))
+                    .map_err(|what| self.fault(format!("the archive's header {what}")))?;
                 self.prelude = header;
                 self.take(size);
             }
         }
         while let Some(size) = self.piece("a collection of the prelude, or its terminator")? {
             if namespace_header(self.ahead(size)).is_ok() {
-                return Err(self.fault("a block's header in the prelude: the terminator behind the prelude is missing"));
+                return Err(self.fault(
+                    "a block's header in the prelude: the terminator behind the prelude is missing",
+                ));
             }
-            let entry = entry(self.ahead(size)).map_err(|what| self.fault(format!("a collection in the prelude {what}")))?;
+            let entry = entry(self.ahead(size))
+                .map_err(|what| self.fault(format!("a collection in the prelude {what}")))?;
             let namespace = entry.namespace();
             let number = self.prelude.entries.len();
-            if self
-                .numbers
-                .insert(namespace.clone(), number)
-                .is_some_and(|other| self.prelude.entries.get(other).is_some_and(|other| other.namespace() == namespace))
-            {
-                return Err(self.fault(format!("the prelude lists {} twice", namespace.escape_debug())));
+            if self.numbers.insert(namespace.clone(), number).is_some_and(|other| {
+                self.prelude.entries.get(other).is_some_and(|other| other.namespace() == namespace)
+            }) {
+                return Err(
+                    self.fault(format!("the prelude lists {} twice", namespace.escape_debug()))
+                );
             }
             if entry.kind.as_deref() == Some("timeseries") {
-                self.numbers.entry(format!("{}.{BUCKETS}{}", entry.database, entry.collection)).or_insert(number);
+                self.numbers
+                    .entry(format!("{}.{BUCKETS}{}", entry.database, entry.collection))
+                    .or_insert(number);
             }
             self.prelude.entries.push(entry);
             self.states.push(State { status: Status::Unseen, crc: None, seen: Seen::default() });
@@ -297,7 +311,11 @@ impl<R: Read> Reader<R> {
             state.seen.bytes += size as u64;
             let (from, offset) = (self.from, self.offset);
             self.take(size);
-            return Ok(Some(Document { namespace, offset, bytes: &self.buffer[from..from + size] }));
+            return Ok(Some(Document {
+                namespace,
+                offset,
+                bytes: &self.buffer[from..from + size],
+            }));
         }
     }
 
@@ -311,13 +329,20 @@ impl<R: Read> Reader<R> {
         let Some(size) = self.piece("a block's header")? else {
             return Err(self.fault("a terminator where a block's header belongs: a doubled terminator, or a block without a header"));
         };
-        let header = namespace_header(self.ahead(size)).map_err(|what| self.fault(format!("a block's header {what}")))?;
+        let header = namespace_header(self.ahead(size))
+            .map_err(|what| self.fault(format!("a block's header {what}")))?;
         let namespace = format!("{}.{}", header.database, header.collection);
         let Some(&number) = self.numbers.get(&namespace) else {
-            return Err(self.fault(format!("a block of {}, which the prelude does not list", namespace.escape_debug())));
+            return Err(self.fault(format!(
+                "a block of {}, which the prelude does not list",
+                namespace.escape_debug()
+            )));
         };
         match self.states[number].status {
-            Status::Closed => return Err(self.fault(format!("{} is opened again after its end", namespace.escape_debug()))),
+            Status::Closed => {
+                return Err(self
+                    .fault(format!("{} is opened again after its end", namespace.escape_debug())));
+            }
             Status::Open => {}
             Status::Unseen => {
                 self.open += 1;
@@ -329,7 +354,9 @@ impl<R: Read> Reader<R> {
             self.open -= 1;
             let found = self.states[number].crc.as_ref().map(Digest::finalize);
             self.states[number].seen.checksum_holds = found.map(|found| found == header.crc);
-            if let Some(found) = found.filter(|found| *found != header.crc && !self.tolerates_mismatch) {
+            if let Some(found) =
+                found.filter(|found| *found != header.crc && !self.tolerates_mismatch)
+            {
                 return Err(self.fault(format!(
                     "the documents of {} have the CRC {found:016x}, the archive says {:016x}: it was damaged",
                     namespace.escape_debug(),
@@ -344,7 +371,9 @@ impl<R: Read> Reader<R> {
     }
 
     fn check_end(&self) -> Result<()> {
-        for (status, what) in [(Status::Open, "are unfinished"), (Status::Unseen, "have not been seen")] {
+        for (status, what) in
+            [(Status::Open, "are unfinished"), (Status::Unseen, "have not been seen")]
+        {
             let names: Vec<String> = (self.prelude.entries.iter().zip(&self.states))
                 .filter(|(_, state)| state.status == status)
                 .map(|(entry, _)| entry.namespace().escape_debug().to_string())
@@ -364,7 +393,9 @@ impl<R: Read> Reader<R> {
     fn piece(&mut self, what: &str) -> Result<Option<usize>> {
         let have = self.fill(4)?;
         let Some(&head) = self.ahead(have).first_chunk::<4>() else {
-            return Err(self.fault(format!("the archive ends where {what} belongs: it was cut off")));
+            return Err(
+                self.fault(format!("the archive ends where {what} belongs: it was cut off"))
+            );
         };
         if head == TERMINATOR {
             return Ok(None);
@@ -381,13 +412,17 @@ impl<R: Read> Reader<R> {
         };
         let have = self.fill(size)?;
         if have < size {
-            return Err(self.fault(format!("the archive ends after {have} of the {size} bytes of {what}: it was cut off")));
+            return Err(self.fault(format!(
+                "the archive ends after {have} of the {size} bytes of {what}: it was cut off"
+            )));
         }
         match self.ahead(size)[size - 1] {
             0 => Ok(Some(size)),
             other => {
                 let at = self.offset + size as u64 - 1;
-                Err(self.fault(format!("byte 0x{other:02x} where the final NUL of {what} belongs, at byte offset {at}")))
+                Err(self.fault(format!(
+                    "byte 0x{other:02x} where the final NUL of {what} belongs, at byte offset {at}"
+                )))
             }
         }
     }
@@ -422,8 +457,13 @@ impl<R: Read> Reader<R> {
     }
 
     fn fault(&self, what: impl std::fmt::Display) -> Error {
-        let namespace = self.current.map(|number| format!(", {}", self.prelude.entries[number].namespace().escape_debug()));
-        Error::input(self.file.as_ref(), format!("byte offset {}{}: {what}", self.offset, namespace.unwrap_or_default()))
+        let namespace = self
+            .current
+            .map(|number| format!(", {}", self.prelude.entries[number].namespace().escape_debug()));
+        Error::input(
+            self.file.as_ref(),
+            format!("byte offset {}{}: {what}", self.offset, namespace.unwrap_or_default()),
+        )
     }
 }
 
@@ -431,7 +471,8 @@ const MIXED: &str = "a log looks mixed into the stream (keep stderr out of the p
 
 /// The first line of something that is text.
 fn text_of(bytes: &[u8]) -> Option<String> {
-    let is_text = bytes.len() >= 4 && bytes.iter().take(4).all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 32..=126));
+    let is_text = bytes.len() >= 4
+        && bytes.iter().take(4).all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 32..=126));
     let printable = bytes.iter().take_while(|byte| matches!(byte, b'\t' | 32..=126)).count();
     is_text.then(|| String::from_utf8_lossy(&bytes[..printable]).escape_debug().to_string())
 }
@@ -441,12 +482,17 @@ struct Fields<'a, const N: usize>([Option<Value<'a>>; N]);
 
 impl<'a, const N: usize> Fields<'a, N> {
     fn read(document: &'a [u8], names: [&str; N]) -> std::result::Result<Self, String> {
-        Validator::default().check(document).map_err(|fault| format!("is no sound BSON: {}", fault.kind))?;
+        Validator::default()
+            .check(document)
+            .map_err(|fault| format!("is no sound BSON: {}", fault.kind))?;
         let mut values = [None; N];
         for element in Elements::new(document) {
             let key = String::from_utf8_lossy(element.key()).into_owned();
             let Some(at) = names.iter().position(|name| *name == key) else {
-                return Err(format!("has a field '{}' that the format does not know", key.escape_debug()));
+                return Err(format!(
+                    "has a field '{}' that the format does not know",
+                    key.escape_debug()
+                ));
             };
             if values[at].replace(element.value()).is_some() {
                 return Err(format!("has the field '{key}' twice"));
@@ -458,34 +504,54 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.0[at].ok_or_else(|| format!("lacks the field '{name}'"))
     }
     fn text(&self, at: usize, name: &str) -> std::result::Result<String, String> {
-        let bytes = self.value(at, name)?.text().ok_or_else(|| format!("has a field '{name}' that is no string"))?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| format!("has a field '{name}' that is not UTF-8"))
+        let bytes = self
+            .value(at, name)?
+            .text()
+            .ok_or_else(|| format!("has a field '{name}' that is no string"))?;
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| format!("has a field '{name}' that is not UTF-8"))
     }
     fn integer(&self, at: usize, name: &str) -> std::result::Result<i64, String> {
-        self.value(at, name)?.integer().ok_or_else(|| format!("has a field '{name}' that is no integer"))
+        self.value(at, name)?
+            .integer()
+            .ok_or_else(|| format!("has a field '{name}' that is no integer"))
     }
     fn names(&self) -> std::result::Result<(String, String), String> {
         let (database, collection) = (self.text(0, "db")?, self.text(1, "collection")?);
         if !database.is_empty() && !is_database_name(&database) {
-            return Err(format!("names the database '{}', which cannot be one", database.escape_debug()));
+            return Err(format!(
+                "names the database '{}', which cannot be one",
+                database.escape_debug()
+            ));
         }
-        let is_name = !collection.is_empty() && !collection.starts_with('.') && !collection.contains('\0');
+        let is_name =
+            !collection.is_empty() && !collection.starts_with('.') && !collection.contains('\0');
         if !is_name || database.len() + 1 + collection.len() > MAX_NAMESPACE_BYTES {
-            return Err(format!("names the collection '{}', which cannot be one", collection.escape_debug()));
+            return Err(format!(
+                "names the collection '{}', which cannot be one",
+                collection.escape_debug()
+            ));
         }
         Ok((database, collection))
     }
 }
 
 fn archive_header(document: &[u8]) -> std::result::Result<Prelude, String> {
-    let fields = Fields::read(document, ["concurrent_collections", "version", "server_version", "tool_version"])?;
+    let fields = Fields::read(
+        document,
+        ["concurrent_collections", "version", "server_version", "tool_version"],
+    )?;
     let version = fields.text(1, "version")?;
     if version != FORMAT_VERSION {
-        return Err(format!("has format version '{}', where {FORMAT_VERSION} is known", version.escape_debug()));
+        return Err(format!(
+            "has format version '{}', where {FORMAT_VERSION} is known",
+            version.escape_debug()
+        ));
     }
     let concurrent = fields.integer(0, "concurrent_collections")?;
     Ok(Prelude {
-        concurrent_collections: i32::try_from(concurrent).map_err(|_| format!("announces {concurrent} collections at once"))?,
+        concurrent_collections: i32::try_from(concurrent)
+            .map_err(|_| format!("announces {concurrent} collections at once"))?,
         server_version: fields.text(2, "server_version")?,
         tool_version: fields.text(3, "tool_version")?,
         entries: Vec::new(),
@@ -495,7 +561,11 @@ fn archive_header(document: &[u8]) -> std::result::Result<Prelude, String> {
 fn entry(document: &[u8]) -> std::result::Result<Entry, String> {
     let fields = Fields::read(document, ["db", "collection", "metadata", "size", "type"])?;
     let (database, collection) = fields.names()?;
-    let metadata = fields.value(2, "metadata")?.text().ok_or("has a field 'metadata' that is no string")?.to_vec();
+    let metadata = fields
+        .value(2, "metadata")?
+        .text()
+        .ok_or("has a field 'metadata' that is no string")?
+        .to_vec();
     fields.integer(3, "size")?;
     let kind = fields.0[4].map(|_| fields.text(4, "type")).transpose()?;
     Ok(Entry { database, collection, metadata, kind: kind.filter(|kind| !kind.is_empty()) })
@@ -509,10 +579,18 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
     if is_end.kind != kind::BOOLEAN {
         return Err("has a field 'EOF' that is no boolean".to_owned());
     }
-    let Some(crc) = Some(crc).filter(|crc| crc.kind == kind::INT64).and_then(|crc| crc.bytes.first_chunk::<8>()) else {
+    let Some(crc) = Some(crc)
+        .filter(|crc| crc.kind == kind::INT64)
+        .and_then(|crc| crc.bytes.first_chunk::<8>())
+    else {
         return Err("has a field 'CRC' that is no int64".to_owned());
     };
-    Ok(NamespaceHeader { database, collection, is_end: is_end.bytes != [0], crc: u64::from_le_bytes(*crc) })
+    Ok(NamespaceHeader {
+        database,
+        collection,
+        is_end: is_end.bytes != [0],
+        crc: u64::from_le_bytes(*crc),
+    })
 }
 
 impl Reader<Stream> {
@@ -533,9 +611,14 @@ impl Reader<Stream> {
             if checking == Checking::Validity
                 && let Err(fault) = validator.check(document.bytes)
             {
-                let (namespace, offset, id) = (document.namespace, document.offset, raw::display_id(document.bytes));
-                let file = format!("{}, {}", self.file(), self.prelude().entries[namespace].namespace());
-                return Err(Error::document(Position { file, document: self.seen(namespace).documents, offset, id }, fault));
+                let (namespace, offset, id) =
+                    (document.namespace, document.offset, raw::display_id(document.bytes));
+                let file =
+                    format!("{}, {}", self.file(), self.prelude().entries[namespace].namespace());
+                return Err(Error::document(
+                    Position { file, document: self.seen(namespace).documents, offset, id },
+                    fault,
+                ));
             }
             each(document)?;
             if documents.is_multiple_of(STEP) {

@@ -34,7 +34,9 @@ impl Batch {
     /// The documents.
     pub fn documents(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = 0;
-        self.ends.iter().map(move |&end| &self.bytes[std::mem::replace(&mut from, end as usize)..end as usize])
+        self.ends
+            .iter()
+            .map(move |&end| &self.bytes[std::mem::replace(&mut from, end as usize)..end as usize])
     }
     /// The document with this number in the batch.
     pub fn document(&self, index: usize) -> &[u8] {
@@ -48,7 +50,11 @@ impl Batch {
         Position {
             file: file.to_owned(),
             document: self.documents_before + index as u64 + 1,
-            offset: self.offsets.get(index).copied().unwrap_or(self.bytes_before + self.start(index) as u64),
+            offset: self
+                .offsets
+                .get(index)
+                .copied()
+                .unwrap_or(self.bytes_before + self.start(index) as u64),
             id: self.ends.get(index).and_then(|_| raw::display_id(self.document(index))),
         }
     }
@@ -112,7 +118,16 @@ impl Splitter<Stream> {
 impl<R: Read> Splitter<R> {
     /// Over a stream that holds nothing but documents; `file` names it in errors.
     pub fn new(stream: R, source: usize, file: String) -> Self {
-        Splitter { stream, source, file, carried: Vec::new(), documents: 0, bytes: 0, at_end: false, max_bytes: raw::MAX_DOCUMENT_BYTES }
+        Splitter {
+            stream,
+            source,
+            file,
+            carried: Vec::new(),
+            documents: 0,
+            bytes: 0,
+            at_end: false,
+            max_bytes: raw::MAX_DOCUMENT_BYTES,
+        }
     }
     /// Accepts documents of up to so many bytes, where that is not a server's limit.
     pub fn with_limit(mut self, max_bytes: usize) -> Self {
@@ -185,8 +200,13 @@ impl<R: Read> Splitter<R> {
                 if have == 0 {
                     return Ok(false);
                 }
-                let need = rest[..have].first_chunk::<4>().map(|length| u64::from(u32::from_le_bytes(*length)));
-                let fault = need.map_or(FaultKind::NoLength(have), |need| FaultKind::Truncated { have: have as u64, need });
+                let need = rest[..have]
+                    .first_chunk::<4>()
+                    .map(|length| u64::from(u32::from_le_bytes(*length)));
+                let fault = need.map_or(FaultKind::NoLength(have), |need| FaultKind::Truncated {
+                    have: have as u64,
+                    need,
+                });
                 return Err(self.error(fault, &rest[..have]));
             }
         }
@@ -212,7 +232,10 @@ impl<R: Read> Splitter<R> {
     fn broken(&self, error: io::Error, bytes: &[u8]) -> Error {
         let mut rest = bytes;
         let mut document = self.documents + 1;
-        while let Some(size) = rest.first_chunk::<4>().and_then(|length| raw::document_length(*length, self.max_bytes).ok()) {
+        while let Some(size) = rest
+            .first_chunk::<4>()
+            .and_then(|length| raw::document_length(*length, self.max_bytes).ok())
+        {
             let Some(behind) = rest.get(size..) else { break };
             rest = behind;
             document += 1;
@@ -222,11 +245,22 @@ impl<R: Read> Splitter<R> {
                 let offset = self.bytes + bytes.len() as u64;
                 let place = match (rest.is_empty(), raw::display_id(rest)) {
                     (true, _) if document == 1 => "before the first document".to_owned(),
-                    (true, _) => format!("behind document {}, at byte offset {offset} of the documents", document - 1),
-                    (false, Some(id)) => format!("in document {document}, _id {id}, at byte offset {offset} of the documents"),
-                    (false, None) => format!("in document {document}, at byte offset {offset} of the documents"),
+                    (true, _) => format!(
+                        "behind document {}, at byte offset {offset} of the documents",
+                        document - 1
+                    ),
+                    (false, Some(id)) => format!(
+                        "in document {document}, _id {id}, at byte offset {offset} of the documents"
+                    ),
+                    (false, None) => {
+                        format!("in document {document}, at byte offset {offset} of the documents")
+                    }
                 };
-                Error::Read { action, path, source: io::Error::new(source.kind(), format!("{source} ({place})")) }
+                Error::Read {
+                    action,
+                    path,
+                    source: io::Error::new(source.kind(), format!("{source} ({place})")),
+                }
             }
             other => other,
         }

@@ -77,11 +77,16 @@ struct Steps {
 impl Steps {
     fn step(&self) -> io::Result<()> {
         let step = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
-        let fault = self.fault.filter(|(at, fault)| step == *at || *fault == Fault::FromThereOn && step > *at);
+        let fault = self
+            .fault
+            .filter(|(at, fault)| step == *at || *fault == Fault::FromThereOn && step > *at);
         match fault {
             None => return Ok(()),
             Some((_, Fault::Kill)) => {
-                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                let _ = rustix::process::kill_process(
+                    rustix::process::getpid(),
+                    rustix::process::Signal::KILL,
+                );
             }
             Some(_) => {}
         }
@@ -111,7 +116,10 @@ impl Disk {
     }
     /// For tests: something happens at the operation with this number, from 1.
     pub fn with_fault(step: u64, fault: Fault) -> Self {
-        Disk { steps: Arc::new(Steps { fault: Some((step, fault)), ..Steps::default() }), ..Disk::default() }
+        Disk {
+            steps: Arc::new(Steps { fault: Some((step, fault)), ..Steps::default() }),
+            ..Disk::default()
+        }
     }
     /// For tests: as on a file system that cannot exchange two paths.
     pub fn without_exchange(mut self) -> Self {
@@ -145,7 +153,11 @@ impl Disk {
     }
     /// The names in a directory, sorted.
     pub fn list(&self, path: &Path) -> Result<Vec<OsString>> {
-        let list = || std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+        let list = || {
+            std::fs::read_dir(path)?
+                .map(|entry| Ok(entry?.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        };
         let mut names = self.step().and_then(|()| list()).writing("list", path)?;
         names.sort();
         Ok(names)
@@ -154,7 +166,16 @@ impl Disk {
     /// is not followed, nothing is waited for.
     pub fn open_lock(&self, path: &Path) -> Result<File> {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(flags)
+                .open(path)
+        };
         self.step().and_then(|()| open()).writing("open", path)
     }
     /// Asks for the lock of an open file, alone, and does not wait for it.
@@ -168,7 +189,9 @@ impl Disk {
                 Ok(()) => Ok(Locked::Yes),
                 Err(Errno::INTR) => continue,
                 Err(Errno::WOULDBLOCK) => Ok(Locked::Elsewhere),
-                Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL) => Ok(Locked::Unsupported),
+                Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL) => {
+                    Ok(Locked::Unsupported)
+                }
                 Err(error) => Err(error).writing("lock", path),
             };
         }
@@ -182,18 +205,35 @@ impl Disk {
     /// Creates a directory with this mode, less the umask.
     pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
-        self.step().and_then(|()| std::fs::DirBuilder::new().mode(mode).create(path)).writing("create directory", path)
+        self.step()
+            .and_then(|()| std::fs::DirBuilder::new().mode(mode).create(path))
+            .writing("create directory", path)
     }
     /// Creates a file that was not there, with this mode, less the umask.
     pub fn create(&self, path: &Path, mode: u32) -> Result<WriteFile<'_>> {
-        let open = || OpenOptions::new().write(true).create_new(true).custom_flags(OFlags::NOFOLLOW.bits() as i32).mode(mode).open(path);
+        let open = || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+                .mode(mode)
+                .open(path)
+        };
         let file = self.step().and_then(|()| open()).writing("create", path)?;
         let uncached = match self.mode {
             IoMode::Auto => kernel_can(),
             IoMode::Direct => true,
             IoMode::Buffered => false,
         };
-        Ok(WriteFile { disk: self, file, path: path.to_owned(), offset: 0, waiting: Vec::new(), spare: Vec::new(), uncached })
+        Ok(WriteFile {
+            disk: self,
+            file,
+            path: path.to_owned(),
+            offset: 0,
+            waiting: Vec::new(),
+            spare: Vec::new(),
+            uncached,
+        })
     }
     /// Renames, and never replaces anything.
     pub fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
@@ -202,7 +242,8 @@ impl Disk {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 self.kept_from.store(true, Ordering::Relaxed);
                 if to.symlink_metadata().is_ok() {
-                    return Err(io::Error::from(io::ErrorKind::AlreadyExists)).writing("rename to", to);
+                    return Err(io::Error::from(io::ErrorKind::AlreadyExists))
+                        .writing("rename to", to);
                 }
                 std::fs::rename(from, to).writing("rename to", to)
             }
@@ -236,13 +277,17 @@ impl Disk {
     /// rest from it; the first such error is given.
     pub fn remove_tree(&self, path: &Path) -> Result<()> {
         let mut failed = Ok(());
-        let name = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from).writing("remove", path)?;
+        let name = CString::new(path.as_os_str().as_bytes())
+            .map_err(io::Error::from)
+            .writing("remove", path)?;
         let mut open = vec![self.open_tree(CWD, name, path.to_owned())?];
         while let Some(top) = open.last_mut() {
             if let Some(name) = top.names.pop() {
                 let path = top.path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
-                let is_directory = rustix::fs::statat(&top.directory, &name, AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|status| rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir());
+                let is_directory =
+                    rustix::fs::statat(&top.directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(
+                        |status| rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir(),
+                    );
                 if is_directory {
                     match self.open_tree(top.directory.as_fd(), name, path) {
                         Ok(next) => open.push(next),
@@ -250,7 +295,8 @@ impl Disk {
                     }
                     continue;
                 }
-                failed = failed.and(self.unlink(top.directory.as_fd(), &name, AtFlags::empty(), &path));
+                failed =
+                    failed.and(self.unlink(top.directory.as_fd(), &name, AtFlags::empty(), &path));
                 continue;
             }
             let Some(Tree { name, path, .. }) = open.pop() else { break };
@@ -276,7 +322,13 @@ impl Disk {
         let (directory, names) = self.step().and_then(|()| list()).writing("remove", &path)?;
         Ok(Tree { directory, name, path, names })
     }
-    fn unlink(&self, above: BorrowedFd<'_>, name: &CString, flags: AtFlags, path: &Path) -> Result<()> {
+    fn unlink(
+        &self,
+        above: BorrowedFd<'_>,
+        name: &CString,
+        flags: AtFlags,
+        path: &Path,
+    ) -> Result<()> {
         match self.step().and_then(|()| Ok(rustix::fs::unlinkat(above, name, flags)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.writing("remove", path),
@@ -284,7 +336,9 @@ impl Disk {
     }
     /// Sets the permission bits of a file or directory.
     pub fn set_mode(&self, path: &Path, mode: u32) -> Result<()> {
-        self.step().and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))).writing("set the mode of", path)
+        self.step()
+            .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
+            .writing("set the mode of", path)
     }
     /// Puts a directory's names on disk.
     pub fn sync_dir(&self, path: &Path) -> Result<()> {
@@ -305,7 +359,10 @@ impl Disk {
     pub fn read_small(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
         let file = self.open(path)?;
         if file.size() > most {
-            return Err(Error::input(path, format!("has {} bytes, and no such file has more than {most}", file.size())));
+            return Err(Error::input(
+                path,
+                format!("has {} bytes, and no such file has more than {most}", file.size()),
+            ));
         }
         let mut content = Vec::new();
         file.take(most).read_to_end(&mut content).reading("read", path)?;
@@ -327,7 +384,8 @@ fn kernel_can() -> bool {
         return false;
     }
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
     numbers.next().zip(numbers.next()).is_some_and(|version| version >= DONT_CACHE_SINCE)
 }
 
@@ -387,14 +445,22 @@ impl WriteFile<'_> {
         while !slices.is_empty() {
             self.disk.step().writing("write", &self.path)?;
             let flags = if self.uncached { DONT_CACHE } else { ReadWriteFlags::empty() };
-            match write_at(&self.file, &slices[..slices.len().min(MAX_SLICES)], self.offset, flags) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write", &self.path),
+            match write_at(&self.file, &slices[..slices.len().min(MAX_SLICES)], self.offset, flags)
+            {
+                Ok(0) => {
+                    return Err(io::Error::from(io::ErrorKind::WriteZero))
+                        .writing("write", &self.path);
+                }
                 Ok(written) => {
                     self.offset += written as u64;
                     IoSlice::advance_slices(&mut slices, written);
                 }
                 Err(Errno::INTR) => {}
-                Err(error) if self.uncached && self.disk.mode == IoMode::Auto && is_unsupported(error) => self.uncached = false,
+                Err(error)
+                    if self.uncached && self.disk.mode == IoMode::Auto && is_unsupported(error) =>
+                {
+                    self.uncached = false
+                }
                 Err(error) => return Err(error).writing("write", &self.path),
             }
         }
@@ -406,19 +472,39 @@ impl WriteFile<'_> {
 const MAX_SLICES: usize = 1024;
 
 #[cfg(target_os = "linux")]
-fn write_at(file: &File, pieces: &[IoSlice<'_>], offset: u64, flags: ReadWriteFlags) -> rustix::io::Result<usize> {
+fn write_at(
+    file: &File,
+    pieces: &[IoSlice<'_>],
+    offset: u64,
+    flags: ReadWriteFlags,
+) -> rustix::io::Result<usize> {
     rustix::io::pwritev2(file, pieces, offset, flags)
 }
 #[cfg(not(target_os = "linux"))]
-fn write_at(file: &File, pieces: &[IoSlice<'_>], offset: u64, _: ReadWriteFlags) -> rustix::io::Result<usize> {
+fn write_at(
+    file: &File,
+    pieces: &[IoSlice<'_>],
+    offset: u64,
+    _: ReadWriteFlags,
+) -> rustix::io::Result<usize> {
     rustix::io::pwrite(file, &pieces[0], offset)
 }
 #[cfg(target_os = "linux")]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64, flags: ReadWriteFlags) -> rustix::io::Result<usize> {
+fn read_at(
+    file: &File,
+    bytes: &mut [u8],
+    offset: u64,
+    flags: ReadWriteFlags,
+) -> rustix::io::Result<usize> {
     rustix::io::preadv2(file, &mut [IoSliceMut::new(bytes)], offset, flags)
 }
 #[cfg(not(target_os = "linux"))]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64, _: ReadWriteFlags) -> rustix::io::Result<usize> {
+fn read_at(
+    file: &File,
+    bytes: &mut [u8],
+    offset: u64,
+    _: ReadWriteFlags,
+) -> rustix::io::Result<usize> {
     rustix::io::pread(file, bytes, offset)
 }
 
@@ -433,7 +519,12 @@ struct State {
 
 impl State {
     fn of(metadata: &std::fs::Metadata) -> Self {
-        State { device: metadata.dev(), inode: metadata.ino(), bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        State {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
     }
 }
 
@@ -488,12 +579,15 @@ impl ReadFile {
     /// Fails where the file is no longer what it was when it was opened.
     pub fn check_unchanged(&self) -> Result<()> {
         let now = State::of(&self.file.metadata().reading("read", &self.path)?);
-        let there = std::fs::metadata(&self.path).map(|metadata| State::of(&metadata)).unwrap_or(now);
+        let there =
+            std::fs::metadata(&self.path).map(|metadata| State::of(&metadata)).unwrap_or(now);
         if now != self.state || there != self.state {
             let (was, is) = (self.state.bytes, now.bytes);
             return Err(Error::input(
                 &self.path,
-                format!("changed while it was read ({was} bytes before, {is} bytes now); run again when nothing writes to it"),
+                format!(
+                    "changed while it was read ({was} bytes before, {is} bytes now); run again when nothing writes to it"
+                ),
             ));
         }
         Ok(())

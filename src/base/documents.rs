@@ -98,7 +98,9 @@ pub fn each_document(
         for index in 0..batch.ends.len() {
             let document = Located { batch: &batch, index, file: input.file() };
             if checking == Checking::Validity {
-                validator.check(document.bytes()).map_err(|fault| Error::document(document.position(), fault))?;
+                validator
+                    .check(document.bytes())
+                    .map_err(|fault| Error::document(document.position(), fault))?;
             }
             counts.documents += 1;
             counts.bytes += document.bytes().len() as u64;
@@ -176,16 +178,33 @@ pub struct Shares {
 
 impl Shares {
     /// The collections of these namespaces, in their order; their checksums are checked.
-    pub fn open(mut reader: archive::Reader<Stream>, namespaces: &[&str]) -> Result<Vec<Documents>> {
+    pub fn open(
+        mut reader: archive::Reader<Stream>,
+        namespaces: &[&str],
+    ) -> Result<Vec<Documents>> {
         let file = reader.file().to_owned();
-        let named: Vec<String> = reader.prelude().entries.iter().map(archive::Entry::namespace).collect();
+        let named: Vec<String> =
+            reader.prelude().entries.iter().map(archive::Entry::namespace).collect();
         for namespace in namespaces {
             let number = named.iter().position(|name| name == namespace);
-            reader.check(number.ok_or_else(|| Error::Check(format!("'{}' has no {namespace}", reader.file())))?);
+            reader.check(
+                number.ok_or_else(|| {
+                    Error::Check(format!("'{}' has no {namespace}", reader.file()))
+                })?,
+            );
         }
-        let numbers = named.iter().map(|name| namespaces.iter().position(|namespace| namespace == name)).collect();
+        let numbers = named
+            .iter()
+            .map(|name| namespaces.iter().position(|namespace| namespace == name))
+            .collect();
         let waiting = namespaces.iter().map(|_| VecDeque::new()).collect();
-        let shares = Arc::new(Mutex::new(Shares { reader, numbers, waiting, waiting_bytes: 0, is_at_end: false }));
+        let shares = Arc::new(Mutex::new(Shares {
+            reader,
+            numbers,
+            waiting,
+            waiting_bytes: 0,
+            is_at_end: false,
+        }));
         let share = |(number, namespace): (usize, &&str)| Documents::Share {
             shares: Arc::clone(&shares),
             number,

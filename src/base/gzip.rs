@@ -34,7 +34,9 @@ impl<R: BufRead> Read for Strict<R> {
         }
         while let Some(member) = &mut self.member {
             let read = member.read(buffer).map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the gzip stream ends early; the file is cut off"),
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::new(error.kind(), "the gzip stream ends early; the file is cut off")
+                }
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                     io::Error::new(error.kind(), format!("the gzip stream is damaged ({error})"))
                 }
@@ -56,8 +58,9 @@ impl<R: BufRead> Read for Strict<R> {
                 None => {}
                 Some(first) if first == MAGIC[0] => self.member = Some(GzDecoder::new(stream)),
                 Some(first) => {
-                    let what =
-                        format!("something else follows behind the gzip stream, from byte 0x{first:02x} on; mongorestore would stop there");
+                    let what = format!(
+                        "something else follows behind the gzip stream, from byte 0x{first:02x} on; mongorestore would stop there"
+                    );
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
             }
@@ -69,7 +72,8 @@ impl<R: BufRead> Read for Strict<R> {
 /// Compresses one member.
 pub fn compress(bytes: &[u8], level: u32) -> Vec<u8> {
     let out = Vec::with_capacity(bytes.len() / 3 + 64);
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(out, Compression::new(level));
+    let mut encoder =
+        GzBuilder::new().mtime(0).operating_system(255).write(out, Compression::new(level));
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     written.expect("writing to memory does not fail")
 }

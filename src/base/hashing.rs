@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn hashes_in_order_whoever_does_it() {
-        let bytes: Vec<u8> = (0..3 * MOST_WAITING + 12345).map(|at| (at * 31 + at / 977) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..3 * MOST_WAITING + 12345).map(|at| (at * 31 + at / 977) as u8).collect();
         let hashing = Arc::new(Hashing::default());
         let mut stream = Passing { inner: bytes.as_slice(), hashing: Arc::clone(&hashing) };
         let mut buffer = vec![0; 999_983];

@@ -55,8 +55,15 @@ impl Lookup {
         let mut offset = 0;
         let mut input = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
         each_document(&mut input, Checking::Validity, progress, |document| {
-            let fingerprint = value(document.bytes())
-                .ok_or_else(|| Error::input(path, format!("{} lacks the field by which its documents are found", document.position())))?;
+            let fingerprint = value(document.bytes()).ok_or_else(|| {
+                Error::input(
+                    path,
+                    format!(
+                        "{} lacks the field by which its documents are found",
+                        document.position()
+                    ),
+                )
+            })?;
             entries.push((halves(fingerprint), offset));
             offset += document.bytes().len() as u64;
             Ok(())
@@ -77,7 +84,8 @@ impl Lookup {
     pub fn take(&self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
         let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
-        let count = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
+        let count =
+            self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
         for entry in from..from + count {
             self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
         }
@@ -89,11 +97,17 @@ impl Lookup {
     pub fn take_partner(&self, fingerprint: u128, like: &[u8]) -> Option<&[u8]> {
         let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
-        let same = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).enumerate();
-        let mut free =
-            same.map(|(behind, (_, offset))| (from + behind, document_at(&self.map, *offset))).filter(|(entry, _)| !self.is_taken(*entry));
+        let same =
+            self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).enumerate();
+        let mut free = same
+            .map(|(behind, (_, offset))| (from + behind, document_at(&self.map, *offset)))
+            .filter(|(entry, _)| !self.is_taken(*entry));
         let first = free.next()?;
-        let (entry, document) = if first.1 == like { first } else { free.find(|(_, document)| *document == like).unwrap_or(first) };
+        let (entry, document) = if first.1 == like {
+            first
+        } else {
+            free.find(|(_, document)| *document == like).unwrap_or(first)
+        };
         self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
         Some(document)
     }
@@ -128,7 +142,11 @@ fn document_at(map: &[u8], offset: u64) -> &[u8] {
     &rest[..length.min(rest.len()).max(raw::MIN_DOCUMENT_BYTES.min(rest.len()))]
 }
 
-fn unpack(disk: &Disk, path: &Path, scratch: &Path) -> Result<(Option<tempfile::TempPath>, PathBuf)> {
+fn unpack(
+    disk: &Disk,
+    path: &Path,
+    scratch: &Path,
+) -> Result<(Option<tempfile::TempPath>, PathBuf)> {
     if head(disk, path, 2)? != crate::gzip::MAGIC {
         return Ok((None, path.to_owned()));
     }

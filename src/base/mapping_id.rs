@@ -18,6 +18,12 @@ pub struct MappingId {
 
 impl fmt::Display for MappingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mapping '{}' {} ({})", self.name.escape_debug(), self.version.escape_debug(), self.sha256)
+        write!(
+            f,
+            "mapping '{}' {} ({})",
+            self.name.escape_debug(),
+            self.version.escape_debug(),
+            self.sha256
+        )
     }
 }

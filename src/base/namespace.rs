@@ -22,7 +22,9 @@ pub fn collection_file_name(collection: &str) -> String {
     let mut name = String::new();
     for byte in collection.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => name.push(byte as char),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                name.push(byte as char)
+            }
             b' ' => name.push('+'),
             other => name.push_str(&format!("%{other:02X}")),
         }
@@ -45,8 +47,12 @@ mod tests {
 
     #[test]
     fn escapes_as_go_does() {
-        for (name, escaped) in [("user_data", "user_data"), ("café menu/2025", "caf%C3%A9+menu%2F2025"), ("a.b~-", "a.b~-"), ("%", "%25")]
-        {
+        for (name, escaped) in [
+            ("user_data", "user_data"),
+            ("café menu/2025", "caf%C3%A9+menu%2F2025"),
+            ("a.b~-", "a.b~-"),
+            ("%", "%25"),
+        ] {
             assert_eq!(collection_file_name(name), escaped);
             assert_eq!(unescape(escaped).as_deref(), Some(name));
         }

@@ -31,13 +31,19 @@ impl Threads {
 }
 
 /// Does something to each item, in parallel; the first error in the items' order.
-pub fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) -> Result<()> + Send + Sync) -> Result<()> {
+pub fn for_each<T: Send>(
+    items: &mut [T],
+    work: impl Fn(&mut T) -> Result<()> + Send + Sync,
+) -> Result<()> {
     let results: Vec<Result<()>> = items.par_iter_mut().map(work).collect();
     results.into_iter().collect()
 }
 
 /// Does two things, in parallel.
-pub fn join<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+pub fn join<A: Send, B: Send>(
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
     rayon::join(one, other)
 }
 
@@ -83,13 +89,22 @@ pub trait Stages: Sync {
     /// Maps one input; on any thread.
     fn map(&self, input: &Self::Input, output: &mut Self::Output) -> Result<()>;
     /// Takes a round of input and output, in order.
-    fn write(&self, writer: &mut Self::Writer, round: &mut [(Self::Input, Self::Output)]) -> Result<()>;
+    fn write(
+        &self,
+        writer: &mut Self::Writer,
+        round: &mut [(Self::Input, Self::Output)],
+    ) -> Result<()>;
     /// Asked once a round: an error to stop with.
     fn check(&self) -> Result<()>;
 }
 
 /// Runs the stages to the end of the input, or to the first error in the input's order.
-pub fn run<S: Stages>(threads: &Threads, stages: &S, reader: &mut S::Reader, writer: &mut S::Writer) -> Result<()> {
+pub fn run<S: Stages>(
+    threads: &Threads,
+    stages: &S,
+    reader: &mut S::Reader,
+    writer: &mut S::Writer,
+) -> Result<()> {
     threads.run(|| run_here(stages, reader, writer))
 }
 
@@ -113,7 +128,13 @@ fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Write
             || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
             || {
                 rayon::join(
-                    || if is_last { None } else { Some(read_round(stages, reader, &mut spare_inputs)) },
+                    || {
+                        if is_last {
+                            None
+                        } else {
+                            Some(read_round(stages, reader, &mut spare_inputs))
+                        }
+                    },
                     || map_round(stages, &mut mapping),
                 )
             },
@@ -136,7 +157,11 @@ fn with_outputs<S: Stages>(inputs: Vec<S::Input>, spare: &mut Vec<S::Output>) ->
     inputs.into_iter().map(|input| (input, spare.pop().unwrap_or_default())).collect()
 }
 
-fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Vec<S::Input>) -> (Vec<S::Input>, Result<bool>) {
+fn read_round<S: Stages>(
+    stages: &S,
+    reader: &mut S::Reader,
+    spare: &mut Vec<S::Input>,
+) -> (Vec<S::Input>, Result<bool>) {
     let mut round = Vec::new();
     let mut bytes = 0;
     loop {
@@ -158,6 +183,7 @@ fn read_round<S: Stages>(stages: &S, reader: &mut S::Reader, spare: &mut Vec<S::
 }
 
 fn map_round<S: Stages>(stages: &S, round: &mut Round<S>) -> Result<()> {
-    let results: Vec<Result<()>> = round.par_iter_mut().map(|(input, output)| stages.map(input, output)).collect();
+    let results: Vec<Result<()>> =
+        round.par_iter_mut().map(|(input, output)| stages.map(input, output)).collect();
     results.into_iter().collect()
 }

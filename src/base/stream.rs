@@ -35,7 +35,9 @@ pub struct Stream {
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("file", &self.checked.as_ref().map(|file| file.path())).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("file", &self.checked.as_ref().map(|file| file.path()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +65,10 @@ impl Stream {
         let (file_bytes, mode) = (file.size(), file.mode());
         let is_gzip = magic == gzip::MAGIC;
         if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
-            return Err(Error::input(path, "has no bytes, so it is no gzip file; mongorestore refuses it too"));
+            return Err(Error::input(
+                path,
+                "has no bytes, so it is no gzip file; mongorestore refuses it too",
+            ));
         }
         let progress = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&progress);
@@ -75,7 +80,8 @@ impl Stream {
             Ok(read)
         };
         let counted = Counting { inner: read, counter };
-        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
+        let inner: Box<dyn Read + Send> =
+            if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
         Ok(Stream { inner, progress, file_bytes, mode, checked })
     }
     /// Standard input; gzip is recognised by its first bytes.
@@ -84,14 +90,19 @@ impl Stream {
         let mut input = std::io::stdin();
         let status = rustix::fs::fstat(&input).reading("read", path)?;
         let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
-        let (file_bytes, mode) = if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
+        let (file_bytes, mode) =
+            if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
         let progress = Arc::new(AtomicU64::new(0));
-        let mut counted = Counting { inner: move |buffer: &mut [u8]| input.read(buffer), counter: Arc::clone(&progress) };
+        let mut counted = Counting {
+            inner: move |buffer: &mut [u8]| input.read(buffer),
+            counter: Arc::clone(&progress),
+        };
         let mut first = Vec::new();
         counted.by_ref().take(2).read_to_end(&mut first).reading("read", path)?;
         let is_gzip = first == gzip::MAGIC;
         let whole = std::io::Cursor::new(first).chain(counted);
-        let inner: Box<dyn Read + Send> = if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
+        let inner: Box<dyn Read + Send> =
+            if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
         // The type differs from system to system.
         #[allow(clippy::unnecessary_cast)]
         let mode = mode as u32;

@@ -53,7 +53,9 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
 fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let plan = session::Plan {
-        inputs: std::iter::once(arguments.dump.as_path()).chain(arguments.mapping.as_deref()).collect(),
+        inputs: std::iter::once(arguments.dump.as_path())
+            .chain(arguments.mapping.as_deref())
+            .collect(),
         output: layout(&arguments.out, &arguments.output),
         stdout_is_taken: is_standard_output(&arguments.out) && !arguments.dry_run,
         expected_documents: arguments.expect_docs,
@@ -91,7 +93,11 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         };
         let report = transform::transform(&options, &plan, &session.display)?;
         detail_files(&session.display, &report.manifest);
-        session.finish(Outcome { report: &report, summary: summary::transform(&report, &plan), trouble: None })
+        session.finish(Outcome {
+            report: &report,
+            summary: summary::transform(&report, &plan),
+            trouble: None,
+        })
     })
 }
 
@@ -116,8 +122,9 @@ fn plan_of(file: Option<&Path>) -> Result<Plan> {
     match file {
         None => Plan::built_in(),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::Usage(format!("cannot read the mapping '{}': {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::Usage(format!("cannot read the mapping '{}': {error}", path.display()))
+            })?;
             Plan::parse(&text)
         }
     }
@@ -126,7 +133,12 @@ fn plan_of(file: Option<&Path>) -> Result<Plan> {
 /// For `--verbose`: what a manifest says of each file.
 fn detail_files(progress: &dyn Progress, manifest: &mongosplit::manifest::Manifest) {
     for file in &manifest.files {
-        progress.detail(&format!("{}  {:>14}  {}", file.sha256, super::text::thousands(file.bytes), file.path));
+        progress.detail(&format!(
+            "{}  {:>14}  {}",
+            file.sha256,
+            super::text::thousands(file.bytes),
+            file.path
+        ));
     }
 }
 
@@ -134,13 +146,19 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let other = arguments.source.as_deref().or(arguments.restored.as_deref());
     let plan = session::Plan {
-        inputs: std::iter::once(arguments.out.as_path()).chain(other).chain(arguments.mapping.as_deref()).collect(),
+        inputs: std::iter::once(arguments.out.as_path())
+            .chain(other)
+            .chain(arguments.mapping.as_deref())
+            .collect(),
         is_report_in_lines: other.is_some(),
         ..session::Plan::default()
     };
     Session::begin(common, plan)?.run(|session| {
         if arguments.mapping.is_some() && arguments.source.is_none() {
-            return Err(Error::Usage("--mapping is for --source: nothing else of verify maps documents".to_owned()).into());
+            return Err(Error::Usage(
+                "--mapping is for --source: nothing else of verify maps documents".to_owned(),
+            )
+            .into());
         }
         let options = verify::Options {
             strict: arguments.strict,
@@ -159,12 +177,18 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let mut each = |difference: &verify::DocumentDifference| lines.line(difference);
         if arguments.source.is_some() {
             let plan = plan_of(arguments.mapping.as_deref())?;
-            let derived = verify::compare_with_source(&options, &report, other, &plan, display, &mut each)?;
+            let derived =
+                verify::compare_with_source(&options, &report, other, &plan, display, &mut each)?;
             let compared = summary::verify_source(&derived);
             let trouble = (!derived.differences.is_empty()).then(|| compared.clone());
-            return session.finish_lines(Outcome { report: &derived, summary: summary + &compared, trouble });
+            return session.finish_lines(Outcome {
+                report: &derived,
+                summary: summary + &compared,
+                trouble,
+            });
         }
-        let restored = verify::compare_with_restored(&options, &report.manifest, other, display, &mut each)?;
+        let restored =
+            verify::compare_with_restored(&options, &report.manifest, other, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
         let trouble = (!restored.is_same()).then(|| compared.clone());
         session.finish_lines(Outcome { report: &restored, summary: summary + &compared, trouble })
@@ -175,9 +199,14 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let redump = arguments.current.as_deref();
     let plan = session::Plan {
-        inputs: std::iter::once(arguments.out.as_path()).chain(redump).chain(arguments.mapping.as_deref()).collect(),
+        inputs: std::iter::once(arguments.out.as_path())
+            .chain(redump)
+            .chain(arguments.mapping.as_deref())
+            .collect(),
         output: layout(&arguments.dest, &arguments.output),
-        stdout_is_taken: redump.is_none() && is_standard_output(&arguments.dest) && !arguments.dry_run,
+        stdout_is_taken: redump.is_none()
+            && is_standard_output(&arguments.dest)
+            && !arguments.dry_run,
         is_report_in_lines: redump.is_some(),
         ..session::Plan::default()
     };
@@ -228,6 +257,10 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
         session.display.detail(&dump.describe());
         let report = inspect::inspect(&disk, &dump, &session.display)?;
         let trouble = (!report.is_sound()).then(|| summary::unsound(&dump, &report));
-        session.finish(Outcome { report: &report, summary: summary::inspect(&dump, &report), trouble })
+        session.finish(Outcome {
+            report: &report,
+            summary: summary::inspect(&dump, &report),
+            trouble,
+        })
     })
 }

@@ -40,7 +40,12 @@ struct State {
 
 impl Display {
     /// As the options have it, with a log that has been opened.
-    pub fn new(common: &Common, signals: Signals, expected_documents: Option<u64>, log: Option<File>) -> Self {
+    pub fn new(
+        common: &Common,
+        signals: Signals,
+        expected_documents: Option<u64>,
+        log: Option<File>,
+    ) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let kind = match common.progress {
             ProgressKind::Auto if terminal && !common.quiet => ProgressKind::Bar,
@@ -118,9 +123,18 @@ impl State {
         let share = |part: u64, whole: u64| (part.min(whole) * 100).checked_div(whole).unwrap_or(0);
         let done = match (expected, self.total) {
             (Some(expected), _) => {
-                format!("{}/{} documents ({}%)", thousands(self.documents), thousands(expected), share(self.documents, expected))
+                format!(
+                    "{}/{} documents ({}%)",
+                    thousands(self.documents),
+                    thousands(expected),
+                    share(self.documents, expected)
+                )
             }
-            (None, Some(total)) => format!("{} ({}% of the bytes)", count(self.documents, "document"), share(self.bytes, total)),
+            (None, Some(total)) => format!(
+                "{} ({}% of the bytes)",
+                count(self.documents, "document"),
+                share(self.bytes, total)
+            ),
             (None, None) => count(self.documents, "document"),
         };
         let rate = self.documents as f64 / seconds;
@@ -170,7 +184,12 @@ impl Progress for Display {
             }
             self.line(state);
             let seconds = state.began.elapsed().as_secs_f64();
-            let done = format!("{}: {}, {}", state.stage, count(state.documents, "document"), duration(seconds));
+            let done = format!(
+                "{}: {}, {}",
+                state.stage,
+                count(state.documents, "document"),
+                duration(seconds)
+            );
             self.detail_line(state, &done);
         });
     }

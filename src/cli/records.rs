@@ -41,7 +41,9 @@ impl Write for To {
         match self {
             To::Beside { file, .. } => file.as_file_mut().write(bytes), // its own errors have the temporary name in them
             To::Special { file: Some(file), .. } => file.write(bytes),
-            To::Special { path, file } => file.insert(File::options().write(true).open(path)?).write(bytes),
+            To::Special { path, file } => {
+                file.insert(File::options().write(true).open(path)?).write(bytes)
+            }
             To::Stdout => io::stdout().write(bytes),
             To::Stderr => io::stderr().write(bytes),
         }
@@ -60,11 +62,15 @@ impl ReportFile {
             Place::Special => To::Special { path: path.to_owned(), file: None },
             Place::Stdout => To::Stdout,
             Place::Stderr => To::Stderr,
-            Place::Absent(place) => To::Beside { file: temporary_beside(&place, 0o666, path)?, place },
+            Place::Absent(place) => {
+                To::Beside { file: temporary_beside(&place, 0o666, path)?, place }
+            }
             Place::File(place, mode) => {
                 let file = temporary_beside(&place, 0o600, path)?;
                 let permissions = std::fs::Permissions::from_mode(mode);
-                file.as_file().set_permissions(permissions).map_err(|error| unwritable("--report", path, &error))?;
+                file.as_file()
+                    .set_permissions(permissions)
+                    .map_err(|error| unwritable("--report", path, &error))?;
                 To::Beside { file, place }
             }
         };
@@ -95,7 +101,10 @@ fn temporary_beside(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFil
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // Made here and not by tempfile, whose errors have the temporary name in them.
     let make = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
-    let made = tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".mongosplit-tmp").make_in(parent_of(place), |path| make(path));
+    let made = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".mongosplit-tmp")
+        .make_in(parent_of(place), |path| make(path));
     made.map_err(|error| unwritable("--report", path, &error))
 }
 
@@ -124,40 +133,56 @@ enum Place {
 fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
     // The types differ from system to system.
     #[allow(clippy::unnecessary_cast)]
-    rustix::fs::fstat(stream).is_ok_and(|status| (status.st_dev as u64, status.st_ino as u64) == (metadata.dev(), metadata.ino()))
+    rustix::fs::fstat(stream).is_ok_and(|status| {
+        (status.st_dev as u64, status.st_ino as u64) == (metadata.dev(), metadata.ino())
+    })
 }
 
 /// Looks at a place, and refuses it if it belongs to what is read or to the output.
 fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) -> Result<Place> {
     let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.display()));
     let place = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => return Err(refused("is a directory; name a file".to_owned())),
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(refused("is a directory; name a file".to_owned()));
+        }
         Ok(metadata) => {
-            if output.is_some_and(|output| output.is_stream()) && is_open_on(io::stdout(), &metadata) {
-                return Err(refused("is standard output, which carries the archive; name another place".to_owned()));
+            if output.is_some_and(|output| output.is_stream())
+                && is_open_on(io::stdout(), &metadata)
+            {
+                return Err(refused(
+                    "is standard output, which carries the archive; name another place".to_owned(),
+                ));
             }
-            let (is_stdout, is_stderr) = (is_open_on(io::stdout(), &metadata), is_open_on(io::stderr(), &metadata));
+            let (is_stdout, is_stderr) =
+                (is_open_on(io::stdout(), &metadata), is_open_on(io::stderr(), &metadata));
             if !is_stdout && !is_stderr {
-                rustix::fs::access(path, Access::WRITE_OK).map_err(|error| unwritable(option, path, &io::Error::from(error)))?;
+                rustix::fs::access(path, Access::WRITE_OK)
+                    .map_err(|error| unwritable(option, path, &io::Error::from(error)))?;
             }
             match metadata.is_file() {
                 _ if is_stdout => Place::Stdout,
                 _ if is_stderr => Place::Stderr,
                 false => return Ok(Place::Special),
                 true => {
-                    let real = std::fs::canonicalize(path).map_err(|error| unwritable(option, path, &error))?;
+                    let real = std::fs::canonicalize(path)
+                        .map_err(|error| unwritable(option, path, &error))?;
                     Place::File(real, metadata.permissions().mode() & 0o7777)
                 }
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Place::Absent(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            Place::Absent(path.to_owned())
+        }
         Err(error) => return Err(unwritable(option, path, &error)),
     };
-    if let Some(refusal) = inputs.refusal(path).or_else(|| output.and_then(|output| output.refusal(path))) {
+    if let Some(refusal) =
+        inputs.refusal(path).or_else(|| output.and_then(|output| output.refusal(path)))
+    {
         return Err(refused(refusal));
     }
     let Place::Absent(path) = &place else { return Ok(place) };
-    let parent = std::fs::canonicalize(parent_of(path)).map_err(|error| unwritable(option, path, &error))?;
+    let parent =
+        std::fs::canonicalize(parent_of(path)).map_err(|error| unwritable(option, path, &error))?;
     Ok(Place::Absent(parent.join(path.file_name().unwrap_or_default())))
 }
 
@@ -170,12 +195,17 @@ pub fn open(
 ) -> Result<(Option<ReportFile>, Option<File>)> {
     let report_place = report.map(|path| look_at("--report", path, inputs, output)).transpose()?;
     let log_place = log.map(|path| look_at("--log-file", path, inputs, output)).transpose()?;
-    if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) = (report, &report_place)
+    if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) =
+        (report, &report_place)
         && log_place.as_ref() == Some(place)
     {
-        return Err(Error::Usage(format!("--report and --log-file both name '{}'; name two files", path.display())));
+        return Err(Error::Usage(format!(
+            "--report and --log-file both name '{}'; name two files",
+            path.display()
+        )));
     }
-    let report = report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
+    let report =
+        report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
     let log = log.zip(log_place).map(|(path, place)| {
         // Another descriptor of a file that a standard stream is would be written over by that stream.
         let opened = match place {

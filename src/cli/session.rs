@@ -66,7 +66,11 @@ impl Report {
 }
 
 fn to_json(object: &impl Serialize, is_pretty: bool) -> Result<String> {
-    let text = if is_pretty { serde_json::to_string_pretty(object) } else { serde_json::to_string(object) };
+    let text = if is_pretty {
+        serde_json::to_string_pretty(object)
+    } else {
+        serde_json::to_string(object)
+    };
     text.map_err(|error| Error::Usage(format!("the report cannot be written as JSON: {error}")))
 }
 
@@ -119,14 +123,22 @@ impl<'a> Session<'a> {
     pub fn begin(common: &'a Common, plan: Plan<'_>) -> anyhow::Result<Self> {
         let signals = Signals::watch()?;
         let inputs = Inputs::new(plan.inputs.iter().copied());
-        let (report, log) = records::open(common.report.as_deref(), common.log_file.as_deref(), &inputs, plan.output.as_ref())?;
+        let (report, log) = records::open(
+            common.report.as_deref(),
+            common.log_file.as_deref(),
+            &inputs,
+            plan.output.as_ref(),
+        )?;
         let display = Display::new(common, signals, plan.expected_documents, log);
         let report = Report { file: report, is_in_lines: plan.is_report_in_lines };
         Ok(Session { common, display, report, stdout_is_taken: plan.stdout_is_taken })
     }
 
     /// Runs the command. An error is noted in its log and its report too.
-    pub fn run(mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    pub fn run(
+        mut self,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<ExitCode>,
+    ) -> anyhow::Result<ExitCode> {
         work(&mut self).inspect_err(|error| self.note_failure(error))
     }
 
@@ -150,11 +162,18 @@ impl<'a> Session<'a> {
     }
 
     /// [`Session::finish`]; the report has its lines already.
-    pub fn finish_lines<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
+    pub fn finish_lines<R: Serialize>(
+        &mut self,
+        outcome: Outcome<'_, R>,
+    ) -> anyhow::Result<ExitCode> {
         self.finish_with(outcome, false)
     }
 
-    fn finish_with<R: Serialize>(&mut self, outcome: Outcome<'_, R>, is_report_to_come: bool) -> anyhow::Result<ExitCode> {
+    fn finish_with<R: Serialize>(
+        &mut self,
+        outcome: Outcome<'_, R>,
+        is_report_to_come: bool,
+    ) -> anyhow::Result<ExitCode> {
         let Outcome { report, summary, trouble } = outcome;
         summary.lines().for_each(|line| self.display.log(line));
         self.report.finish(is_report_to_come.then_some(report))?;
@@ -182,5 +201,9 @@ impl<'a> Session<'a> {
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|source| Error::Write { action: "write to", path: "standard output".into(), source })
+    written.map_err(|source| Error::Write {
+        action: "write to",
+        path: "standard output".into(),
+        source,
+    })
 }

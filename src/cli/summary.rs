@@ -25,11 +25,21 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
         };
         let _ = writeln!(text, "✓ {would} {migrated} of {}", source.namespace);
         for target in &source.targets {
-            let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+            let _ =
+                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
         }
         let first = source.targets.first().map_or(0, |target| target.documents);
-        let ratio = if source.documents == 0 { 100.0 } else { first as f64 * 100.0 / source.documents as f64 };
-        let _ = writeln!(text, "    {:<48} {:>12}", "set aside (a server would refuse them)", thousands(source.rejected));
+        let ratio = if source.documents == 0 {
+            100.0
+        } else {
+            first as f64 * 100.0 / source.documents as f64
+        };
+        let _ = writeln!(
+            text,
+            "    {:<48} {:>12}",
+            "set aside (a server would refuse them)",
+            thousands(source.rejected)
+        );
         let _ = writeln!(text, "  Ratio: {ratio:.2}%");
         let _ = writeln!(
             text,
@@ -37,12 +47,21 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
             count(source.round_trip.proven, "document"),
             thousands(source.round_trip.whole)
         );
-        let _ = writeln!(text, "  Source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
+        let _ = writeln!(
+            text,
+            "  Source: {} bytes, SHA-256 {}",
+            thousands(source.bytes),
+            source.sha256
+        );
         for refused in more.set_aside.iter().take(10) {
             let _ = writeln!(text, "    set aside: {}", transform::set_aside_line(refused));
         }
         if more.set_aside.len() > 10 {
-            let _ = writeln!(text, "    and {} more, all in the report (--json, --report)", source.rejected - 10);
+            let _ = writeln!(
+                text,
+                "    and {} more, all in the report (--json, --report)",
+                source.rejected - 10
+            );
         }
         findings(&mut text, source);
     }
@@ -52,12 +71,19 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
     let _ = writeln!(text, "  Duration: {}", duration(report.seconds));
     let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
-    let _ = writeln!(text, "  Throughput: {} docs/s, {}/s", thousands(per_second(documents) as u64), size(per_second(source_bytes) as u64));
+    let _ = writeln!(
+        text,
+        "  Throughput: {} docs/s, {}/s",
+        thousands(per_second(documents) as u64),
+        size(per_second(source_bytes) as u64)
+    );
     storage(&mut text, manifest, source_bytes);
     if report.dry_run {
-        let _ = writeln!(text, "  Dry run: nothing was written. A real run will write these files:");
+        let _ =
+            writeln!(text, "  Dry run: nothing was written. A real run will write these files:");
         for file in &manifest.files {
-            let _ = writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
+            let _ =
+                writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
         }
     } else {
         let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
@@ -65,9 +91,15 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     let mut lines: Vec<String> = report.remarks.clone();
     for source in &report.sources {
         if !source.options.is_empty() {
-            lines.push(format!("options of {} are not carried over: {}", source.namespace, source.options.join(", ")));
+            lines.push(format!(
+                "options of {} are not carried over: {}",
+                source.namespace,
+                source.options.join(", ")
+            ));
         }
-        lines.extend(source.index_commands.iter().map(|command| format!("index of {} is not carried over: {command}", source.namespace)));
+        lines.extend(source.index_commands.iter().map(|command| {
+            format!("index of {} is not carried over: {command}", source.namespace)
+        }));
     }
     if !lines.is_empty() {
         let _ = writeln!(text, "\nTo know:");
@@ -86,7 +118,10 @@ fn findings(text: &mut String, source: &manifest::Source) {
         let _ = writeln!(text, "  Findings: none");
         return;
     }
-    let _ = writeln!(text, "  Findings (copied as they are; the application's models would refuse them, or they are only in the journal):");
+    let _ = writeln!(
+        text,
+        "  Findings (copied as they are; the application's models would refuse them, or they are only in the journal):"
+    );
     for finding in &source.findings {
         let _ = writeln!(
             text,
@@ -101,7 +136,8 @@ fn findings(text: &mut String, source: &manifest::Source) {
 
 fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
     let raw = |file: &manifest::File| file.raw_bytes.unwrap_or(file.bytes);
-    let collections: u64 = manifest.files_of(Role::Documents).chain(manifest.archive()).map(raw).sum();
+    let collections: u64 =
+        manifest.files_of(Role::Documents).chain(manifest.archive()).map(raw).sum();
     let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
     let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
@@ -117,30 +153,57 @@ fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
 
 fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let manifest = &report.manifest;
-    let targets: Vec<&manifest::Target> = manifest.sources.iter().flat_map(|source| &source.targets).collect();
+    let targets: Vec<&manifest::Target> =
+        manifest.sources.iter().flat_map(|source| &source.targets).collect();
     let documents: u64 = targets.iter().map(|target| target.documents).sum();
     let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let includes: Vec<String> = targets.iter().map(|target| format!(" --nsInclude {}", shell_word(&target.namespace))).collect();
+    let includes: Vec<String> = targets
+        .iter()
+        .map(|target| format!(" --nsInclude {}", shell_word(&target.namespace)))
+        .collect();
     let out = shell_path(report.layout.place());
     let is_stream = report.layout.is_stream();
     if is_stream {
-        stream_steps(text, report.layout.place(), &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()));
+        stream_steps(
+            text,
+            report.layout.place(),
+            &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()),
+        );
     } else {
         let _ = writeln!(text, "\nNext:");
-        let _ = writeln!(text, "  mongorestore --stopOnError{gzip}{} {}", includes.concat(), restored_from(&report.layout));
+        let _ = writeln!(
+            text,
+            "  mongorestore --stopOnError{gzip}{} {}",
+            includes.concat(),
+            restored_from(&report.layout)
+        );
     }
-    let _ = writeln!(text, "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore.");
+    let _ = writeln!(
+        text,
+        "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
+    );
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
     let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
-    let once_more = if is_stream { "transform with --force and mongorestore with --drop" } else { "the same with --drop" };
+    let once_more = if is_stream {
+        "transform with --force and mongorestore with --drop"
+    } else {
+        "the same with --drop"
+    };
     let _ = writeln!(text, "Only after a failed first restore, and only then, run {once_more}.");
-    let _ = writeln!(text, "Not in the output: {} itself, other collections, users and roles, the oplog.", plan.collection());
+    let _ = writeln!(
+        text,
+        "Not in the output: {} itself, other collections, users and roles, the oplog.",
+        plan.collection()
+    );
 }
 
 /// For an archive that went to standard output: the pipe that it is for, and what is lost without a copy.
 fn stream_steps(text: &mut String, place: &Path, restore: &str) {
     let place = shell_path(place);
-    let _ = writeln!(text, "\nThe archive went to standard output, for a pipe in which tee keeps a copy of it:");
+    let _ = writeln!(
+        text,
+        "\nThe archive went to standard output, for a pipe in which tee keeps a copy of it:"
+    );
     let _ = writeln!(text, "  set -o pipefail; umask 077");
     let _ = writeln!(text, "  mongosplit transform … | tee {place} | {restore}");
     let _ = writeln!(
@@ -163,8 +226,18 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     let mut text = String::new();
     let would = if report.dry_run { "Would restore" } else { "Restored" };
     for source in &report.manifest.sources {
-        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
-        let _ = writeln!(text, "✓ Identical to the source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
+        let _ = writeln!(
+            text,
+            "✓ {would} {} of {}",
+            count(source.documents, "document"),
+            source.namespace
+        );
+        let _ = writeln!(
+            text,
+            "✓ Identical to the source: {} bytes, SHA-256 {}",
+            thousands(source.bytes),
+            source.sha256
+        );
     }
     let _ = writeln!(
         text,
@@ -182,7 +255,12 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     let (reversal, counts) = (&report.reversal, &report.counts);
     let would = if reversal.dry_run { "Would restore" } else { "Restored" };
     for source in &reversal.manifest.sources {
-        let _ = writeln!(text, "✓ {would} {} of {}", count(source.documents, "document"), source.namespace);
+        let _ = writeln!(
+            text,
+            "✓ {would} {} of {}",
+            count(source.documents, "document"),
+            source.namespace
+        );
     }
     let _ = writeln!(
         text,
@@ -209,7 +287,10 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         );
     }
     if counts.is_unchanged() {
-        let _ = writeln!(text, "✓ Nothing has changed since the migration: the result is identical to the source");
+        let _ = writeln!(
+            text,
+            "✓ Nothing has changed since the migration: the result is identical to the source"
+        );
     }
     for event in &report.first {
         let _ = writeln!(text, "    {} _id {}{}", event.kind, event.id, event_details(event));
@@ -229,19 +310,24 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
 fn event_details(event: &reverse::Event) -> String {
     let mut details = Vec::new();
     if event.kind == "drifted" {
-        details.extend(event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)));
+        details.extend(
+            event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)),
+        );
     }
-    details.extend(
-        event
-            .conflicts
-            .iter()
-            .map(|conflict| format!("conflict over {}: {} wins over {}", conflict.field, conflict.winner, conflict.losers.join(", "))),
-    );
+    details.extend(event.conflicts.iter().map(|conflict| {
+        format!(
+            "conflict over {}: {} wins over {}",
+            conflict.field,
+            conflict.winner,
+            conflict.losers.join(", ")
+        )
+    }));
     if !event.not_carried_back.is_empty() {
         details.push(format!("not carried back: {}", event.not_carried_back.join(", ")));
     }
     if !event.missing_in.is_empty() {
-        details.push(format!("missing in {}, taken as unchanged there", event.missing_in.join(", ")));
+        details
+            .push(format!("missing in {}, taken as unchanged there", event.missing_in.join(", ")));
     }
     if details.is_empty() { String::new() } else { format!(": {}", details.join("; ")) }
 }
@@ -265,7 +351,10 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
         let namespace = shell_word(&source.namespace);
         let beside = shell_word(&format!("{database}.{}_rollback", plan.collection()));
         let _ = writeln!(text, "\nNext, for {}:", source.namespace);
-        let _ = writeln!(text, "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {beside} {dest}");
+        let _ = writeln!(
+            text,
+            "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {beside} {dest}"
+        );
         let _ = writeln!(
             text,
             "mongorestore must report: {} document(s) restored successfully. 0 document(s) failed to restore. Then, in mongosh:",
@@ -277,21 +366,26 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
             plan.collection()
         );
     }
-    let _ =
-        writeln!(text, "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.", plan.collection());
+    let _ = writeln!(
+        text,
+        "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.",
+        plan.collection()
+    );
 }
 
 /// The summary of `verify`.
 pub fn verify(report: &verify::Report) -> String {
     let mut text = String::new();
     if !report.differences.is_empty() {
-        let _ = writeln!(text, "✗ '{}' does not hold what its manifest says:", report.out.display());
+        let _ =
+            writeln!(text, "✗ '{}' does not hold what its manifest says:", report.out.display());
         report.differences.iter().for_each(|difference| {
             let _ = writeln!(text, "    {difference}");
         });
     }
     if !report.strict_findings.is_empty() {
-        let _ = writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
+        let _ =
+            writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
         report.strict_findings.iter().for_each(|finding| {
             let _ = writeln!(text, "    {finding}");
         });
@@ -307,9 +401,15 @@ pub fn verify(report: &verify::Report) -> String {
         duration(report.seconds)
     );
     for source in &report.manifest.sources {
-        let _ = writeln!(text, "    {:<48} {:>12}  source", source.namespace, thousands(source.documents));
+        let _ = writeln!(
+            text,
+            "    {:<48} {:>12}  source",
+            source.namespace,
+            thousands(source.documents)
+        );
         for target in &source.targets {
-            let _ = writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+            let _ =
+                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
         }
     }
     remarks(&mut text, &report.remarks);
@@ -326,7 +426,11 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
             let _ = writeln!(text, "  {} count: {}", target.namespace, thousands(target.documents));
         }
         let first = source.targets.first().map_or(0, |target| target.documents);
-        let ratio = if source.documents == 0 { 100.0 } else { first as f64 * 100.0 / source.documents as f64 };
+        let ratio = if source.documents == 0 {
+            100.0
+        } else {
+            first as f64 * 100.0 / source.documents as f64
+        };
         let _ = writeln!(text, "  Ratio: {ratio:.2}%");
     }
     for array in derived.sources.iter().flat_map(|source| &source.arrays) {
@@ -341,10 +445,18 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         );
     }
     if report.differences.is_empty() {
-        let documents: u64 = derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
+        let documents: u64 =
+            derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
         remarks(&mut text, &report.remarks);
-        let _ = writeln!(text, "✓ All fields correctly mapped: every byte of the output was derived anew from the source");
-        let _ = writeln!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
+        let _ = writeln!(
+            text,
+            "✓ All fields correctly mapped: every byte of the output was derived anew from the source"
+        );
+        let _ = writeln!(
+            text,
+            "✓ No data loss: validated {}, all of them",
+            count(documents, "document")
+        );
         let _ = writeln!(
             text,
             "✓ Rollback: {} brought back and compared byte for byte ({})",
@@ -392,12 +504,24 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
         thousands(report.reordered)
     );
     for difference in &report.first {
-        let fields = if difference.fields.is_empty() { String::new() } else { format!(": {}", difference.fields.join(", ")) };
-        let _ = writeln!(text, "    {} {} _id {}{fields}", difference.difference, difference.namespace, difference.id);
+        let fields = if difference.fields.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", difference.fields.join(", "))
+        };
+        let _ = writeln!(
+            text,
+            "    {} {} _id {}{fields}",
+            difference.difference, difference.namespace, difference.id
+        );
     }
     let all = report.missing + report.extra + report.changed;
     if all > report.first.len() as u64 {
-        let _ = writeln!(text, "    and {} more, each in the file that --report names", thousands(all - report.first.len() as u64));
+        let _ = writeln!(
+            text,
+            "    and {} more, each in the file that --report names",
+            thousands(all - report.first.len() as u64)
+        );
     }
     report.index_differences.iter().for_each(|difference| {
         let _ = writeln!(text, "    {difference}");
@@ -409,7 +533,12 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
 /// The listing of `inspect`.
 pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}, server version {}", dump.path.display(), dump.server_version.as_deref().unwrap_or("unknown"));
+    let _ = writeln!(
+        text,
+        "{}, server version {}",
+        dump.path.display(),
+        dump.server_version.as_deref().unwrap_or("unknown")
+    );
     for collection in &report.collections {
         let _ = writeln!(
             text,
@@ -418,7 +547,11 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
             collection.kind,
             count(collection.documents, "document"),
             count(collection.bytes, "byte"),
-            if collection.indexes.is_empty() { "unknown".to_owned() } else { collection.indexes.join(", ") },
+            if collection.indexes.is_empty() {
+                "unknown".to_owned()
+            } else {
+                collection.indexes.join(", ")
+            },
             match collection.checksum_holds {
                 None => "",
                 Some(true) => "  checksum holds",
@@ -434,10 +567,14 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
 
 /// For `inspect --quiet`: the collections whose checksums do not hold.
 pub fn unsound(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
-    let damaged = report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
+    let damaged =
+        report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
     let line = |collection: &mongosplit::inspect::Collection| {
         let namespace = collection.namespace.escape_debug();
-        format!("mongosplit: '{}': the checksum of {namespace} does not hold: the archive was damaged\n", dump.path.display())
+        format!(
+            "mongosplit: '{}': the checksum of {namespace} does not hold: the archive was damaged\n",
+            dump.path.display()
+        )
     };
     damaged.map(line).collect()
 }

@@ -15,7 +15,9 @@ pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
     if bytes <= MOST_METADATA_BYTES {
         return Ok(());
     }
-    let what = format!("has more than {MOST_METADATA_BYTES} bytes of metadata, which no collection has; was another file given this name?");
+    let what = format!(
+        "has more than {MOST_METADATA_BYTES} bytes of metadata, which no collection has; was another file given this name?"
+    );
     Err(Error::input(path, what))
 }
 
@@ -43,10 +45,14 @@ impl Metadata {
             return Ok(None);
         }
         check_metadata_size(bytes.len() as u64, path)?;
-        let json: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::input(path, format!("is no metadata of a collection: it is no JSON ({error})")))?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::input(path, format!("is no metadata of a collection: it is no JSON ({error})"))
+        })?;
         let Value::Object(mut json) = json else {
-            return Err(Error::input(path, "is no metadata of a collection: it is JSON, but no object"));
+            return Err(Error::input(
+                path,
+                "is no metadata of a collection: it is JSON, but no object",
+            ));
         };
         let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
         let mut metadata = Metadata {
@@ -57,7 +63,9 @@ impl Metadata {
             others: serde_json::Map::new(),
             bytes,
         };
-        json.retain(|name, _| !["type", "indexes", "options", "collectionName", "uuid"].contains(&name.as_str()));
+        json.retain(|name, _| {
+            !["type", "indexes", "options", "collectionName", "uuid"].contains(&name.as_str())
+        });
         metadata.others = json;
         Ok(Some(metadata))
     }
@@ -73,7 +81,9 @@ impl Metadata {
             differences.push(format!("options are {}, were {}", shown(self), shown(was)));
         }
         differences.extend(self.index_differences(was));
-        differences.extend(self.further_indexes(was).map(|name| format!("index '{}' is new", name.escape_debug())));
+        differences.extend(
+            self.further_indexes(was).map(|name| format!("index '{}' is new", name.escape_debug())),
+        );
         differences
     }
     /// Indexes, as a set by name, that are missing here or are not what they were.
@@ -128,7 +138,10 @@ fn index_difference(is: &Value, was: &Value) -> Option<String> {
     // What says nothing: the format's version, the namespace of old servers, how it was built, and `false`.
     let options = |index: &Value| {
         let mut options = index.as_object().cloned().unwrap_or_default();
-        options.retain(|name, value| !["key", "v", "ns", "background"].contains(&name.as_str()) && *value != Value::Bool(false));
+        options.retain(|name, value| {
+            !["key", "v", "ns", "background"].contains(&name.as_str())
+                && *value != Value::Bool(false)
+        });
         relaxed(&Value::Object(options))
     };
     let (is, was) = (options(is), options(was));
@@ -159,7 +172,11 @@ pub fn create_index_command(collection: &str, index: &Value) -> String {
 /// Extended JSON as the shell reads it: as plain JSON where that says the same.
 fn shell_text(value: &Value) -> String {
     let plain = relaxed(value);
-    if is_plain(&plain) { plain.to_string() } else { format!("EJSON.parse({}, {{relaxed: false}})", Value::from(value.to_string())) }
+    if is_plain(&plain) {
+        plain.to_string()
+    } else {
+        format!("EJSON.parse({}, {{relaxed: false}})", Value::from(value.to_string()))
+    }
 }
 
 /// Whether the shell takes this for what it means: no date, Decimal128 and so on, and no number that it would round.
@@ -183,9 +200,13 @@ fn is_plain(value: &Value) -> bool {
         "$uuid",
     ];
     match value {
-        Value::Object(fields) => fields.iter().all(|(name, value)| !TYPES.contains(&name.as_str()) && is_plain(value)),
+        Value::Object(fields) => {
+            fields.iter().all(|(name, value)| !TYPES.contains(&name.as_str()) && is_plain(value))
+        }
         Value::Array(items) => items.iter().all(is_plain),
-        Value::Number(number) => number.as_i64().is_none_or(|number| number.unsigned_abs() < 1 << 53),
+        Value::Number(number) => {
+            number.as_i64().is_none_or(|number| number.unsigned_abs() < 1 << 53)
+        }
         _ => true,
     }
 }
@@ -197,15 +218,21 @@ fn relaxed(value: &Value) -> Value {
             if let (1, Some((kind, Value::String(text)))) = (fields.len(), fields.iter().next()) {
                 let number = match kind.as_str() {
                     "$numberInt" | "$numberLong" => text.parse::<i64>().ok().map(Value::from),
-                    "$numberDouble" => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| match number as i64 {
-                        whole if whole as f64 == number => Value::from(whole),
-                        _ => Value::from(number),
-                    }),
+                    "$numberDouble" => {
+                        text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| {
+                            match number as i64 {
+                                whole if whole as f64 == number => Value::from(whole),
+                                _ => Value::from(number),
+                            }
+                        })
+                    }
                     _ => None,
                 };
                 return number.unwrap_or_else(|| value.clone());
             }
-            Value::Object(fields.iter().map(|(name, value)| (name.clone(), relaxed(value))).collect())
+            Value::Object(
+                fields.iter().map(|(name, value)| (name.clone(), relaxed(value))).collect(),
+            )
         }
         Value::Array(items) => Value::Array(items.iter().map(relaxed).collect()),
         other => other.clone(),

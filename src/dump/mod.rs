@@ -101,14 +101,18 @@ fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
     }
     let mut content = Vec::new();
     // A damaged file is named as such by what reads it.
-    let _ = gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
+    let _ =
+        gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
     Ok(content == archive::MAGIC)
 }
 
 /// The whole uncompressed content of a metadata file or a prelude. One of more than [`MOST_METADATA_BYTES`] is refused.
 pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    Stream::open(disk, path)?.take(MOST_METADATA_BYTES + 1).read_to_end(&mut content).reading("read", path)?;
+    Stream::open(disk, path)?
+        .take(MOST_METADATA_BYTES + 1)
+        .read_to_end(&mut content)
+        .reading("read", path)?;
     check_metadata_size(content.len() as u64, path)?;
     Ok(content)
 }
@@ -154,12 +158,17 @@ impl Dump {
     ) -> Result<Dump> {
         let mut dump = Dump::open_on(disk, path, database)?;
         let Some(mut reader) = dump.archive(disk)? else { return Ok(dump) };
-        let folder = tempfile::TempDir::new_in(scratch).writing("create a directory in", scratch)?;
+        let folder =
+            tempfile::TempDir::new_in(scratch).writing("create a directory in", scratch)?;
         let mut files: Vec<Option<(std::io::BufWriter<std::fs::File>, PathBuf)>> = Vec::new();
         for number in 0..reader.prelude().entries.len() {
             let entry = &reader.prelude().entries[number];
-            let of_entry = |collection: &&mut Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
-            let Some(collection) = dump.collections.iter_mut().find(of_entry).filter(|collection| wanted(collection)) else {
+            let of_entry = |collection: &&mut Collection| {
+                (&collection.database, &collection.name) == (&entry.database, &entry.collection)
+            };
+            let Some(collection) =
+                dump.collections.iter_mut().find(of_entry).filter(|collection| wanted(collection))
+            else {
                 files.push(None);
                 continue;
             };
@@ -169,9 +178,13 @@ impl Dump {
             files.push(Some((std::io::BufWriter::with_capacity(256 * 1024, file), place)));
             reader.check(number);
         }
-        reader.each_document(Checking::Framing, progress, |document| match &mut files[document.namespace] {
-            Some((file, place)) => std::io::Write::write_all(file, document.bytes).writing("unpack into", place),
-            None => Ok(()),
+        reader.each_document(Checking::Framing, progress, |document| {
+            match &mut files[document.namespace] {
+                Some((file, place)) => {
+                    std::io::Write::write_all(file, document.bytes).writing("unpack into", place)
+                }
+                None => Ok(()),
+            }
         })?;
         for (mut file, place) in files.into_iter().flatten() {
             std::io::Write::flush(&mut file).writing("unpack into", &place)?;
@@ -190,7 +203,10 @@ impl Dump {
         };
         let collections = counted(self.collections.len() as u64, "collection");
         let version = self.server_version.as_deref().unwrap_or("unknown");
-        format!("'{}' is read as {shape}: {collections}, server version {version}", self.path.display())
+        format!(
+            "'{}' is read as {shape}: {collections}, server version {version}",
+            self.path.display()
+        )
     }
 
     /// Whether the dump is one file of documents, which is the source whatever its name.
@@ -211,10 +227,14 @@ impl Dump {
         let opened = self.reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         match opened {
             Some(reader) => Ok(Some(reader)),
-            None if self.path == Path::new(STANDARD_INPUT_NAME) => {
-                Err(Error::Usage("standard input can be read only once, and this needs the dump twice; name a file".to_owned()))
-            }
-            None => Ok(Some(archive::Reader::open(Stream::open(disk, &self.path)?, self.path.display().to_string())?)),
+            None if self.path == Path::new(STANDARD_INPUT_NAME) => Err(Error::Usage(
+                "standard input can be read only once, and this needs the dump twice; name a file"
+                    .to_owned(),
+            )),
+            None => Ok(Some(archive::Reader::open(
+                Stream::open(disk, &self.path)?,
+                self.path.display().to_string(),
+            )?)),
         }
     }
 
@@ -222,7 +242,8 @@ impl Dump {
         let reader = archive::Reader::open(stream, self.path.display().to_string())?;
         let prelude = reader.prelude();
         self.kind = Kind::Archive;
-        self.server_version = Some(prelude.server_version.clone()).filter(|version| !version.is_empty());
+        self.server_version =
+            Some(prelude.server_version.clone()).filter(|version| !version.is_empty());
         for entry in prelude.entries.iter().filter(|entry| !entry.is_oplog()) {
             // What is no JSON would be noticed by mongorestore only after it has inserted.
             Metadata::parse(entry.metadata.clone(), &self.path.join(entry.namespace()))?;
@@ -248,8 +269,11 @@ impl Dump {
             }
         }
         self.prelude(disk, &files)?;
-        let is_oplog = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "oplog.bson" || name == "oplog.bson.gz");
-        let own_files = files.iter().filter(|file| !is_oplog(file)).any(|file| names::is_dump_file(file));
+        let is_oplog = |file: &&PathBuf| {
+            file.file_name().is_some_and(|name| name == "oplog.bson" || name == "oplog.bson.gz")
+        };
+        let own_files =
+            files.iter().filter(|file| !is_oplog(file)).any(|file| names::is_dump_file(file));
         if own_files {
             let name = directory_name(&path)?;
             self.database(disk, &name, &files)?;
@@ -261,7 +285,10 @@ impl Dump {
             let files: Vec<PathBuf> = list(directory)?;
             if files.iter().any(|file| names::is_dump_file(file)) {
                 if !is_database_name(&name) {
-                    return Err(Error::input(directory, format!("'{}' cannot be the name of a database", name.escape_debug())));
+                    return Err(Error::input(
+                        directory,
+                        format!("'{}' cannot be the name of a database", name.escape_debug()),
+                    ));
                 }
                 self.prelude(disk, &files)?;
                 self.database(disk, &name, &files)?;
@@ -270,7 +297,9 @@ impl Dump {
         if self.collections.is_empty() {
             return Err(Error::input(&path, describe_directory(disk, &files, &directories)));
         }
-        if self.server_version.is_none() && !self.remarks.iter().any(|remark| remark.contains("prelude.json")) {
+        if self.server_version.is_none()
+            && !self.remarks.iter().any(|remark| remark.contains("prelude.json"))
+        {
             self.remarks.push(
                 "the dump has no prelude.json; mongodump 100.12 and later writes one last, so look whether it ran to its end".to_owned(),
             );
@@ -280,13 +309,21 @@ impl Dump {
 
     /// Takes the server's version from a prelude among `files`.
     fn prelude(&mut self, disk: &Disk, files: &[PathBuf]) -> Result<()> {
-        let is_prelude = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "prelude.json" || name == "prelude.json.gz");
+        let is_prelude = |file: &&PathBuf| {
+            file.file_name().is_some_and(|name| name == "prelude.json" || name == "prelude.json.gz")
+        };
         if let Some(file) = files.iter().find(is_prelude) {
-            let content: Option<serde_json::Value> = serde_json::from_slice(&read_small(disk, file)?).ok();
-            let version = content.as_ref().and_then(|content| content.get("ServerVersion")).and_then(|version| version.as_str());
+            let content: Option<serde_json::Value> =
+                serde_json::from_slice(&read_small(disk, file)?).ok();
+            let version = content
+                .as_ref()
+                .and_then(|content| content.get("ServerVersion"))
+                .and_then(|version| version.as_str());
             match version {
                 Some(version) => self.server_version = Some(version.to_owned()),
-                None => self.remarks.push(format!("'{}' does not tell the server's version", file.display())),
+                None => self
+                    .remarks
+                    .push(format!("'{}' does not tell the server's version", file.display())),
             }
         }
         Ok(())
@@ -301,20 +338,31 @@ impl Dump {
             let collection = match known {
                 Some(known) => known,
                 None => {
-                    let collection = Collection { database: database.to_owned(), name, documents: None, metadata: None };
+                    let collection = Collection {
+                        database: database.to_owned(),
+                        name,
+                        documents: None,
+                        metadata: None,
+                    };
                     self.collections.push(collection);
                     let last = self.collections.len() - 1;
                     &mut self.collections[last]
                 }
             };
             let other = match role {
-                names::FileRole::Documents => collection.documents.replace(file.clone()).map(MetadataAt::File),
-                names::FileRole::Metadata => collection.metadata.replace(MetadataAt::File(file.clone())),
+                names::FileRole::Documents => {
+                    collection.documents.replace(file.clone()).map(MetadataAt::File)
+                }
+                names::FileRole::Metadata => {
+                    collection.metadata.replace(MetadataAt::File(file.clone()))
+                }
             };
             if let Some(other) = other {
                 return Err(Error::input(
                     file,
-                    format!("is there and {other} too, for one collection; remove the one that does not belong to this dump"),
+                    format!(
+                        "is there and {other} too, for one collection; remove the one that does not belong to this dump"
+                    ),
                 ));
             }
         }
@@ -328,7 +376,12 @@ impl Dump {
         }
         let database = match database {
             Some(database) => database.to_owned(),
-            None => directory_name(std::path::absolute(&path).reading("find", &path)?.parent().unwrap_or(Path::new("/")))?,
+            None => directory_name(
+                std::path::absolute(&path)
+                    .reading("find", &path)?
+                    .parent()
+                    .unwrap_or(Path::new("/")),
+            )?,
         };
         let name = match names::split_file_name(&path) {
             Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
@@ -342,23 +395,37 @@ impl Dump {
             ));
         }
         self.kind = Kind::SingleFile;
-        self.collections.push(Collection { database, name, documents: Some(path), metadata: beside });
+        self.collections.push(Collection {
+            database,
+            name,
+            documents: Some(path),
+            metadata: beside,
+        });
         Ok(())
     }
 
     /// The collections named `collection` to work on: those of the databases asked for, or the only one.
-    pub fn sources(&self, disk: &Disk, collection: &str, databases: &[String], all: bool) -> Result<Vec<Collection>> {
+    pub fn sources(
+        &self,
+        disk: &Disk,
+        collection: &str,
+        databases: &[String],
+        all: bool,
+    ) -> Result<Vec<Collection>> {
         if self.kind == Kind::SingleFile {
             let mut source = self.collections[0].clone();
             source.name = collection.to_owned();
             return Ok(vec![source]);
         }
-        let is_candidate = |candidate: &&Collection| candidate.name == collection && candidate.documents.is_some();
+        let is_candidate =
+            |candidate: &&Collection| candidate.name == collection && candidate.documents.is_some();
         let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
         for database in databases {
             if !candidates.iter().any(|candidate| candidate.database == *database) {
                 let (path, there) = (self.path.display(), self.list_namespaces());
-                return Err(Error::Usage(format!("'{path}': has no {database}.{collection}; it holds {there}")));
+                return Err(Error::Usage(format!(
+                    "'{path}': has no {database}.{collection}; it holds {there}"
+                )));
             }
         }
         let chosen: Vec<Collection> = candidates
@@ -368,16 +435,26 @@ impl Dump {
             .collect();
         match chosen.len() {
             0 => {
-                let metadata_only = self.collections.iter().find(|other| other.name == collection && other.documents.is_none());
+                let metadata_only = self
+                    .collections
+                    .iter()
+                    .find(|other| other.name == collection && other.documents.is_none());
                 let what = match metadata_only {
                     Some(other) => {
-                        let metadata = other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
+                        let metadata =
+                            other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
                         if let Some(refusal) = self.no_collection(disk, other)? {
                             return Err(refusal);
                         }
-                        format!("has no documents of {}, only its metadata {metadata}", other.namespace())
+                        format!(
+                            "has no documents of {}, only its metadata {metadata}",
+                            other.namespace()
+                        )
                     }
-                    None => format!("has no collection '{collection}'; it holds {}", self.list_namespaces()),
+                    None => format!(
+                        "has no collection '{collection}'; it holds {}",
+                        self.list_namespaces()
+                    ),
                 };
                 Err(Error::input(&self.path, what))
             }
@@ -385,8 +462,14 @@ impl Dump {
             _ if all || !databases.is_empty() => Ok(chosen),
             _ => {
                 let mut lines = Vec::new();
-                for (candidate, Counts { documents, bytes }) in chosen.iter().zip(self.counts(disk, &chosen)?) {
-                    lines.push(format!("  {}: {}, {bytes} bytes", candidate.namespace(), counted(documents, "document")));
+                for (candidate, Counts { documents, bytes }) in
+                    chosen.iter().zip(self.counts(disk, &chosen)?)
+                {
+                    lines.push(format!(
+                        "  {}: {}, {bytes} bytes",
+                        candidate.namespace(),
+                        counted(documents, "document")
+                    ));
                 }
                 Err(Error::Usage(format!(
                     "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or take them all with --all-dbs",
@@ -399,7 +482,11 @@ impl Dump {
     }
 
     fn list_namespaces(&self) -> String {
-        let names: Vec<String> = self.collections.iter().map(|other| other.namespace().escape_debug().to_string()).collect();
+        let names: Vec<String> = self
+            .collections
+            .iter()
+            .map(|other| other.namespace().escape_debug().to_string())
+            .collect();
         match names.len() {
             0 => "no collections".to_owned(),
             count if count > 20 => format!("{} and {} more", names[..20].join(", "), count - 20),
@@ -412,12 +499,21 @@ impl Dump {
         let Some(mut reader) = self.archive(disk)? else {
             return collections
                 .iter()
-                .map(|collection| collection.documents.as_deref().map_or(Ok(Counts::default()), |path| count(disk, path, &Silent)))
+                .map(|collection| {
+                    collection
+                        .documents
+                        .as_deref()
+                        .map_or(Ok(Counts::default()), |path| count(disk, path, &Silent))
+                })
                 .collect();
         };
         reader.skip_to_end()?;
         let of = |collection: &Collection| {
-            let number = reader.prelude().entries.iter().position(|entry| entry.namespace() == collection.namespace());
+            let number = reader
+                .prelude()
+                .entries
+                .iter()
+                .position(|entry| entry.namespace() == collection.namespace());
             number.map(|number| reader.seen(number).counts()).unwrap_or_default()
         };
         Ok(collections.iter().map(of).collect())
@@ -441,8 +537,10 @@ impl Dump {
         let metadata = self.metadata(disk, source)?;
         let namespace = source.namespace();
         if self.kind == Kind::SingleFile
-            && let Some(other) =
-                metadata.as_ref().and_then(Metadata::own_collection).filter(|other| !names::is_name_of(other, &source.name))
+            && let Some(other) = metadata
+                .as_ref()
+                .and_then(Metadata::own_collection)
+                .filter(|other| !names::is_name_of(other, &source.name))
         {
             return Ok(Some(Error::Check(format!(
                 "'{}': its metadata {} says that it is of the collection '{}', not of '{}'; name the file of that collection",
@@ -454,7 +552,10 @@ impl Dump {
         }
         let kind = metadata.and_then(|metadata| metadata.kind).or(in_prelude);
         let buckets = format!("system.buckets.{}", source.name);
-        let has_buckets = self.collections.iter().any(|other| other.database == source.database && other.name == buckets);
+        let has_buckets = self
+            .collections
+            .iter()
+            .any(|other| other.database == source.database && other.name == buckets);
         Ok(match kind.as_deref() {
             Some("view") => Some(Error::Check(format!(
                 "{namespace} is a view; its documents belong to another collection, and restoring would not bring the view back. Dump the collection behind it"
@@ -473,14 +574,22 @@ impl Dump {
 
     /// Collections other than the given ones.
     pub fn others<'a>(&'a self, sources: &'a [Collection]) -> impl Iterator<Item = &'a Collection> {
-        let is_source =
-            |other: &Collection| self.kind == Kind::SingleFile || sources.iter().any(|source| source.namespace() == other.namespace());
+        let is_source = |other: &Collection| {
+            self.kind == Kind::SingleFile
+                || sources.iter().any(|source| source.namespace() == other.namespace())
+        };
         self.collections.iter().filter(move |other| !is_source(other))
     }
 
     /// The operations of the dump's oplog, and how many of them touch a namespace.
-    pub fn oplog_operations(&self, disk: &Disk, namespace: &str, progress: &dyn Progress) -> Result<OplogOperations> {
-        let operations = self.oplog.as_deref().map(|path| oplog::operations(disk, path, namespace, progress));
+    pub fn oplog_operations(
+        &self,
+        disk: &Disk,
+        namespace: &str,
+        progress: &dyn Progress,
+    ) -> Result<OplogOperations> {
+        let operations =
+            self.oplog.as_deref().map(|path| oplog::operations(disk, path, namespace, progress));
         operations.unwrap_or(Ok(OplogOperations::default()))
     }
 }
@@ -500,7 +609,13 @@ fn directory_name(directory: &Path) -> Result<String> {
     if is_database_name(&name) {
         return Ok(name);
     }
-    Err(Error::input(directory, format!("'{}' cannot be the name of a database; name the database with --db", name.escape_debug())))
+    Err(Error::input(
+        directory,
+        format!(
+            "'{}' cannot be the name of a database; name the database with --db",
+            name.escape_debug()
+        ),
+    ))
 }
 
 /// What a directory without collections looks like.
@@ -508,9 +623,10 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
     if files.is_empty() && directories.is_empty() {
         return "is an empty directory, no dump".to_owned();
     }
-    let json = files
-        .iter()
-        .find(|file| file.extension().is_some_and(|suffix| suffix == "json") && file.file_name().is_none_or(|name| name != "prelude.json"));
+    let json = files.iter().find(|file| {
+        file.extension().is_some_and(|suffix| suffix == "json")
+            && file.file_name().is_none_or(|name| name != "prelude.json")
+    });
     if let Some(json) = json {
         return format!(
             "is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not",
@@ -521,10 +637,18 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
         .iter()
         .chain(directories)
         .take(5)
-        .map(|file| file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string())
+        .map(|file| {
+            file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()
+        })
         .collect();
-    let first = files.iter().find_map(|file| looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display())));
-    format!("is no dump: there are no .bson files in it or in its directories, but {}{}", some.join(", "), first.unwrap_or_default())
+    let first = files.iter().find_map(|file| {
+        looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display()))
+    });
+    format!(
+        "is no dump: there are no .bson files in it or in its directories, but {}{}",
+        some.join(", "),
+        first.unwrap_or_default()
+    )
 }
 
 /// What a file looks like instead of documents; nothing where it looks like documents.
@@ -539,7 +663,8 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     } else {
         (first, "")
     };
-    let printable = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 9 | 10 | 13 | 32..=126 | 128..));
+    let printable =
+        |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 9 | 10 | 13 | 32..=126 | 128..));
     let trimmed = content.trim_ascii_start();
     Ok(if content.is_empty() {
         None

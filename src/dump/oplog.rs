@@ -22,7 +22,12 @@ pub struct OplogOperations {
 }
 
 /// The operations of an oplog, and how many of them touch a namespace.
-pub(super) fn operations(disk: &Disk, path: &Path, namespace: &str, progress: &dyn Progress) -> Result<OplogOperations> {
+pub(super) fn operations(
+    disk: &Disk,
+    path: &Path,
+    namespace: &str,
+    progress: &dyn Progress,
+) -> Result<OplogOperations> {
     let mut input = Splitter::open(disk, path)?.with_limit(MAX_ENTRY_BYTES);
     let mut touching = 0;
     let counts = each_document(&mut input, Checking::Validity, progress, |entry| {
@@ -45,8 +50,13 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
             touching += 1;
             continue;
         }
-        let Some(command) = command.filter(|_| field(b"op").and_then(|op| op.text()) == Some(b"c")) else { continue };
-        if let Some(operations) = command.elements().find(b"applyOps").filter(|value| value.kind == kind::ARRAY) {
+        let Some(command) = command.filter(|_| field(b"op").and_then(|op| op.text()) == Some(b"c"))
+        else {
+            continue;
+        };
+        if let Some(operations) =
+            command.elements().find(b"applyOps").filter(|value| value.kind == kind::ARRAY)
+        {
             open.extend(
                 operations
                     .elements()
@@ -56,14 +66,23 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
             );
             continue;
         }
-        let names_it = |value: Value<'_>| value.text().is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes());
+        let names_it = |value: Value<'_>| {
+            value
+                .text()
+                .is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes())
+        };
         let is_here = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
-        let first_names_it =
-            command.elements().next().is_some_and(|first| is_here && (first.key() == b"dropDatabase" || names_it(first.value())));
-        let renames_it = command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
+        let first_names_it = command.elements().next().is_some_and(|first| {
+            is_here && (first.key() == b"dropDatabase" || names_it(first.value()))
+        });
+        let renames_it =
+            command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
         if first_names_it
             || renames_it
-            || command.elements().next().is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value()))
+            || command
+                .elements()
+                .next()
+                .is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value()))
         {
             touching += 1;
         }

@@ -93,11 +93,16 @@ impl Notes {
     }
     /// Whether a document of a journal holds them.
     pub(crate) fn fit(&self) -> bool {
-        self.program.len() + self.values.len() + self.order_bytes + self.orders.len() * ORDER_OVERHEAD <= MOST_BYTES
+        self.program.len()
+            + self.values.len()
+            + self.order_bytes
+            + self.orders.len() * ORDER_OVERHEAD
+            <= MOST_BYTES
     }
     /// Bytes added since.
     pub(crate) fn since(&self, mark: &Mark) -> usize {
-        self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes - mark.order_bytes
+        self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes
+            - mark.order_bytes
     }
     pub(crate) fn back_to(&mut self, mark: &Mark) {
         self.program.truncate(mark.program);
@@ -133,7 +138,11 @@ impl Notes {
     }
     /// A reader over what was written since a mark.
     pub(crate) fn reader(&self, mark: &Mark) -> Reader<'_> {
-        Reader { program: &self.program[mark.program..], values: Elements::of_body(&self.values[mark.values..]), orders: &self.orders }
+        Reader {
+            program: &self.program[mark.program..],
+            values: Elements::of_body(&self.values[mark.values..]),
+            orders: &self.orders,
+        }
     }
 }
 
@@ -166,7 +175,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn number(&mut self) -> Result<u64, Misfit> {
         let mut number = 0;
         for shift in (0..63).step_by(7) {
-            let (&byte, rest) = self.program.split_first().ok_or(Misfit("the program ends inside a document"))?;
+            let (&byte, rest) =
+                self.program.split_first().ok_or(Misfit("the program ends inside a document"))?;
             self.program = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
@@ -177,21 +187,31 @@ impl<'a> Reader<'a> {
     }
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Misfit> {
         let length = self.number()?;
-        let parts = usize::try_from(length).ok().and_then(|length| self.program.split_at_checked(length));
+        let parts =
+            usize::try_from(length).ok().and_then(|length| self.program.split_at_checked(length));
         let (bytes, rest) = parts.ok_or(Misfit("a text in the program runs past its end"))?;
         self.program = rest;
         Ok(bytes)
     }
     pub(crate) fn value(&mut self) -> Result<Value<'a>, Misfit> {
-        self.values.next().map(|element| element.value()).ok_or(Misfit("a value that the program asks for is missing"))
+        self.values
+            .next()
+            .map(|element| element.value())
+            .ok_or(Misfit("a value that the program asks for is missing"))
     }
     pub(crate) fn document(&mut self) -> Result<&'a [u8], Misfit> {
         let value = self.value()?;
-        if value.kind == kind::DOCUMENT { Ok(value.bytes) } else { Err(Misfit("a document that is kept whole is of another type")) }
+        if value.kind == kind::DOCUMENT {
+            Ok(value.bytes)
+        } else {
+            Err(Misfit("a document that is kept whole is of another type"))
+        }
     }
     pub(crate) fn order(&mut self, number: u64) -> Result<&'a [u8], Misfit> {
         let order = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
-        order.map(|order| &**order).ok_or(Misfit("the program refers to a field order that does not exist"))
+        order
+            .map(|order| &**order)
+            .ok_or(Misfit("the program refers to a field order that does not exist"))
     }
     /// The next fix: how many fields it lies behind the one before, and its kind. Nothing at the end.
     pub(crate) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {

@@ -55,14 +55,22 @@ impl JournalWriter {
         out.close(open);
         self.decoder.check(&out[from..])?;
         let header = Header::of(&out[from..]).map_err(Unreadable)?;
-        match (header.namespace.as_str(), &header.mapping, header.metadata.as_deref()) == (namespace, mapping, metadata) {
+        match (header.namespace.as_str(), &header.mapping, header.metadata.as_deref())
+            == (namespace, mapping, metadata)
+        {
             true => Ok(()),
             false => Err(Unreadable("the header says something else".to_owned())),
         }
     }
 
     /// Appends one batch of so many source documents, which became so many in each target.
-    pub fn write_batch(&mut self, documents: usize, counts: &[u64], notes: &Notes, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    pub fn write_batch(
+        &mut self,
+        documents: usize,
+        counts: &[u64],
+        notes: &Notes,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
         let from = out.len();
         let int = |number: u64| (number as i32).to_le_bytes();
         let open = out.open();
@@ -80,7 +88,10 @@ impl JournalWriter {
         let mut key = ItemKey::default();
         for order in notes.orders() {
             match self.numbers.get(order) {
-                Some(number) => out.element(key.key_nul(), Value { kind: kind::INT32, bytes: &number.to_le_bytes() }),
+                Some(number) => out.element(
+                    key.key_nul(),
+                    Value { kind: kind::INT32, bytes: &number.to_le_bytes() },
+                ),
                 None => {
                     if is_numbered(order, self.numbers.len()) {
                         self.numbers.insert(order.clone(), self.numbers.len() as i32);
@@ -104,7 +115,13 @@ impl JournalWriter {
     }
 
     /// Fails unless the reader takes a document, and finds in it what was written.
-    fn read_back(&mut self, documents: usize, counts: &[u64], notes: &Notes, document: &[u8]) -> Result<(), Unreadable> {
+    fn read_back(
+        &mut self,
+        documents: usize,
+        counts: &[u64],
+        notes: &Notes,
+        document: &[u8],
+    ) -> Result<(), Unreadable> {
         let JournalWriter { decoder, read_back, .. } = self;
         decoder.check(document)?;
         read_back.bytes.clear();
@@ -156,7 +173,11 @@ impl Header {
     /// Of a journal's first document; else why it is none.
     fn of(document: &[u8]) -> Result<Header, String> {
         let field = |name: &[u8]| Elements::new(document).find(name);
-        let text = |value: Option<Value<'_>>| value.and_then(|value| value.text()).map(|text| String::from_utf8_lossy(text).into_owned());
+        let text = |value: Option<Value<'_>>| {
+            value
+                .and_then(|value| value.text())
+                .map(|text| String::from_utf8_lossy(text).into_owned())
+        };
         if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
             return Err("is no rollback journal".to_owned());
         }
@@ -164,15 +185,23 @@ impl Header {
             Some(format) if format == i64::from(FORMAT) => {}
             format => {
                 let format = format.map_or("none".to_owned(), |format| format.to_string());
-                return Err(format!("has journal format {format}, this version of mongosplit reads {FORMAT}"));
+                return Err(format!(
+                    "has journal format {format}, this version of mongosplit reads {FORMAT}"
+                ));
             }
         }
         let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
-        let of_mapping =
-            |name: &[u8]| text(mapping.and_then(|mapping| mapping.elements().find(name))).ok_or_else(|| "names no mapping".to_owned());
+        let of_mapping = |name: &[u8]| {
+            text(mapping.and_then(|mapping| mapping.elements().find(name)))
+                .ok_or_else(|| "names no mapping".to_owned())
+        };
         Ok(Header {
             namespace: text(field(b"namespace")).ok_or_else(|| "names no namespace".to_owned())?,
-            mapping: MappingId { name: of_mapping(b"name")?, version: of_mapping(b"version")?, sha256: of_mapping(b"sha256")? },
+            mapping: MappingId {
+                name: of_mapping(b"name")?,
+                version: of_mapping(b"version")?,
+                sha256: of_mapping(b"sha256")?,
+            },
             metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
         })
     }
@@ -217,7 +246,10 @@ impl JournalBatch {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
         // Of another type it would hold bytes that no one has checked.
-        let values = field(b"values").filter(|value| value.kind == kind::ARRAY).map(|value| value.bytes).unwrap_or_default();
+        let values = field(b"values")
+            .filter(|value| value.kind == kind::ARRAY)
+            .map(|value| value.bytes)
+            .unwrap_or_default();
         (program, values)
     }
 }
@@ -226,7 +258,10 @@ impl Decoder {
     /// Fails where a document is larger than a journal's may be, or not sound.
     fn check(&mut self, document: &[u8]) -> Result<(), Unreadable> {
         if document.len() > MAX_DOCUMENT_BYTES {
-            return Err(Unreadable(format!("it has {} bytes, {MAX_DOCUMENT_BYTES} is the most", document.len())));
+            return Err(Unreadable(format!(
+                "it has {} bytes, {MAX_DOCUMENT_BYTES} is the most",
+                document.len()
+            )));
         }
         self.validator.check(document).map(drop).map_err(|fault| Unreadable(fault.to_string()))
     }
@@ -234,10 +269,16 @@ impl Decoder {
     /// Takes the notes from a batch's bytes, which are a sound document.
     fn decode(&mut self, batch: &mut JournalBatch) -> Result<(), &'static str> {
         let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
-        let documents = field(b"documents").and_then(|value| value.integer()).and_then(|number| usize::try_from(number).ok());
+        let documents = field(b"documents")
+            .and_then(|value| value.integer())
+            .and_then(|number| usize::try_from(number).ok());
         batch.documents = documents.ok_or("a batch does not tell its number of documents")?;
         batch.targets.clear();
-        for count in field(b"targets").filter(|value| value.kind == kind::ARRAY).into_iter().flat_map(|value| value.elements()) {
+        for count in field(b"targets")
+            .filter(|value| value.kind == kind::ARRAY)
+            .into_iter()
+            .flat_map(|value| value.elements())
+        {
             let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
             batch.targets.push(count.ok_or("a batch does not tell its number of documents")?);
         }
@@ -257,7 +298,8 @@ impl Decoder {
                 batch.orders.push(known.clone());
                 continue;
             }
-            let order = value.text().or_else(|| binary(value)).ok_or("a field order is of another type")?;
+            let order =
+                value.text().or_else(|| binary(value)).ok_or("a field order is of another type")?;
             if order.last().is_some_and(|last| *last != 0) {
                 return Err("a field order does not end with NUL");
             }
@@ -274,7 +316,13 @@ impl<R: Read> JournalReader<R> {
     /// Reads the header. `file` names the journal in errors.
     pub fn open(stream: R, file: String) -> Result<(Self, Header)> {
         let splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_DOCUMENT_BYTES);
-        let mut reader = JournalReader { splitter, batch: Batch::default(), next: 0, decoder: Decoder::default(), file };
+        let mut reader = JournalReader {
+            splitter,
+            batch: Batch::default(),
+            next: 0,
+            decoder: Decoder::default(),
+            file,
+        };
         let mut bytes = Vec::new();
         if !reader.next_document(&mut bytes)? {
             return Err(reader.refuse("is empty, so it is no rollback journal"));
@@ -300,7 +348,10 @@ impl<R: Read> JournalReader<R> {
             }
         }
         let document = self.batch.document(self.next);
-        self.decoder.validator.check(document).map_err(|fault| Error::document(self.batch.position(self.next, &self.file), fault))?;
+        self.decoder
+            .validator
+            .check(document)
+            .map_err(|fault| Error::document(self.batch.position(self.next, &self.file), fault))?;
         bytes.clear();
         bytes.extend_from_slice(document);
         self.next += 1;

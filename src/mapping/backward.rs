@@ -43,7 +43,11 @@ impl<'a> Guess<'a> {
     }
     pub fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
         match self {
-            Guess::Nothing => return Err(Misfit("a field has no value in the collections, and none in the journal")),
+            Guess::Nothing => {
+                return Err(Misfit(
+                    "a field has no value in the collections, and none in the journal",
+                ));
+            }
             Guess::Value(value) => out.element(key_nul, *value),
             Guess::Iso(bytes) => out.element(key_nul, Value { kind: kind::STRING, bytes }),
             Guess::Without(before, behind) => {
@@ -113,16 +117,27 @@ impl Backward {
             self.located[number].is_there = document.is_some();
             if let Some(document) = document {
                 let names = &plan.targets[number].names;
-                self.targets[number].index(document, &mut self.located[number].spans, names, |keys, _| {
-                    let others = super::shape::split_keys(keys).enumerate().filter(|(_, key)| names.number(key).is_none());
-                    others.map(|(position, _)| position as u32).collect()
-                });
+                self.targets[number].index(
+                    document,
+                    &mut self.located[number].spans,
+                    names,
+                    |keys, _| {
+                        let others = super::shape::split_keys(keys)
+                            .enumerate()
+                            .filter(|(_, key)| names.number(key).is_none());
+                        others.map(|(position, _)| position as u32).collect()
+                    },
+                );
             }
         }
     }
     /// The located document of a target.
     pub fn target<'a>(&'a self, number: usize, document: &'a [u8]) -> Record<'a> {
-        Record { bytes: document, spans: &self.located[number].spans, first: &self.targets[number].last().first }
+        Record {
+            bytes: document,
+            spans: &self.located[number].spans,
+            first: &self.targets[number].last().first,
+        }
     }
 
     /// Notes how `source`, with its fields located in `record`, comes out of the targets' documents.
@@ -175,7 +190,9 @@ impl Backward {
             }
             put_value_fix(notes, gap, value, guess.text());
             match fate {
-                Fate::Left(name) if plan.sources[name].read_by & targets.written != 0 => lost(Lost::Duplicate(name)),
+                Fate::Left(name) if plan.sources[name].read_by & targets.written != 0 => {
+                    lost(Lost::Duplicate(name))
+                }
                 Fate::Left(name) => lost(Lost::JournalOnly(name)),
                 Fate::Read(name) if is_lost(value, route) => lost(Lost::JournalOnly(name)),
                 _ => {}
@@ -193,20 +210,36 @@ impl Backward {
         out: &mut W,
     ) -> Result<(), Misfit> {
         let order = reader.number()?;
-        let shape = self.sources.of_keys(reader.order(order)?, &plan.names, |keys, first| roles(plan, keys, first));
+        let shape = self
+            .sources
+            .of_keys(reader.order(order)?, &plan.names, |keys, first| roles(plan, keys, first));
         let mut targets = Targets::of(documents, &self.targets, &self.located);
         let mut fixes = Fixes::new(reader)?;
         let open = out.open();
-        for (position, (role, key_nul)) in shape.meaning.iter().zip(shape.keys.split_inclusive(|byte| *byte == 0)).enumerate() {
+        for (position, (role, key_nul)) in
+            shape.meaning.iter().zip(shape.keys.split_inclusive(|byte| *byte == 0)).enumerate()
+        {
             let (guess, raw, route) = targets.guess(plan, role.fate(plan, targets.written));
             match fixes.at(position) {
                 None => guess.write(key_nul, out)?,
                 Some(FixKind::Items) => {
-                    let (Some(Route { inverse: Inverse::Each(item), .. }), Some(target)) = (route, raw) else {
-                        return Err(Misfit("items are described of a field that is not mapped item by item"));
+                    let (Some(Route { inverse: Inverse::Each(item), .. }), Some(target)) =
+                        (route, raw)
+                    else {
+                        return Err(Misfit(
+                            "items are described of a field that is not mapped item by item",
+                        ));
                     };
                     let shapes = (&mut self.source_items[*item], &mut self.target_items[*item]);
-                    restore_items(&plan.items[*item], target, key_nul, shapes, &mut self.target_spans, reader, out)?;
+                    restore_items(
+                        &plan.items[*item],
+                        target,
+                        key_nul,
+                        shapes,
+                        &mut self.target_spans,
+                        reader,
+                        out,
+                    )?;
                     fixes.next(reader)?;
                 }
                 Some(kind) => {
@@ -237,20 +270,33 @@ struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    fn of(documents: &[Option<&'a [u8]>], shapes: &'a [Shapes<OtherPositions>], located: &'a [Located]) -> Self {
+    fn of(
+        documents: &[Option<&'a [u8]>],
+        shapes: &'a [Shapes<OtherPositions>],
+        located: &'a [Located],
+    ) -> Self {
         let mut targets = Targets { written: 0, records: [None; MAX_TARGETS], passed: 0 };
-        for (number, ((document, shapes), located)) in documents.iter().zip(shapes).zip(located).enumerate() {
+        for (number, ((document, shapes), located)) in
+            documents.iter().zip(shapes).zip(located).enumerate()
+        {
             if let (Some(bytes), true) = (document, located.is_there) {
                 let shape = shapes.last();
                 targets.written |= 1 << number;
-                targets.records[number] = Some((Record { bytes, spans: &located.spans, first: &shape.first }, &*shape.meaning));
+                targets.records[number] = Some((
+                    Record { bytes, spans: &located.spans, first: &shape.first },
+                    &*shape.meaning,
+                ));
             }
         }
         targets
     }
 
     /// What the inverse gives for the next source field, the target's value behind it, and from where.
-    fn guess<'p>(&mut self, plan: &'p Plan, fate: Fate) -> (Guess<'a>, Option<Value<'a>>, Option<&'p Route>)
+    fn guess<'p>(
+        &mut self,
+        plan: &'p Plan,
+        fate: Fate,
+    ) -> (Guess<'a>, Option<Value<'a>>, Option<&'p Route>)
     where
         'p: 'a,
     {
@@ -258,19 +304,26 @@ impl<'a> Targets<'a> {
             Fate::Left(_) => (Guess::Nothing, None, None),
             Fate::Passed => {
                 let rest = plan.rest.and_then(|rest| self.records[rest]);
-                let value = rest.and_then(|(record, others)| Some(record.at(*others.get(self.passed)? as usize)));
+                let value = rest.and_then(|(record, others)| {
+                    Some(record.at(*others.get(self.passed)? as usize))
+                });
                 self.passed += 1;
                 (value.map_or(Guess::Nothing, Guess::Value), value, None)
             }
             Fate::Read(name) => {
                 let mut routes = plan.sources[name].routes.iter();
-                let Some(route) = routes.find(|route| route.below.is_empty() && self.written & 1 << route.target != 0) else {
+                let Some(route) = routes
+                    .find(|route| route.below.is_empty() && self.written & 1 << route.target != 0)
+                else {
                     return (Guess::Nothing, None, None);
                 };
-                let field = self.records[route.target].and_then(|(record, _)| record.get(route.field));
+                let field =
+                    self.records[route.target].and_then(|(record, _)| record.get(route.field));
                 let raw = field.and_then(|value| match &route.inner {
                     None => Some(value),
-                    Some(inner) if value.kind == kind::DOCUMENT => Elements::new(value.bytes).find(inner),
+                    Some(inner) if value.kind == kind::DOCUMENT => {
+                        Elements::new(value.bytes).find(inner)
+                    }
                     Some(_) => None,
                 });
                 let guess = match (raw, &route.inverse) {
@@ -285,9 +338,16 @@ impl<'a> Targets<'a> {
 }
 
 /// A value converted back; `kept` is the original that the translation has kept beside it.
-pub(super) fn unconverted<'a>(convert: &'a Convert, value: Value<'a>, kept: Option<Value<'a>>) -> Guess<'a> {
+pub(super) fn unconverted<'a>(
+    convert: &'a Convert,
+    value: Value<'a>,
+    kept: Option<Value<'a>>,
+) -> Guess<'a> {
     match convert {
-        Convert::Date => value.date_millis().and_then(convert::iso_from_date).map_or(Guess::Value(value), Guess::Iso),
+        Convert::Date => value
+            .date_millis()
+            .and_then(convert::iso_from_date)
+            .map_or(Guess::Value(value), Guess::Iso),
         Convert::Translate(translation) => {
             if let Some(kept) = kept {
                 return Guess::Value(kept);
@@ -319,20 +379,29 @@ pub(super) fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<
             let original = element.value();
             let translated = record.get(item.rows[item.keeping_row?].own)?;
             let (to, keep) = translation.translate(original)?;
-            let (before, behind) = (&holder[4..at], &holder[at + element.bytes.len()..holder.len() - 1]);
+            let (before, behind) =
+                (&holder[4..at], &holder[at + element.bytes.len()..holder.len() - 1]);
             return (keep && to.value() == translated).then_some(Kept { original, before, behind });
         }
     }
 }
 
 /// What the inverse gives for one field of an item, the target's field being `value`.
-fn item_guess<'a>(item: &'a Item, action: Action, value: Value<'a>, kept: Option<Kept<'a>>) -> Guess<'a> {
+fn item_guess<'a>(
+    item: &'a Item,
+    action: Action,
+    value: Value<'a>,
+    kept: Option<Kept<'a>>,
+) -> Guess<'a> {
     let Action::Row { row, convert } = action else { return Guess::Value(value) };
-    if let (Some(kept), true) = (kept, keep_row(item) == Some(row) && value.kind == kind::DOCUMENT) {
+    if let (Some(kept), true) = (kept, keep_row(item) == Some(row) && value.kind == kind::DOCUMENT)
+    {
         return Guess::Without(kept.before, kept.behind);
     }
     match &item.rows[row].convert {
-        Some(conversion) if convert => unconverted(conversion, value, kept.map(|kept| kept.original)),
+        Some(conversion) if convert => {
+            unconverted(conversion, value, kept.map(|kept| kept.original))
+        }
         _ => Guess::Value(value),
     }
 }
@@ -371,10 +440,15 @@ fn describe_items(
             put_number(record, 1);
         } else if value.kind == kind::DOCUMENT && target.kind == kind::DOCUMENT {
             let mark = notes.mark();
-            let shape = source_shapes.index(value.bytes, source_spans, &item.names, |keys, first| item_meaning(item, keys, first));
+            let shape =
+                source_shapes.index(value.bytes, source_spans, &item.names, |keys, first| {
+                    item_meaning(item, keys, first)
+                });
             let source = Record { bytes: value.bytes, spans: source_spans, first: &shape.first };
-            let target_shape = target_shapes.index(target.bytes, target_spans, &item.names, |_, _| ());
-            let target = Record { bytes: target.bytes, spans: target_spans, first: &target_shape.first };
+            let target_shape =
+                target_shapes.index(target.bytes, target_spans, &item.names, |_, _| ());
+            let target =
+                Record { bytes: target.bytes, spans: target_spans, first: &target_shape.first };
             put_number(record, notes.order(&shape.keys) + 2);
             describe_item(item, &shape.meaning, source, target, record, notes);
             if record.len() + notes.since(&mark) > value.bytes.len() {
@@ -404,7 +478,14 @@ fn describe_items(
     targets.next().is_none()
 }
 
-fn describe_item(item: &Item, meaning: &ItemMeaning, source: Record<'_>, target: Record<'_>, record: &mut Vec<u8>, notes: &mut Notes) {
+fn describe_item(
+    item: &Item,
+    meaning: &ItemMeaning,
+    source: Record<'_>,
+    target: Record<'_>,
+    record: &mut Vec<u8>,
+    notes: &mut Notes,
+) {
     let kept = kept_original(item, target);
     let mut last_fix = 0;
     for (position, action) in meaning.actions.iter().enumerate() {
@@ -436,7 +517,13 @@ fn put_value_fix(notes: &mut Notes, gap: u64, value: Value<'_>, guess: Option<&[
     if let (Some(guess), Some(text)) = (guess, value.text()) {
         let prefix = guess.iter().zip(text).take_while(|(a, b)| a == b).count();
         let most = guess.len().min(text.len()) - prefix;
-        let suffix = guess.iter().rev().zip(text.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+        let suffix = guess
+            .iter()
+            .rev()
+            .zip(text.iter().rev())
+            .take(most)
+            .take_while(|(a, b)| a == b)
+            .count();
         if prefix + suffix > 8 {
             put_number(&mut notes.program, gap << 3 | FixKind::Splice as u64);
             put_number(&mut notes.program, prefix as u64);
@@ -467,7 +554,8 @@ impl Fixes {
         self.next = match reader.fix()? {
             None => None,
             Some((gap, kind)) => {
-                self.position = usize::try_from(gap).unwrap_or(usize::MAX).saturating_add(self.position);
+                self.position =
+                    usize::try_from(gap).unwrap_or(usize::MAX).saturating_add(self.position);
                 Some((self.position, kind))
             }
         };
@@ -490,18 +578,28 @@ fn write_fixed<W: Writer>(
     out: &mut W,
 ) -> Result<(), Misfit> {
     match kind {
-        FixKind::Raw => out.element(key_nul, raw.ok_or(Misfit("a field that the journal takes from the collections is not there"))?),
+        FixKind::Raw => out.element(
+            key_nul,
+            raw.ok_or(Misfit("a field that the journal takes from the collections is not there"))?,
+        ),
         FixKind::Null => out.element(key_nul, Value::NULL),
         FixKind::Literal => out.element(key_nul, reader.value()?),
         FixKind::Splice => {
             let (prefix, suffix, middle) = (reader.number()?, reader.number()?, reader.bytes()?);
-            let text = guess.text().ok_or(Misfit("a text that the journal completes is of another type"))?;
+            let text = guess
+                .text()
+                .ok_or(Misfit("a text that the journal completes is of another type"))?;
             let parts = usize::try_from(prefix).ok().zip(usize::try_from(suffix).ok());
-            let ends = parts.and_then(|(prefix, suffix)| Some((text.get(..prefix)?, text.get(text.len().checked_sub(suffix)?..)?)));
-            let (start, end) = ends.ok_or(Misfit("a text that the journal completes is too short"))?;
+            let ends = parts.and_then(|(prefix, suffix)| {
+                Some((text.get(..prefix)?, text.get(text.len().checked_sub(suffix)?..)?))
+            });
+            let (start, end) =
+                ends.ok_or(Misfit("a text that the journal completes is too short"))?;
             out.text(key_nul, &[start, middle, end]);
         }
-        FixKind::Items => return Err(Misfit("items are described of a field that is not mapped item by item")),
+        FixKind::Items => {
+            return Err(Misfit("items are described of a field that is not mapped item by item"));
+        }
     }
     Ok(())
 }
@@ -535,7 +633,10 @@ fn restore_items<W: Writer>(
                 if value.kind != kind::DOCUMENT {
                     return Err(Misfit("an item that the journal describes is no document"));
                 }
-                let shape = source_shapes.of_keys(reader.order(order - 2)?, &item.names, |keys, first| item_meaning(item, keys, first));
+                let shape =
+                    source_shapes.of_keys(reader.order(order - 2)?, &item.names, |keys, first| {
+                        item_meaning(item, keys, first)
+                    });
                 let target_shape = target_shapes.index(value.bytes, spans, &item.names, |_, _| ());
                 let target = Record { bytes: value.bytes, spans, first: &target_shape.first };
                 out.head(kind::DOCUMENT, key.key_nul());
@@ -575,7 +676,9 @@ fn restore_item<W: Writer>(
     let kept = kept_original(item, target);
     let mut fixes = Fixes::new(reader)?;
     let open = out.open();
-    for (position, (action, key_nul)) in meaning.actions.iter().zip(keys.split_inclusive(|byte| *byte == 0)).enumerate() {
+    for (position, (action, key_nul)) in
+        meaning.actions.iter().zip(keys.split_inclusive(|byte| *byte == 0)).enumerate()
+    {
         let raw = (position < target.spans.len()).then(|| target.at(position));
         let guess = raw.map_or(Guess::Nothing, |raw| item_guess(item, *action, raw, kept));
         match fixes.at(position) {

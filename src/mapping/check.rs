@@ -78,13 +78,20 @@ fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) ->
     let collection = || target.collection.clone();
     match target.names.number(b"_id").and_then(|id| record.get(id)).map(|id| id.kind) {
         None => return Some(Refusal::NoId),
-        Some(refused @ (kind::ARRAY | kind::REGEX | kind::UNDEFINED)) => return Some(Refusal::IdType(raw::kind_name(refused))),
+        Some(refused @ (kind::ARRAY | kind::REGEX | kind::UNDEFINED)) => {
+            return Some(Refusal::IdType(raw::kind_name(refused)));
+        }
         Some(_) => {}
     }
     let is_array = |row: &&usize| record.get(**row).is_some_and(|value| value.kind == kind::ARRAY);
-    for (rows, index) in target.compound.iter().zip(target.indexes.iter().filter(|index| index.key.len() > 1)) {
+    for (rows, index) in
+        target.compound.iter().zip(target.indexes.iter().filter(|index| index.key.len() > 1))
+    {
         if rows.iter().filter(is_array).count() > 1 {
-            return Some(Refusal::ParallelArrays { collection: collection(), index: index.name.clone() });
+            return Some(Refusal::ParallelArrays {
+                collection: collection(),
+                index: index.name.clone(),
+            });
         }
     }
     if document.len() > raw::MAX_DOCUMENT_BYTES {
@@ -123,8 +130,11 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
         let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
         let applies = text.is_some_and(|text| requirement.one_of.find(text).is_some());
         // What is empty counts for nothing in the application's own check.
-        let is_nothing = |value: Value<'_>| value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty);
-        let is_set = |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_nothing(value));
+        let is_nothing = |value: Value<'_>| {
+            value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty)
+        };
+        let is_set =
+            |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_nothing(value));
         if applies && !requirement.needs_any.iter().any(is_set) {
             broken(requirement.rule);
         }
@@ -155,7 +165,13 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
         broken(check.rule);
     }
     if let (Some(range), false) = (check.range, value.is_null())
-        && !range.has(value.integer().map(|integer| integer as f64).or_else(|| value.double()).unwrap_or(f64::NAN))
+        && !range.has(
+            value
+                .integer()
+                .map(|integer| integer as f64)
+                .or_else(|| value.double())
+                .unwrap_or(f64::NAN),
+        )
     {
         broken(check.rule);
     }
@@ -164,7 +180,9 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
     }
     if value.kind == kind::DOCUMENT {
         for (names, check) in &check.fields {
-            let Some(name) = names.iter().find(|name| Elements::new(value.bytes).find(name).is_some()) else {
+            let Some(name) =
+                names.iter().find(|name| Elements::new(value.bytes).find(name).is_some())
+            else {
                 check_value(check, None, broken);
                 continue;
             };
@@ -180,8 +198,12 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
 
 /// Whether a string is one of those that pass.
 fn is_known_text(check: &Check, text: &[u8]) -> bool {
-    let begins =
-        |start: &[u8]| text.get(..start.len()).is_some_and(|head| head == start || check.any_case && head.eq_ignore_ascii_case(start));
-    let is_one = check.one_of.is_empty() || check.one_of.find(text).is_some() || check.any_case && check.one_of.has_in_any_case(text);
+    let begins = |start: &[u8]| {
+        text.get(..start.len())
+            .is_some_and(|head| head == start || check.any_case && head.eq_ignore_ascii_case(start))
+    };
+    let is_one = check.one_of.is_empty()
+        || check.one_of.find(text).is_some()
+        || check.any_case && check.one_of.has_in_any_case(text);
     is_one && (check.starts_with.is_empty() || check.starts_with.iter().any(|start| begins(start)))
 }

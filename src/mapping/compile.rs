@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::model::{self, TypeName};
 use super::plan::{
-    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse, Item, ItemRow, Kinds, MAX_TARGETS, Part,
-    Path, Plan, Range, Requirement, Route, Row, RowValue, Rule, Source, Target, Translation, Unique, Usual, copies,
+    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse,
+    Item, ItemRow, Kinds, MAX_TARGETS, Part, Path, Plan, Range, Requirement, Route, Row, RowValue,
+    Rule, Source, Target, Translation, Unique, Usual, copies,
 };
 use super::shape::Names;
 use crate::base::mapping_id::MappingId;
@@ -30,14 +31,18 @@ impl Plan {
 
     /// Compiles the text of a mapping file. An error lists everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Plan> {
-        let mapping: model::Mapping =
-            toml::from_str(text).map_err(|error| Error::Usage(format!("the mapping is not readable: {error}")))?;
+        let mapping: model::Mapping = toml::from_str(text)
+            .map_err(|error| Error::Usage(format!("the mapping is not readable: {error}")))?;
         let mut compiler = Compiler::default();
         let plan = compiler.mapping(&mapping, text);
         if compiler.problems.is_empty() {
             return Ok(plan);
         }
-        Err(Error::Usage(format!("mapping '{}' cannot be used:\n  {}", mapping.name, compiler.problems.join("\n  "))))
+        Err(Error::Usage(format!(
+            "mapping '{}' cannot be used:\n  {}",
+            mapping.name,
+            compiler.problems.join("\n  ")
+        )))
     }
 }
 
@@ -66,7 +71,9 @@ impl Compiler {
 
     fn rule(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let rule = Rule { name: name.into(), text: text.into() };
-        if let Some(known) = self.rules.iter().position(|known| known.name == rule.name && known.text == rule.text) {
+        if let Some(known) =
+            self.rules.iter().position(|known| known.name == rule.name && known.text == rule.text)
+        {
             return known;
         }
         self.rules.push(rule);
@@ -76,21 +83,33 @@ impl Compiler {
     fn source(&mut self, name: &str) -> usize {
         let number = self.names.add(name.as_bytes());
         if number == self.sources.len() {
-            let journal_only_rule = self.rule(format!("journal-only {name}"), "the value reaches only the rollback journal");
-            let duplicate_rule = self.rule(format!("duplicate-field {name}"), "the field occurs more than once; the first counts");
+            let journal_only_rule = self.rule(
+                format!("journal-only {name}"),
+                "the value reaches only the rollback journal",
+            );
+            let duplicate_rule = self.rule(
+                format!("duplicate-field {name}"),
+                "the field occurs more than once; the first counts",
+            );
             self.sources.push(Source { journal_only_rule, duplicate_rule, ..Source::default() });
         }
         number
     }
 
     fn mapping(&mut self, mapping: &model::Mapping, text: &str) -> Plan {
-        let rule = self.rule("invalid-utf8", "a string or a name is not UTF-8; its bytes are copied as they are");
+        let rule = self.rule(
+            "invalid-utf8",
+            "a string or a name is not UTF-8; its bytes are copied as they are",
+        );
         assert_eq!(rule, INVALID_UTF8);
         if mapping.format != FORMAT {
             self.problem("format", format!("is {}, this version reads {FORMAT}", mapping.format));
         }
         if mapping.target.is_empty() || mapping.target.len() > MAX_TARGETS {
-            self.problem("target", format!("{} targets, 1 to {MAX_TARGETS} are possible", mapping.target.len()));
+            self.problem(
+                "target",
+                format!("{} targets, 1 to {MAX_TARGETS} are possible", mapping.target.len()),
+            );
         }
         self.collection_name("collection", &mapping.collection);
         for (name, definition) in &mapping.define {
@@ -118,16 +137,25 @@ impl Compiler {
             }
             if target.rest {
                 if !target.when_any.is_empty() {
-                    self.problem(&target.collection, "takes the other fields, so it is written always: no `when_any`");
+                    self.problem(
+                        &target.collection,
+                        "takes the other fields, so it is written always: no `when_any`",
+                    );
                 }
                 if rest.is_some() {
-                    self.problem(&target.collection, "a second target with `rest`; one takes the other fields");
+                    self.problem(
+                        &target.collection,
+                        "a second target with `rest`; one takes the other fields",
+                    );
                 }
                 rest = Some(number);
             }
             let compiled = self.one_target(target);
             if compiled.names.number(mapping.key.as_bytes()).is_none() {
-                self.problem(&target.collection, format!("has no field '{}', which the mapping names as its key", mapping.key));
+                self.problem(
+                    &target.collection,
+                    format!("has no field '{}', which the mapping names as its key", mapping.key),
+                );
             }
             if compiled.names.number(b"_id").is_none() {
                 self.problem(&target.collection, "has no field '_id', without which a server takes none of its documents as they are");
@@ -136,7 +164,8 @@ impl Compiler {
         }
         if let Some(rest) = rest {
             for row in &targets[rest].rows {
-                let name = String::from_utf8_lossy(&row.name_nul[..row.name_nul.len() - 1]).into_owned();
+                let name =
+                    String::from_utf8_lossy(&row.name_nul[..row.name_nul.len() - 1]).into_owned();
                 let number = self.source(&name);
                 self.sources[number].reserved = true;
             }
@@ -149,8 +178,15 @@ impl Compiler {
             for (row_number, row) in target.rows.iter().enumerate() {
                 if let RowValue::Each { path, .. } = &row.value {
                     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-                    let field = format!("{}.{}", target.collection, text(&row.name_nul[..row.name_nul.len() - 1]));
-                    arrays.push((format!("{}.{}", mapping.collection, text(self.names.name(path.head))), field));
+                    let field = format!(
+                        "{}.{}",
+                        target.collection,
+                        text(&row.name_nul[..row.name_nul.len() - 1])
+                    );
+                    arrays.push((
+                        format!("{}.{}", mapping.collection, text(self.names.name(path.head))),
+                        field,
+                    ));
                     array_rows.push((path.head, number, row_number));
                 }
             }
@@ -179,8 +215,13 @@ impl Compiler {
 
     /// Names of collections become names of files, so that what a server refuses must not come so far.
     fn collection_name(&mut self, at: &str, name: &str) {
-        let is_reserved = name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
-        if name.is_empty() || name.len() > MAX_COLLECTION_NAME || is_reserved || name.contains(['\0', '$', '/', '\\']) {
+        let is_reserved =
+            name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
+        if name.is_empty()
+            || name.len() > MAX_COLLECTION_NAME
+            || is_reserved
+            || name.contains(['\0', '$', '/', '\\'])
+        {
             self.problem(
                 at,
                 format!(
@@ -224,7 +265,15 @@ impl Compiler {
             }
             indexes.push(Index { name: index.name.clone(), key, unique: index.unique });
         }
-        Target { collection: target.collection.clone(), when_any, rows, names, indexes, compound, unique }
+        Target {
+            collection: target.collection.clone(),
+            when_any,
+            rows,
+            names,
+            indexes,
+            compound,
+            unique,
+        }
     }
 
     fn rows(&mut self, at: &str, fields: &[model::Field]) -> Vec<Row> {
@@ -239,14 +288,21 @@ impl Compiler {
             }
             let value = self.row_value(&at, field);
             let check = field.must.as_ref().map(|must| self.check(&at, must));
-            rows.push(Row { name_nul: nul(&field.name), usual: self.usual(&field.name, &value), value, check });
+            rows.push(Row {
+                name_nul: nul(&field.name),
+                usual: self.usual(&field.name, &value),
+                value,
+                check,
+            });
         }
         rows
     }
 
     fn row_value(&mut self, at: &str, field: &model::Field) -> RowValue {
         let fallback = self.fallback(at, field.empty.as_deref(), field.absent.as_deref());
-        let operator = operators(&field.expression()) + usize::from(field.document.is_some()) + usize::from(field.each.is_some());
+        let operator = operators(&field.expression())
+            + usize::from(field.document.is_some())
+            + usize::from(field.each.is_some());
         if operator != 1 {
             self.problem(at, format!("has {operator} operators, one is needed"));
         }
@@ -266,13 +322,19 @@ impl Compiler {
             let item = item.unwrap_or_default();
             let outer: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
                 let alternatives = item.rows.iter().flat_map(|row| &row.missing.alternatives);
-                alternatives.filter(|other| matches!(other, Expression::Outer(_))).flat_map(heads).collect()
+                alternatives
+                    .filter(|other| matches!(other, Expression::Outer(_)))
+                    .flat_map(heads)
+                    .collect()
             });
             self.mark_read(&outer);
-            let defined: Vec<usize> = self
-                .items
-                .get(item)
-                .map_or(Vec::new(), |(_, item)| item.rows.iter().flat_map(|row| &row.missing.alternatives).flat_map(defined_in).collect());
+            let defined: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
+                item.rows
+                    .iter()
+                    .flat_map(|row| &row.missing.alternatives)
+                    .flat_map(defined_in)
+                    .collect()
+            });
             defined.into_iter().for_each(|number| self.mark_defined(number));
             return RowValue::Each { path, item, fallback };
         }
@@ -292,9 +354,13 @@ impl Compiler {
 
     /// What the rules of a row with this name mostly come to.
     fn usual(&self, name: &str, value: &RowValue) -> Usual {
-        let RowValue::Chain(Chain { alternatives, when: None, fallback, .. }) = value else { return Usual::Unknown };
+        let RowValue::Chain(Chain { alternatives, when: None, fallback, .. }) = value else {
+            return Usual::Unknown;
+        };
         match alternatives.as_slice() {
-            [Expression::Copy { path: Path { head, below }, only: None, convert: None }, ..] if below.is_empty() => {
+            [Expression::Copy { path: Path { head, below }, only: None, convert: None }, ..]
+                if below.is_empty() =>
+            {
                 Usual::Field { name: *head, whole: self.names.name(*head) == name.as_bytes() }
             }
             [Expression::Constant(constant)] if fallback.empty.is_none() => {
@@ -306,7 +372,13 @@ impl Compiler {
         }
     }
 
-    fn convert(&mut self, at: &str, date: bool, translations: &[model::Translation], rows: &[model::ItemField]) -> Option<Convert> {
+    fn convert(
+        &mut self,
+        at: &str,
+        date: bool,
+        translations: &[model::Translation],
+        rows: &[model::ItemField],
+    ) -> Option<Convert> {
         if date && !translations.is_empty() {
             self.problem(at, "both `date` and `translate`");
         }
@@ -324,7 +396,11 @@ impl Compiler {
                 if forward.iter().any(|(known, _, _)| **known == *from.as_bytes()) {
                     self.problem(at, format!("'{from}' is translated twice"));
                 }
-                forward.push((from.as_bytes().into(), string(&translation.to), translation.keep.is_some()));
+                forward.push((
+                    from.as_bytes().into(),
+                    string(&translation.to),
+                    translation.keep.is_some(),
+                ));
             }
             if let (None, [only]) = (&translation.keep, translation.from.as_slice()) {
                 backward.push((translation.to.as_bytes().into(), string(only)));
@@ -336,24 +412,35 @@ impl Compiler {
                     (!name.contains('\0')).then_some(())?;
                     Some((row, Box::from(name.as_bytes())))
                 });
-                if place_of.is_none() || keep.as_ref().is_some_and(|other| Some(other) != place_of.as_ref()) {
+                if place_of.is_none()
+                    || keep.as_ref().is_some_and(|other| Some(other) != place_of.as_ref())
+                {
                     self.problem(at, format!("'{place}' cannot keep the original: it is ROW.NAME of the same item, one for all"));
                 }
                 keep = place_of;
             }
         }
         // A text that two come from has no one way back.
-        let ambiguous = |text: &[u8]| translations.iter().filter(|other| other.to.as_bytes() == text).count() > 1;
+        let ambiguous = |text: &[u8]| {
+            translations.iter().filter(|other| other.to.as_bytes() == text).count() > 1
+        };
         backward.retain(|(text, _)| !ambiguous(text));
         let forward = forward.into_iter().map(|(from, to, keep)| (from, (to, keep))).collect();
-        Some(Convert::Translate(Translation { forward, backward: backward.into_iter().collect(), keep }))
+        Some(Convert::Translate(Translation {
+            forward,
+            backward: backward.into_iter().collect(),
+            keep,
+        }))
     }
 
     fn fallback(&mut self, at: &str, empty: Option<&str>, absent: Option<&str>) -> Fallback {
         if empty.is_some() && absent.is_some() {
             self.problem(at, "both `empty` and `absent`; `empty` covers what is absent");
         }
-        Fallback { empty: empty.and_then(|text| self.constant(at, text)), absent: absent.and_then(|text| self.constant(at, text)) }
+        Fallback {
+            empty: empty.and_then(|text| self.constant(at, text)),
+            absent: absent.and_then(|text| self.constant(at, text)),
+        }
     }
 
     fn constant(&mut self, at: &str, text: &str) -> Option<Constant> {
@@ -375,14 +462,24 @@ impl Compiler {
         }
     }
 
-    fn alternative(&mut self, at: &str, expression: &model::Expression, scope: &mut Scope<'_>) -> Expression {
+    fn alternative(
+        &mut self,
+        at: &str,
+        expression: &model::Expression,
+        scope: &mut Scope<'_>,
+    ) -> Expression {
         if !expression.or.is_empty() {
             self.problem(at, "an alternative has no `or` of its own; list all of them in one");
         }
         self.expression(at, expression, scope)
     }
 
-    fn expression(&mut self, at: &str, expression: &model::Expression, scope: &mut Scope<'_>) -> Expression {
+    fn expression(
+        &mut self,
+        at: &str,
+        expression: &model::Expression,
+        scope: &mut Scope<'_>,
+    ) -> Expression {
         if operators(expression) != 1 {
             self.problem(at, "an alternative has exactly one operator");
         }
@@ -419,7 +516,11 @@ impl Compiler {
                 self.problem(at, format!("'{pluck}' is not of the form ARRAY[].FIELD"));
                 return nothing();
             };
-            return Expression::Pluck { path: self.path(at, array, scope), field: field.as_bytes().into(), only };
+            return Expression::Pluck {
+                path: self.path(at, array, scope),
+                field: field.as_bytes().into(),
+                only,
+            };
         }
         if let Some(path) = &expression.count {
             return Expression::Count(self.path(at, path, scope));
@@ -521,12 +622,21 @@ impl Compiler {
             let at = format!("item.{name}.{}", field.name);
             let rename = field.rename.as_ref().map(|old| names.add(old.as_bytes()));
             let has_rule = |old: &String| item.field.iter().any(|other| other.name == *old);
-            if field.rename.as_ref().is_some_and(has_rule) || (rename.is_some() && rows.iter().any(|row| row.rename == rename)) {
+            if field.rename.as_ref().is_some_and(has_rule)
+                || (rename.is_some() && rows.iter().any(|row| row.rename == rename))
+            {
                 self.problem(&at, "the name that it renames has a rule of its own");
             }
-            let mut missing = Chain { fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()), ..Chain::default() };
+            let mut missing = Chain {
+                fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()),
+                ..Chain::default()
+            };
             for other in &field.or {
-                missing.alternatives.push(self.alternative(&at, other, &mut Scope::Item(&mut names)));
+                missing.alternatives.push(self.alternative(
+                    &at,
+                    other,
+                    &mut Scope::Item(&mut names),
+                ));
             }
             rows.push(ItemRow {
                 name_nul: nul(&field.name),
@@ -536,7 +646,10 @@ impl Compiler {
                 convert: self.convert(&at, field.date, &field.translate, &item.field),
                 convert_own: field.convert_own,
                 missing,
-                check: field.must.as_ref().map(|must| self.check(&format!("{name}.{}", field.name), must)),
+                check: field
+                    .must
+                    .as_ref()
+                    .map(|must| self.check(&format!("{name}.{}", field.name), must)),
                 generated: field.generated,
             });
         }
@@ -549,27 +662,42 @@ impl Compiler {
                 }
                 number.unwrap_or_default()
             };
-            let (row_number, needs_any) = (row(&requirement.field), requirement.needs_any.iter().map(&mut row).collect());
+            let (row_number, needs_any) =
+                (row(&requirement.field), requirement.needs_any.iter().map(&mut row).collect());
             requires.push(Requirement {
                 row: row_number,
-                one_of: requirement.one_of.iter().map(|text| (text.as_bytes().into(), ())).collect(),
+                one_of: requirement
+                    .one_of
+                    .iter()
+                    .map(|text| (text.as_bytes().into(), ()))
+                    .collect(),
                 needs_any,
                 rule: self.rule(
                     format!("{name}.{}", requirement.needs_any.join("|")),
-                    format!("one must be set where {} is one of {}", requirement.field, requirement.one_of.join(", ")),
+                    format!(
+                        "one must be set where {} is one of {}",
+                        requirement.field,
+                        requirement.one_of.join(", ")
+                    ),
                 ),
             });
         }
         Item {
-            keeping_row: rows.iter().position(|row| matches!(&row.convert, Some(Convert::Translate(t)) if t.keep.is_some())),
+            keeping_row: rows.iter().position(
+                |row| matches!(&row.convert, Some(Convert::Translate(t)) if t.keep.is_some()),
+            ),
             checked: rows.iter().any(|row| row.check.is_some()),
             rows,
             names,
             requires,
-            not_renamed_rule: self
-                .rule(format!("not-renamed {name}"), "the item has both the old and the new name of a field; the old one stays"),
-            duplicate_rule: self
-                .rule(format!("duplicate-field {name}"), "a field that a rule reads occurs more than once in an item; the first counts"),
+            not_renamed_rule: self.rule(
+                format!("not-renamed {name}"),
+                "the item has both the old and the new name of a field; the old one stays",
+            ),
+            duplicate_rule: self.rule(
+                format!("duplicate-field {name}"),
+                "a field that a rule reads occurs more than once in an item; the first counts",
+            ),
             check_rule: self.rule(name.to_owned(), "an item must be a document"),
         }
     }
@@ -577,7 +705,8 @@ impl Compiler {
     fn check(&mut self, at: &str, must: &model::Constraint) -> Check {
         let types = must.is.to_vec();
         let absent = must.optional.then_some("absent");
-        let names: Vec<&str> = absent.into_iter().chain(types.iter().map(|name| name.name())).collect();
+        let names: Vec<&str> =
+            absent.into_iter().chain(types.iter().map(|name| name.name())).collect();
         let mut text = format!("must be {}", names.join(" or "));
         if !must.one_of.is_empty() {
             text += &format!(", one of {}", must.one_of.join(", "));
@@ -586,7 +715,9 @@ impl Compiler {
         if !must.starts_with.is_empty() {
             text += &format!(" that starts with {}", must.starts_with.join(" or "));
         }
-        let mut part = |at: String, part: &Option<Box<model::Constraint>>| part.as_ref().map(|part| Box::new(self.check(&at, part)));
+        let mut part = |at: String, part: &Option<Box<model::Constraint>>| {
+            part.as_ref().map(|part| Box::new(self.check(&at, part)))
+        };
         let items = part(format!("{at}[]"), &must.items);
         let values = part(format!("{at}.*"), &must.values);
         let fields: Vec<_> = must
@@ -619,11 +750,18 @@ impl Compiler {
     }
 
     fn range(&mut self, at: &str, must: &model::Constraint) -> Option<Range> {
-        if must.min.is_some() && must.above.is_some() || must.max.is_some() && must.below.is_some() {
-            self.problem(at, "one lower and one upper bound at most: `min` or `above`, `max` or `below`");
+        if must.min.is_some() && must.above.is_some() || must.max.is_some() && must.below.is_some()
+        {
+            self.problem(
+                at,
+                "one lower and one upper bound at most: `min` or `above`, `max` or `below`",
+            );
         }
         let bound = |included: Option<f64>, excluded: Option<f64>| {
-            included.map(Bound::Included).or(excluded.map(Bound::Excluded)).unwrap_or(Bound::Unbounded)
+            included
+                .map(Bound::Included)
+                .or(excluded.map(Bound::Excluded))
+                .unwrap_or(Bound::Unbounded)
         };
         let range = Range { from: bound(must.min, must.above), to: bound(must.max, must.below) };
         let is_bounded = must.min.or(must.max).or(must.above).or(must.below).is_some();
@@ -652,12 +790,27 @@ impl Compiler {
         }
     }
 
-    fn row_routes(&mut self, target: usize, field: usize, inner: Option<&[u8]>, row: &Row, written: &model::Field) {
+    fn row_routes(
+        &mut self,
+        target: usize,
+        field: usize,
+        inner: Option<&[u8]>,
+        row: &Row,
+        written: &model::Field,
+    ) {
         let empty_array = matches!(&row.value, RowValue::Chain(chain) if chain.empty_array);
         let mut add = |source: usize, rank: usize, inverse: Inverse, below: &[Box<[u8]>]| {
             let inner = inner.map(|name_nul| name_nul[..name_nul.len() - 1].into());
             self.sources[source].newest |= written.merge == Some(model::Merge::Newest);
-            self.sources[source].routes.push(Route { target, field, inner, inverse, rank, below: below.to_vec(), empty_array });
+            self.sources[source].routes.push(Route {
+                target,
+                field,
+                inner,
+                inverse,
+                rank,
+                below: below.to_vec(),
+                empty_array,
+            });
         };
         match &row.value {
             RowValue::Each { path, item, .. } => add(path.head, 0, Inverse::Each(*item), &[]),
@@ -666,7 +819,12 @@ impl Compiler {
                     if let Expression::Copy { path, convert, .. } = alternative {
                         let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
                         // A row that holds its value only at times stands behind those that always do.
-                        add(path.head, rank + usize::from(chain.when.is_some()), inverse, &path.below);
+                        add(
+                            path.head,
+                            rank + usize::from(chain.when.is_some()),
+                            inverse,
+                            &path.below,
+                        );
                     }
                 }
             }
@@ -686,11 +844,15 @@ impl Compiler {
                     [row] => defined_behind(&rows[*row]),
                     _ => None,
                 };
-                unique.class = match defined.and_then(|defined| of_defined.iter().position(|known| *known == defined)) {
+                unique.class = match defined
+                    .and_then(|defined| of_defined.iter().position(|known| *known == defined))
+                {
                     Some(class) => class,
                     None => {
                         // A target that is not always written cannot stand for the others.
-                        of_defined.push(defined.filter(|_| target.when_any.is_empty()).unwrap_or(usize::MAX));
+                        of_defined.push(
+                            defined.filter(|_| target.when_any.is_empty()).unwrap_or(usize::MAX),
+                        );
                         classes += 1;
                         classes - 1
                     }
@@ -710,9 +872,10 @@ fn heads(expression: &Expression) -> Vec<usize> {
         | Expression::Count(path)
         | Expression::NonEmpty(path)
         | Expression::Outer(path) => vec![path.head],
-        Expression::Template(parts) => {
-            parts.iter().filter_map(|part| if let Part::Copy(path) = part { Some(path.head) } else { None }).collect()
-        }
+        Expression::Template(parts) => parts
+            .iter()
+            .filter_map(|part| if let Part::Copy(path) = part { Some(path.head) } else { None })
+            .collect(),
         Expression::Constant(_) | Expression::Defined(_) => Vec::new(),
     }
 }
@@ -721,9 +884,10 @@ fn heads(expression: &Expression) -> Vec<usize> {
 fn defined_in(expression: &Expression) -> Vec<usize> {
     match expression {
         Expression::Defined(number) => vec![*number],
-        Expression::Template(parts) => {
-            parts.iter().filter_map(|part| if let Part::Defined(number) = part { Some(*number) } else { None }).collect()
-        }
+        Expression::Template(parts) => parts
+            .iter()
+            .filter_map(|part| if let Part::Defined(number) = part { Some(*number) } else { None })
+            .collect(),
         _ => Vec::new(),
     }
 }

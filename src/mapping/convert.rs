@@ -9,7 +9,9 @@ use crate::raw::{self, Value, kind};
 /// No offset means UTC; digits after the third of the fraction are dropped. Nothing for any other text.
 pub(crate) fn date_from_iso(text: &[u8]) -> Option<i64> {
     let digits = |from: usize, to: usize| -> Option<i64> {
-        text.get(from..to)?.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
+        text.get(from..to)?.iter().try_fold(0, |sum, byte| {
+            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
+        })
     };
     let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
     if !(is(4, b'-') && is(7, b'-')) {
@@ -88,7 +90,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -130,13 +133,19 @@ pub(crate) fn write_text(value: Value<'_>, out: &mut Vec<u8>) {
     match value.kind {
         kind::OBJECT_ID => out.extend(raw::hex_digits(value.bytes)),
         kind::STRING => out.extend_from_slice(value.text().unwrap_or_default()),
-        kind::INT32 | kind::INT64 => out.extend_from_slice(value.integer().unwrap_or_default().to_string().as_bytes()),
+        kind::INT32 | kind::INT64 => {
+            out.extend_from_slice(value.integer().unwrap_or_default().to_string().as_bytes())
+        }
         kind::DOUBLE if value.double().is_some_and(|d| d.abs() <= EXACT && d.fract() == 0.0) => {
-            out.extend_from_slice((value.double().unwrap_or_default() as i64).to_string().as_bytes());
+            out.extend_from_slice(
+                (value.double().unwrap_or_default() as i64).to_string().as_bytes(),
+            );
         }
         kind::BINARY if value.bytes.len() == 5 + 16 && matches!(value.bytes[4], 3 | 4) => {
             let digits = raw::hex(&value.bytes[5..]);
-            for (at, group) in [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].into_iter().enumerate() {
+            for (at, group) in
+                [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].into_iter().enumerate()
+            {
                 if at > 0 {
                     out.push(b'-');
                 }
@@ -210,11 +219,23 @@ mod tests {
 
     #[test]
     fn dates_come_back_from_their_text() {
-        for millis in [0, 1, -1, 1_760_350_523_123, -62_135_596_800_000, 253_402_300_799_999, 951_782_400_000, 4_107_542_399_999] {
+        for millis in [
+            0,
+            1,
+            -1,
+            1_760_350_523_123,
+            -62_135_596_800_000,
+            253_402_300_799_999,
+            951_782_400_000,
+            4_107_542_399_999,
+        ] {
             let value = iso_from_date(millis).expect("in range");
             assert_eq!(date_from_iso(&value[4..value.len() - 1]), Some(millis));
         }
-        assert_eq!(&iso_from_date(1_760_350_523_123).expect("in range")[4..33], b"2025-10-13T10:15:23.123+00:00");
+        assert_eq!(
+            &iso_from_date(1_760_350_523_123).expect("in range")[4..33],
+            b"2025-10-13T10:15:23.123+00:00"
+        );
         assert!(iso_from_date(253_402_300_800_000).is_none());
         assert!(iso_from_date(-62_135_596_800_001).is_none());
     }

@@ -5,7 +5,10 @@ use std::ops::Range;
 use super::check::check_item;
 use super::convert;
 use super::model::TypeName;
-use super::plan::{Chain, Constant, Convert, Expression, Item, Kinds, Part, Path, Plan, Row, RowValue, Translation, Usual};
+use super::plan::{
+    Chain, Constant, Convert, Expression, Item, Kinds, Part, Path, Plan, Row, RowValue,
+    Translation, Usual,
+};
 use super::shape::{Record, Shape, Shapes, Span, split_keys};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
@@ -37,7 +40,9 @@ impl Role {
             Role::Other => Fate::Passed,
             Role::Named(name) if plan.sources[name].read_by & written != 0 => Fate::Read(name),
             Role::Again(name) if plan.sources[name].read_by & written != 0 => Fate::Left(name),
-            Role::Named(name) | Role::Again(name) if plan.sources[name].reserved => Fate::Left(name),
+            Role::Named(name) | Role::Again(name) if plan.sources[name].reserved => {
+                Fate::Left(name)
+            }
             Role::Named(_) | Role::Again(_) => Fate::Passed,
         }
     }
@@ -93,8 +98,13 @@ pub(super) fn item_meaning(item: &Item, keys: &[u8], first: &[Option<u32>]) -> I
         let action = item.rows.iter().enumerate().find_map(|(number, row)| {
             if row.own == name {
                 let convert = row.convert_own && row.convert.is_some();
-                let changes = convert || row.missing.fallback.empty.is_some() || keep_row == Some(number);
-                return Some(if changes { Action::Row { row: number, convert } } else { Action::Copy });
+                let changes =
+                    convert || row.missing.fallback.empty.is_some() || keep_row == Some(number);
+                return Some(if changes {
+                    Action::Row { row: number, convert }
+                } else {
+                    Action::Copy
+                });
             }
             if row.rename != Some(name) {
                 return None;
@@ -113,7 +123,9 @@ pub(super) fn item_meaning(item: &Item, keys: &[u8], first: &[Option<u32>]) -> I
     let lacks = |row: &usize| {
         let row = &item.rows[*row];
         let has = first[row.own].is_some() || row.rename.is_some_and(|old| first[old].is_some());
-        let adds = !row.missing.alternatives.is_empty() || row.missing.fallback.empty.is_some() || row.missing.fallback.absent.is_some();
+        let adds = !row.missing.alternatives.is_empty()
+            || row.missing.fallback.empty.is_some()
+            || row.missing.fallback.absent.is_some();
         !has && (adds || keep_row == Some(row.own))
     };
     findings.sort_unstable();
@@ -227,13 +239,17 @@ impl Forward {
 
     /// Appends the targets' documents to `outputs` and returns which were written.
     pub fn map(&mut self, plan: &Plan, document: &[u8], outputs: &mut [Vec<u8>]) -> u32 {
-        let shape = self.sources.index(document, &mut self.spans, &plan.names, |keys, first| roles(plan, keys, first));
+        let shape = self
+            .sources
+            .index(document, &mut self.spans, &plan.names, |keys, first| roles(plan, keys, first));
         let record = Record { bytes: document, spans: &self.spans, first: &shape.first };
         for (number, define) in plan.defines.iter().enumerate() {
-            let mut text = self.defined[number].take().unwrap_or_else(|| std::mem::take(&mut self.spare));
+            let mut text =
+                self.defined[number].take().unwrap_or_else(|| std::mem::take(&mut self.spare));
             text.clear();
             let mut alternatives = define.alternatives.iter();
-            let is_set = alternatives.any(|one| defined_text(one, record, &self.defined, &mut text));
+            let is_set =
+                alternatives.any(|one| defined_text(one, record, &self.defined, &mut text));
             if is_set {
                 self.defined[number] = Some(text);
             } else {
@@ -278,14 +294,23 @@ impl Forward {
 }
 
 /// Appends the text that one alternative of a defined value gives; false where it gives none.
-fn defined_text(expression: &Expression, record: Record<'_>, defined: &[Option<Vec<u8>>], text: &mut Vec<u8>) -> bool {
+fn defined_text(
+    expression: &Expression,
+    record: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    text: &mut Vec<u8>,
+) -> bool {
     let value = match expression {
         Expression::Text(path) => {
             return follow(record, path).map(|value| convert::write_text(value, text)).is_some();
         }
         Expression::Copy { path, only, convert: None } => {
-            let found = follow(record, path).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
-            return found.and_then(|value| value.text()).map(|content| text.extend_from_slice(content)).is_some();
+            let found = follow(record, path)
+                .filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
+            return found
+                .and_then(|value| value.text())
+                .map(|content| text.extend_from_slice(content))
+                .is_some();
         }
         expression => {
             // The element with an empty name: type and NUL, then the value.
@@ -347,7 +372,9 @@ impl Rows<'_> {
             Usual::Unknown => {}
         }
         match &row.value {
-            RowValue::Chain(chain) => write_chain(chain, &row.name_nul, self.record, self.record, self.defined, out),
+            RowValue::Chain(chain) => {
+                write_chain(chain, &row.name_nul, self.record, self.record, self.defined, out)
+            }
             RowValue::Document(rows) => {
                 out.head(kind::DOCUMENT, &row.name_nul);
                 let open = out.open();
@@ -358,12 +385,19 @@ impl Rows<'_> {
                 out.close(open);
             }
             RowValue::Each { path, item, fallback } => match self.record.get(path.head) {
-                Some(value) if value.kind == kind::ARRAY => self.write_items(&row.name_nul, *item, value, out),
-                None => fallback.absent.as_ref().or(fallback.empty.as_ref()).into_iter().for_each(|constant| {
-                    out.element(&row.name_nul, constant.value());
-                }),
+                Some(value) if value.kind == kind::ARRAY => {
+                    self.write_items(&row.name_nul, *item, value, out)
+                }
+                None => fallback.absent.as_ref().or(fallback.empty.as_ref()).into_iter().for_each(
+                    |constant| {
+                        out.element(&row.name_nul, constant.value());
+                    },
+                ),
                 Some(value) if value.is_null() && fallback.empty.is_some() => {
-                    fallback.empty.iter().for_each(|constant| out.element(&row.name_nul, constant.value()));
+                    fallback
+                        .empty
+                        .iter()
+                        .for_each(|constant| out.element(&row.name_nul, constant.value()));
                 }
                 Some(value) => out.element(&row.name_nul, value),
             },
@@ -392,9 +426,14 @@ impl Rows<'_> {
             behind += element.bytes.len();
             let mut is_copy = true;
             if value.kind == kind::DOCUMENT {
-                let shape =
-                    self.items[number].index(value.bytes, self.item_spans, &item.names, |keys, first| item_meaning(item, keys, first));
-                let record = Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
+                let shape = self.items[number].index(
+                    value.bytes,
+                    self.item_spans,
+                    &item.names,
+                    |keys, first| item_meaning(item, keys, first),
+                );
+                let record =
+                    Record { bytes: value.bytes, spans: self.item_spans, first: &shape.first };
                 if !shape.meaning.findings.is_empty() {
                     self.broken.extend_from_slice(&shape.meaning.findings);
                 }
@@ -408,8 +447,21 @@ impl Rows<'_> {
                     let at = out.len();
                     write_item(item, &shape.meaning, record, self.record, self.defined, out);
                     if item.checked {
-                        let shape = self.written_items[number].index(&out[at..], self.item_spans, &item.names, |_, _| ());
-                        check_item(item, Record { bytes: &out[at..], spans: self.item_spans, first: &shape.first }, self.broken);
+                        let shape = self.written_items[number].index(
+                            &out[at..],
+                            self.item_spans,
+                            &item.names,
+                            |_, _| (),
+                        );
+                        check_item(
+                            item,
+                            Record {
+                                bytes: &out[at..],
+                                spans: self.item_spans,
+                                first: &shape.first,
+                            },
+                            self.broken,
+                        );
                     }
                 }
             } else {
@@ -441,14 +493,22 @@ fn is_usual(row: &Row, value: Value<'_>) -> bool {
     !value.is_null() && matches!(&row.value, RowValue::Chain(chain) if counts(chain))
 }
 
-fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Record<'_>, defined: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
+fn write_item(
+    item: &Item,
+    meaning: &ItemMeaning,
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) {
     let open = out.open();
     let translation = translation(item);
     let original = meaning.kept.and_then(|position| {
         let value = record.at(position);
         translation?.translate(value).filter(|(_, keep)| *keep).map(|_| value)
     });
-    let keep = original.and_then(|original| translation?.keep.as_ref().map(|(row, name)| (*row, name, original)));
+    let keep = original
+        .and_then(|original| translation?.keep.as_ref().map(|(row, name)| (*row, name, original)));
     let mut from = 0;
     for (position, action) in meaning.actions.iter().enumerate() {
         let Action::Row { row, convert } = *action else { continue };
@@ -461,7 +521,9 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
             value = empty.value();
         }
         match keep {
-            Some((kept_in, name, original)) if kept_in == row_number => write_keeping(&row.name_nul, value, name, original, out),
+            Some((kept_in, name, original)) if kept_in == row_number => {
+                write_keeping(&row.name_nul, value, name, original, out)
+            }
             _ if convert => write_converted(row.convert.as_ref(), &row.name_nul, value, out),
             _ => out.element(&row.name_nul, value),
         }
@@ -474,7 +536,12 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
         if let Some((_, name, original)) = keep.filter(|(kept_in, _, _)| *kept_in == number) {
             out.truncate(mark);
             let empty: &[u8] = &[5, 0, 0, 0, 0];
-            let value = row.missing.fallback.empty.as_ref().map_or(Value { kind: kind::DOCUMENT, bytes: empty }, Constant::value);
+            let value = row
+                .missing
+                .fallback
+                .empty
+                .as_ref()
+                .map_or(Value { kind: kind::DOCUMENT, bytes: empty }, Constant::value);
             write_keeping(&row.name_nul, value, name, original, out);
         }
     }
@@ -482,7 +549,13 @@ fn write_item(item: &Item, meaning: &ItemMeaning, record: Record<'_>, outer: Rec
 }
 
 /// Writes a document with one field more; anything but a document, and one that has the field, as it stands.
-fn write_keeping(name_nul: &[u8], value: Value<'_>, name: &[u8], original: Value<'_>, out: &mut Vec<u8>) {
+fn write_keeping(
+    name_nul: &[u8],
+    value: Value<'_>,
+    name: &[u8],
+    original: Value<'_>,
+    out: &mut Vec<u8>,
+) {
     if value.kind != kind::DOCUMENT || Elements::new(value.bytes).find(name).is_some() {
         return out.element(name_nul, value);
     }
@@ -496,10 +569,17 @@ fn write_keeping(name_nul: &[u8], value: Value<'_>, name: &[u8], original: Value
     out.close(open);
 }
 
-fn write_converted(convert: Option<&Convert>, name_nul: &[u8], value: Value<'_>, out: &mut Vec<u8>) {
+fn write_converted(
+    convert: Option<&Convert>,
+    name_nul: &[u8],
+    value: Value<'_>,
+    out: &mut Vec<u8>,
+) {
     match convert {
         Some(Convert::Date) => match value.text().and_then(convert::date_from_iso) {
-            Some(millis) => out.element(name_nul, Value { kind: kind::DATE, bytes: &millis.to_le_bytes() }),
+            Some(millis) => {
+                out.element(name_nul, Value { kind: kind::DATE, bytes: &millis.to_le_bytes() })
+            }
             None => out.element(name_nul, value),
         },
         Some(Convert::Translate(translation)) => match translation.translate(value) {
@@ -510,10 +590,20 @@ fn write_converted(convert: Option<&Convert>, name_nul: &[u8], value: Value<'_>,
     }
 }
 
-fn write_chain(chain: &Chain, name_nul: &[u8], record: Record<'_>, outer: Record<'_>, defined: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
+fn write_chain(
+    chain: &Chain,
+    name_nul: &[u8],
+    record: Record<'_>,
+    outer: Record<'_>,
+    defined: &[Option<Vec<u8>>],
+    out: &mut Vec<u8>,
+) {
     let mark = out.len();
     let mut written = Written::Nothing;
-    let applies = |path: &Path| follow(record, path).is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array());
+    let applies = |path: &Path| {
+        follow(record, path)
+            .is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array())
+    };
     if let Some(path) = &chain.when
         && !applies(path)
     {
@@ -559,7 +649,8 @@ fn write_expression(
     };
     match expression {
         Expression::Copy { path, only, convert } => {
-            let value = follow(record, path).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
+            let value = follow(record, path)
+                .filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
             match (value, convert) {
                 (Some(value), Some(convert)) => {
                     write_converted(Some(convert), name_nul, value, out);
@@ -571,11 +662,14 @@ fn write_expression(
         Expression::Outer(path) => put(follow(outer, path)),
         Expression::Constant(constant) => put(Some(constant.value())),
         Expression::Count(path) => {
-            let count = follow(record, path).filter(|value| value.kind == kind::ARRAY).map_or(0, |value| value.elements().count());
+            let count = follow(record, path)
+                .filter(|value| value.kind == kind::ARRAY)
+                .map_or(0, |value| value.elements().count());
             put(Some(Value { kind: kind::INT32, bytes: &(count as i32).to_le_bytes() }))
         }
         Expression::NonEmpty(path) => {
-            let has = follow(record, path).is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array());
+            let has = follow(record, path)
+                .is_some_and(|value| value.kind == kind::ARRAY && !value.is_empty_array());
             put(Some(Value { kind: kind::BOOLEAN, bytes: &[u8::from(has)] }))
         }
         Expression::Defined(number) => match &defined[*number] {
@@ -626,9 +720,15 @@ fn write_expression(
             let mut key = ItemKey::default();
             for item in array.elements() {
                 let value = item.value();
-                let found = if value.kind == kind::DOCUMENT { Elements::new(value.bytes).find(field) } else { None };
+                let found = if value.kind == kind::DOCUMENT {
+                    Elements::new(value.bytes).find(field)
+                } else {
+                    None
+                };
                 match found {
-                    Some(found) if *only != Some(TypeName::Strings) || found.kind == kind::STRING => {
+                    Some(found)
+                        if *only != Some(TypeName::Strings) || found.kind == kind::STRING =>
+                    {
                         out.element(key.key_nul(), found);
                         key.advance();
                     }

@@ -48,7 +48,11 @@ impl Findings {
     }
     /// Rule number, documents, first `_id`s; in the order of the rules.
     pub fn sorted(&self) -> Vec<(usize, u64, Vec<String>)> {
-        let mut all: Vec<_> = self.by_rule.iter().map(|(rule, (count, samples))| (*rule, *count, samples.clone())).collect();
+        let mut all: Vec<_> = self
+            .by_rule
+            .iter()
+            .map(|(rule, (count, samples))| (*rule, *count, samples.clone()))
+            .collect();
         all.sort_by_key(|(rule, _, _)| *rule);
         all
     }
@@ -167,7 +171,8 @@ impl<'p> Mapper<'p> {
                 broken_rules.push(rule);
             }
         };
-        let starts: [usize; MAX_TARGETS] = std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
+        let starts: [usize; MAX_TARGETS] =
+            std::array::from_fn(|target| mapped.outputs.get(target).map_or(0, Vec::len));
         let written = self.forward.map(plan, document, &mut mapped.outputs);
         if facts.invalid_utf8.is_some() {
             broken(INVALID_UTF8);
@@ -187,11 +192,18 @@ impl<'p> Mapper<'p> {
         for (target, document) in documents.iter().enumerate() {
             if let Some(document) = document {
                 let record = self.backward.target(target, document);
-                let refused = check_document(plan, target, record, facts.depth, &mut broken, |class, fingerprint| {
-                    if fingerprints[class] == 0 {
-                        fingerprints[class] = fingerprint.max(1);
-                    }
-                });
+                let refused = check_document(
+                    plan,
+                    target,
+                    record,
+                    facts.depth,
+                    &mut broken,
+                    |class, fingerprint| {
+                        if fingerprints[class] == 0 {
+                            fingerprints[class] = fingerprint.max(1);
+                        }
+                    },
+                );
                 refusal = refusal.or(refused);
             }
         }
@@ -211,18 +223,32 @@ impl<'p> Mapper<'p> {
         for (target, document) in documents.iter().enumerate() {
             if let Some(document) = document {
                 mapped.counts[target] += 1;
-                mapped.digests[target] = mapped.digests[target].wrapping_add(document_digest(document));
+                mapped.digests[target] =
+                    mapped.digests[target].wrapping_add(document_digest(document));
             }
         }
-        let source = Record { bytes: document, spans: self.forward.spans(), first: &self.forward.shape().first };
+        let source = Record {
+            bytes: document,
+            spans: self.forward.spans(),
+            first: &self.forward.shape().first,
+        };
         for ((name, target, row), counts) in plan.array_rows.iter().zip(&mut mapped.arrays) {
-            let has_items = |value: Value<'_>| u64::from(value.kind == kind::ARRAY && !value.is_empty_array());
+            let has_items =
+                |value: Value<'_>| u64::from(value.kind == kind::ARRAY && !value.is_empty_array());
             counts[0] += source.get(*name).map_or(0, has_items);
             let target = documents[*target].map(|document| self.backward.target(*target, document));
             counts[1] += target.and_then(|target| target.get(*row)).map_or(0, has_items);
         }
         let caches = (&self.forward, &mut self.backward);
-        if !note_and_prove(plan, caches, document, documents, written, &mut mapped.notes, &mut broken) {
+        if !note_and_prove(
+            plan,
+            caches,
+            document,
+            documents,
+            written,
+            &mut mapped.notes,
+            &mut broken,
+        ) {
             mapped.whole += 1;
             mapped.notes.keep_whole(document, written);
         }
@@ -259,7 +285,9 @@ fn note_and_prove(
     if notes.since(&mark) <= document.len() && notes.fit() {
         let mut reader = notes.reader(&mark);
         let mut comparer = Comparer::new(document);
-        let restored = reader.number().and_then(|_| backward.restore(plan, documents, &mut reader, &mut comparer));
+        let restored = reader
+            .number()
+            .and_then(|_| backward.restore(plan, documents, &mut reader, &mut comparer));
         if restored.is_ok() && comparer.is_equal() && reader.is_at_end() {
             return true;
         }
@@ -302,14 +330,17 @@ impl<'p> Restorer<'p> {
         out: &mut Vec<u8>,
     ) -> Result<(), Misfit> {
         let head = reader.number()?;
-        let written = u32::try_from(head >> 1).map_err(|_| Misfit("the journal names targets that do not exist"))?;
+        let written = u32::try_from(head >> 1)
+            .map_err(|_| Misfit("the journal names targets that do not exist"))?;
         if u64::from(written) >> self.plan.targets.len() != 0 {
             return Err(Misfit("the journal names targets that do not exist"));
         }
         let mut documents = [None; MAX_TARGETS];
         for (target, document) in documents.iter_mut().enumerate() {
             if written & 1 << target != 0 {
-                *document = Some(next(target).ok_or(Misfit("a collection has fewer documents than the journal describes"))?);
+                *document = Some(next(target).ok_or(Misfit(
+                    "a collection has fewer documents than the journal describes",
+                ))?);
             }
         }
         if head & 1 == 1 || head == 0 {

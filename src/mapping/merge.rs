@@ -10,7 +10,9 @@ use super::forward::{Fate, Forward, Role, descend, is_of_type, keep_row};
 use super::plan::{Chain, Expression, Inverse, Item, Plan, Row, RowValue, copies};
 use super::shape::{Record, Shapes, Span};
 use crate::fingerprints::document_digest;
-use crate::raw::{Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind};
+use crate::raw::{
+    Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind,
+};
 
 /// A source document of today, and how it came about.
 #[derive(Debug, Default)]
@@ -101,17 +103,29 @@ enum Edit {
 impl<'p> Merger<'p> {
     /// A merger by this plan.
     pub fn new(plan: &'p Plan) -> Self {
-        Merger { plan, forward: Forward::new(plan), items: plan.items.iter().map(|_| Shapes::default()).collect(), spans: Vec::new() }
+        Merger {
+            plan,
+            forward: Forward::new(plan),
+            items: plan.items.iter().map(|_| Shapes::default()).collect(),
+            spans: Vec::new(),
+        }
     }
 
     /// Merges one document. Without an original there is no base: the document has been created since. A target
     /// that is missing in `current` counts as unchanged.
-    pub fn merge(&mut self, original: Option<&[u8]>, base: &[Option<&[u8]>], current: &[Option<&[u8]>]) -> Merged {
+    pub fn merge(
+        &mut self,
+        original: Option<&[u8]>,
+        base: &[Option<&[u8]>],
+        current: &[Option<&[u8]>],
+    ) -> Merged {
         let plan = self.plan;
         let mut candidates = Vec::new();
         for (target, document) in current.iter().enumerate() {
             let Some(document) = document else { continue };
-            let is_new = original.is_some() && target != plan.driver() && !has_same_id(base[target], document);
+            let is_new = original.is_some()
+                && target != plan.driver()
+                && !has_same_id(base[target], document);
             for cell in cells(plan, target, document) {
                 let before = base[target].and_then(|base| field_value(plan, &cell, base));
                 if base[target].is_some() && same(before, cell.value) {
@@ -124,19 +138,36 @@ impl<'p> Merger<'p> {
                 if is_new && is_of_driver(plan, feed.source, current[plan.driver()]) {
                     continue;
                 }
-                if is_new && base[target].is_none() && cell.value.is_none_or(|value| value.is_null()) {
+                if is_new
+                    && base[target].is_none()
+                    && cell.value.is_none_or(|value| value.is_null())
+                {
                     continue;
                 }
                 let Feed { source, below, inverse, is_defined } = feed;
-                candidates.push(Candidate { source, below, inverse, is_defined, base: before, cell });
+                candidates.push(Candidate {
+                    source,
+                    below,
+                    inverse,
+                    is_defined,
+                    base: before,
+                    cell,
+                });
             }
         }
         let present = |target: &usize| base[*target].or(current[*target]).is_some();
-        let written = (0..current.len()).filter(present).fold(0u32, |mask, target| mask | 1 << target);
-        let rest =
-            plan.rest.and_then(|rest| current[rest].map(|current| rest_edits(plan, base[rest], current, written))).unwrap_or_default();
+        let written =
+            (0..current.len()).filter(present).fold(0u32, |mask, target| mask | 1 << target);
+        let rest = plan
+            .rest
+            .and_then(|rest| {
+                current[rest].map(|current| rest_edits(plan, base[rest], current, written))
+            })
+            .unwrap_or_default();
         // A field that has been passed through, and has changed there, is not a new document's to set.
-        candidates.retain(|candidate| base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source)));
+        candidates.retain(|candidate| {
+            base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source))
+        });
         let mut order: Vec<usize> = Vec::new();
         for candidate in &candidates {
             if !order.contains(&candidate.source) {
@@ -147,15 +178,20 @@ impl<'p> Merger<'p> {
         if candidates.iter().any(|candidate| candidate.is_dependent(plan)) {
             // A part of a source field, and a row that hangs on a condition, says something only where the other
             // changes do not bring it about anyway.
-            let whole: Vec<Candidate<'_>> = candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
+            let whole: Vec<Candidate<'_>> =
+                candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
             parts = std::mem::replace(&mut candidates, whole);
             let document = self.build(&order, &candidates, original, &rest, &mut Told::default());
             let mut outputs = vec![Vec::new(); plan.targets.len()];
             self.forward.map(plan, &document, &mut outputs);
-            parts.retain(|part| !same(field_value(plan, &part.cell, &outputs[part.cell.target]), part.cell.value));
+            parts.retain(|part| {
+                !same(field_value(plan, &part.cell, &outputs[part.cell.target]), part.cell.value)
+            });
         }
         candidates.append(&mut parts);
-        candidates.sort_by_key(|candidate| (candidate.cell.target, candidate.cell.row, candidate.cell.inner));
+        candidates.sort_by_key(|candidate| {
+            (candidate.cell.target, candidate.cell.row, candidate.cell.inner)
+        });
         let mut told = Told::default();
         let document = self.build(&order, &candidates, original, &rest, &mut told);
         let not_carried_back = self.not_carried_back(&document, base, current, &told);
@@ -174,7 +210,8 @@ impl<'p> Merger<'p> {
         let plan = self.plan;
         let mut edits: Vec<(usize, Edit)> = Vec::new();
         for &source in order {
-            let of_source: Vec<&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.source == source).collect();
+            let of_source: Vec<&Candidate<'_>> =
+                candidates.iter().filter(|candidate| candidate.source == source).collect();
             if !of_source.is_empty() {
                 edits.push((source, self.edit(source, &of_source, original, told)));
             }
@@ -183,25 +220,45 @@ impl<'p> Merger<'p> {
     }
 
     /// The new value of one source field from the changed targets' fields.
-    fn edit(&mut self, source: usize, candidates: &[&Candidate<'_>], original: Option<&[u8]>, told: &mut Told) -> Edit {
+    fn edit(
+        &mut self,
+        source: usize,
+        candidates: &[&Candidate<'_>],
+        original: Option<&[u8]>,
+        told: &mut Told,
+    ) -> Edit {
         let plan = self.plan;
         let name = String::from_utf8_lossy(plan.names.name(source)).into_owned();
-        let was = original.and_then(|original| Elements::new(original).find(plan.names.name(source)));
-        let whole: Vec<&&Candidate<'_>> = candidates.iter().filter(|candidate| candidate.below.is_empty()).collect();
+        let was =
+            original.and_then(|original| Elements::new(original).find(plan.names.name(source)));
+        let whole: Vec<&&Candidate<'_>> =
+            candidates.iter().filter(|candidate| candidate.below.is_empty()).collect();
         let mut edit = Edit::of(was);
         if let Some(first) = whole.first() {
-            let newest = whole.iter().filter(|candidate| plan.sources[source].newest && candidate.date().is_some()).max_by(|a, b| {
-                // Of equal dates the first wins, which `max_by` would pass over.
-                a.date().cmp(&b.date()).then(std::cmp::Ordering::Greater)
-            });
-            let said_nothing = |candidate: &Candidate<'_>| original.is_none() && candidate.cell.value.is_none_or(|value| value.is_null());
+            let newest = whole
+                .iter()
+                .filter(|candidate| plan.sources[source].newest && candidate.date().is_some())
+                .max_by(|a, b| {
+                    // Of equal dates the first wins, which `max_by` would pass over.
+                    a.date().cmp(&b.date()).then(std::cmp::Ordering::Greater)
+                });
+            let said_nothing = |candidate: &Candidate<'_>| {
+                original.is_none() && candidate.cell.value.is_none_or(|value| value.is_null())
+            };
             let set = whole.iter().find(|candidate| !said_nothing(candidate)).unwrap_or(first);
             let winner = newest.unwrap_or(set);
-            let disagrees = |other: &&&&Candidate<'_>| !same(other.cell.value, winner.cell.value) && !said_nothing(other);
-            let losers: Vec<String> = whole.iter().filter(disagrees).map(|loser| loser.cell.label(plan)).collect();
+            let disagrees = |other: &&&&Candidate<'_>| {
+                !same(other.cell.value, winner.cell.value) && !said_nothing(other)
+            };
+            let losers: Vec<String> =
+                whole.iter().filter(disagrees).map(|loser| loser.cell.label(plan)).collect();
             if !losers.is_empty() {
                 told.superseded.extend(losers.iter().cloned());
-                told.conflicts.push(Conflict { field: name.clone(), winner: winner.cell.label(plan), losers });
+                told.conflicts.push(Conflict {
+                    field: name.clone(),
+                    winner: winner.cell.label(plan),
+                    losers,
+                });
             }
             edit = self.inverse(winner, was);
             if edit.value() != was {
@@ -214,7 +271,10 @@ impl<'p> Merger<'p> {
             if let ([field], Some(value)) = (part.below, part.cell.value)
                 && let Some(bytes) = with_field(edit.value(), field, value)
             {
-                told.changed.push(Change { field: format!("{name}.{}", String::from_utf8_lossy(field)), from: part.cell.label(plan) });
+                told.changed.push(Change {
+                    field: format!("{name}.{}", String::from_utf8_lossy(field)),
+                    from: part.cell.label(plan),
+                });
                 told.carried.push((part.cell.label(plan), None));
                 edit = Edit::Set(kind::DOCUMENT, bytes);
             }
@@ -226,21 +286,35 @@ impl<'p> Merger<'p> {
         let Some(value) = winner.cell.value else { return Edit::Remove };
         match &winner.inverse {
             Inverse::Convert(convert) => edit_of(&unconverted(convert, value, None)),
-            Inverse::Each(item) if value.kind == kind::ARRAY => Edit::Set(kind::ARRAY, self.merge_items(*item, was, winner.base, value)),
+            Inverse::Each(item) if value.kind == kind::ARRAY => {
+                Edit::Set(kind::ARRAY, self.merge_items(*item, was, winner.base, value))
+            }
             Inverse::Same | Inverse::Each(_) => Edit::of(Some(value)),
         }
     }
 
     /// An array's items: those that have not changed in their original bytes, the others by the inverse.
-    fn merge_items(&mut self, number: usize, was: Option<Value<'_>>, base: Option<Value<'_>>, current: Value<'_>) -> Vec<u8> {
+    fn merge_items(
+        &mut self,
+        number: usize,
+        was: Option<Value<'_>>,
+        base: Option<Value<'_>>,
+        current: Value<'_>,
+    ) -> Vec<u8> {
         let item = &self.plan.items[number];
         let digest = |value: Value<'_>| carried_digest(item, value);
-        let array = |value: Option<Value<'_>>| value.filter(|value| value.kind == kind::ARRAY).is_some();
+        let array =
+            |value: Option<Value<'_>>| value.filter(|value| value.kind == kind::ARRAY).is_some();
         let items = |value: Value<'_>| value.elements().map(|_| ()).count();
         let aligned = match (was, base) {
-            (Some(was), Some(base)) if array(Some(was)) && array(Some(base)) && items(was) == items(base) => {
+            (Some(was), Some(base))
+                if array(Some(was)) && array(Some(base)) && items(was) == items(base) =>
+            {
                 let was: Vec<_> = was.elements().map(|element| element.bytes).collect();
-                Some((was, base.elements().map(|element| digest(element.value())).collect::<Vec<_>>()))
+                Some((
+                    was,
+                    base.elements().map(|element| digest(element.value())).collect::<Vec<_>>(),
+                ))
             }
             _ => None,
         };
@@ -251,7 +325,9 @@ impl<'p> Merger<'p> {
                 kept[new] = Some(old);
             }
         }
-        let was = was.map(|was| was.elements().map(|element| element.value()).collect::<Vec<_>>()).unwrap_or_default();
+        let was = was
+            .map(|was| was.elements().map(|element| element.value()).collect::<Vec<_>>())
+            .unwrap_or_default();
         let mut out = Vec::new();
         let open = out.open();
         let mut key = ItemKey::default();
@@ -267,7 +343,13 @@ impl<'p> Merger<'p> {
     }
 
     /// An item by the inverse alone: the rows in their order, then the fields that no row names.
-    fn write_inverse_item(&mut self, number: usize, key_nul: &[u8], value: Value<'_>, out: &mut Vec<u8>) {
+    fn write_inverse_item(
+        &mut self,
+        number: usize,
+        key_nul: &[u8],
+        value: Value<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let item = &self.plan.items[number];
         let converts = item.rows.iter().any(|row| row.rename.is_some() || row.convert.is_some());
         if value.kind != kind::DOCUMENT || !converts {
@@ -288,7 +370,13 @@ impl<'p> Merger<'p> {
 
     /// Maps the merged document forward and names each change that this does not give again, and that is not in
     /// the document either.
-    fn not_carried_back(&mut self, document: &[u8], base: &[Option<&[u8]>], current: &[Option<&[u8]>], told: &Told) -> Vec<String> {
+    fn not_carried_back(
+        &mut self,
+        document: &[u8],
+        base: &[Option<&[u8]>],
+        current: &[Option<&[u8]>],
+        told: &Told,
+    ) -> Vec<String> {
         let plan = self.plan;
         let mut lost = Vec::new();
         let mut outputs = vec![Vec::new(); plan.targets.len()];
@@ -302,16 +390,27 @@ impl<'p> Merger<'p> {
                 }
                 continue;
             }
-            let since: Option<Vec<String>> = base[target].map(|base| all_differing_paths(base, current));
+            let since: Option<Vec<String>> =
+                base[target].map(|base| all_differing_paths(base, current));
             // A null that was not there before says nothing: the application's models store their optional fields as null.
-            let field = |document: &'_ [u8], path: &str| Elements::new(document).find(path.as_bytes()).map(|value| value.is_null());
-            let is_new_null =
-                |path: &String| field(current, path) == Some(true) && base[target].is_none_or(|base| field(base, path).is_none());
-            for path in all_differing_paths(&outputs[target], current).into_iter().filter(|path| !is_new_null(path)) {
+            let field = |document: &'_ [u8], path: &str| {
+                Elements::new(document).find(path.as_bytes()).map(|value| value.is_null())
+            };
+            let is_new_null = |path: &String| {
+                field(current, path) == Some(true)
+                    && base[target].is_none_or(|base| field(base, path).is_none())
+            };
+            for path in all_differing_paths(&outputs[target], current)
+                .into_iter()
+                .filter(|path| !is_new_null(path))
+            {
                 let related = |other: &String| is_within(&path, other) || is_within(other, &path);
                 let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
                 let label = format!("{collection}.{path}");
-                if has_changed && !told.superseded.iter().any(|known| is_within(&label, known)) && !told.has_carried(plan, &label) {
+                if has_changed
+                    && !told.superseded.iter().any(|known| is_within(&label, known))
+                    && !told.has_carried(plan, &label)
+                {
                     lost.push(label);
                 }
             }
@@ -331,9 +430,10 @@ impl Told {
             }
             // Behind the number of an item comes a field of it, which may be one that goes nowhere.
             match (item, names.nth(1)) {
-                (Some(item), Some(name)) => {
-                    !plan.items[*item].rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, name.as_bytes()))
-                }
+                (Some(item), Some(name)) => !plan.items[*item]
+                    .rows
+                    .iter()
+                    .any(|row| row.generated && key_nul_is(&row.name_nul, name.as_bytes())),
                 _ => true,
             }
         })
@@ -355,7 +455,8 @@ impl Edit {
 impl Candidate<'_> {
     /// Whether the row holds a part of its source field, holds it on a condition only, or may have it from another.
     fn is_dependent(&self, plan: &Plan) -> bool {
-        let has_condition = matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
+        let has_condition =
+            matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
         !self.below.is_empty() || has_condition || self.is_defined
     }
     fn date(&self) -> Option<i64> {
@@ -374,7 +475,9 @@ impl Cell<'_> {
     /// Collection and field, as reports name it.
     fn label(&self, plan: &Plan) -> String {
         let target = &plan.targets[self.target];
-        let name = |row: &Row| String::from_utf8_lossy(&row.name_nul[..row.name_nul.len() - 1]).into_owned();
+        let name = |row: &Row| {
+            String::from_utf8_lossy(&row.name_nul[..row.name_nul.len() - 1]).into_owned()
+        };
         let inner = self.inner.map(|_| format!(".{}", name(self.row(plan)))).unwrap_or_default();
         format!("{}.{}{inner}", target.collection, name(&target.rows[self.row]))
     }
@@ -389,7 +492,9 @@ fn field_value<'a>(plan: &Plan, cell: &Cell<'_>, document: &'a [u8]) -> Option<V
     let outer = Elements::new(document).find(key_of(&plan.targets[cell.target].rows[cell.row]))?;
     match cell.inner {
         None => Some(outer),
-        Some(_) if outer.kind == kind::DOCUMENT => Elements::new(outer.bytes).find(key_of(cell.row(plan))),
+        Some(_) if outer.kind == kind::DOCUMENT => {
+            Elements::new(outer.bytes).find(key_of(cell.row(plan)))
+        }
         Some(_) => None,
     }
 }
@@ -421,7 +526,10 @@ fn has_same_id(base: Option<&[u8]>, current: &[u8]) -> bool {
 ///
 /// A document of another target that was made anew says nothing of such a field: its creation is no change of it.
 fn is_of_driver(plan: &Plan, source: usize, driver: Option<&[u8]>) -> bool {
-    let has_row = plan.sources[source].routes.iter().any(|route| route.target == plan.driver() && route.below.is_empty());
+    let has_row = plan.sources[source]
+        .routes
+        .iter()
+        .any(|route| route.target == plan.driver() && route.below.is_empty());
     let passed = driver.and_then(|driver| Elements::new(driver).find(plan.names.name(source)));
     has_row || passed.is_some_and(|value| !value.is_null())
 }
@@ -441,7 +549,12 @@ struct Feed<'p> {
 fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
         RowValue::Each { path, item, .. } => {
-            return Some(Feed { source: path.head, below: &[], inverse: Inverse::Each(*item), is_defined: false });
+            return Some(Feed {
+                source: path.head,
+                below: &[],
+                inverse: Inverse::Each(*item),
+                is_defined: false,
+            });
         }
         RowValue::Document(_) => return None,
         RowValue::Chain(chain) => chain,
@@ -457,15 +570,27 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
     };
     let gave = |expression: &&&'p Expression| {
         let Expression::Copy { path, only, .. } = expression else { return false };
-        let head = original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
-        let value = head.and_then(|head| descend(head, &path.below)).filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
+        let head =
+            original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
+        let value = head
+            .and_then(|head| descend(head, &path.below))
+            .filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
         value.is_some_and(|value| !(value.is_null() || chain.empty_array && value.is_empty_array()))
     };
-    let is_home =
-        |source: usize| plan.sources[source].routes.first().is_some_and(|route| route.target == cell.target && route.field == cell.row);
+    let is_home = |source: usize| {
+        plan.sources[source]
+            .routes
+            .first()
+            .is_some_and(|route| route.target == cell.target && route.field == cell.row)
+    };
     let own_name = |expression: &&&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
-    let gave = copies.iter().find(gave).and_then(of).filter(|feed| feed.below.is_empty() && is_home(feed.source));
-    gave.or_else(|| copies.iter().find(own_name).and_then(of)).or_else(|| copies.iter().find_map(of))
+    let gave = copies
+        .iter()
+        .find(gave)
+        .and_then(of)
+        .filter(|feed| feed.below.is_empty() && is_home(feed.source));
+    gave.or_else(|| copies.iter().find(own_name).and_then(of))
+        .or_else(|| copies.iter().find_map(of))
 }
 
 /// Whether two values are the same, the order of fields aside.
@@ -481,13 +606,17 @@ fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
 
 /// A digest of what of an item goes back to the source, the order of fields aside.
 fn carried_digest(item: &Item, value: Value<'_>) -> u128 {
-    let is_generated = |key: &[u8]| item.rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, key));
+    let is_generated =
+        |key: &[u8]| item.rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, key));
     if value.kind != kind::DOCUMENT || !item.rows.iter().any(|row| row.generated) {
         return unordered_digest(value);
     }
     let mut carried = Vec::new();
     let open = carried.open();
-    value.elements().filter(|element| !is_generated(element.key())).for_each(|element| carried.put(element.bytes));
+    value
+        .elements()
+        .filter(|element| !is_generated(element.key()))
+        .for_each(|element| carried.put(element.bytes));
     carried.close(open);
     unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
 }
@@ -511,7 +640,9 @@ fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for operation in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
         if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
-            pairs.extend((0..len).map(|at| (old_places[old_index + at], new_places[new_index + at])));
+            pairs.extend(
+                (0..len).map(|at| (old_places[old_index + at], new_places[new_index + at])),
+            );
         }
     }
     pairs
@@ -598,7 +729,9 @@ fn write_inverse_rows(item: &Item, record: Record<'_>, out: &mut Vec<u8>) {
             (None, _) => continue,
         };
         let guess = match (&row.convert, kept) {
-            (_, Some(kept)) if keep_row(item) == Some(number) && value.kind == kind::DOCUMENT => Guess::Without(kept.before, kept.behind),
+            (_, Some(kept)) if keep_row(item) == Some(number) && value.kind == kind::DOCUMENT => {
+                Guess::Without(kept.before, kept.behind)
+            }
             (Some(convert), kept) => unconverted(convert, value, kept.map(|kept| kept.original)),
             (None, _) => Guess::Value(value),
         };
@@ -637,7 +770,10 @@ impl<'a> Occurrences<'a> {
 fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) -> RestEdits {
     let Some(rest) = plan.rest else { return RestEdits::default() };
     let target = &plan.targets[rest];
-    fn others<'a>(document: &'a [u8], is_other: impl Fn(&[u8]) -> bool) -> Vec<(&'a [u8], usize, Element<'a>)> {
+    fn others<'a>(
+        document: &'a [u8],
+        is_other: impl Fn(&[u8]) -> bool,
+    ) -> Vec<(&'a [u8], usize, Element<'a>)> {
         let mut occurrences = Occurrences::default();
         let found = Elements::new(document).filter(|element| is_other(element.key()));
         found.map(|element| (element.key(), occurrences.of(element.key()), element)).collect()
@@ -653,12 +789,18 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
         known.insert((key, occurrence));
         match by_name.get(&(key, occurrence)) {
             Some(other) if same(Some(element.value()), Some(other.value())) => {}
-            other => edits.push((key.to_vec(), occurrence, other.map(|other| other.bytes.to_vec()))),
+            other => {
+                edits.push((key.to_vec(), occurrence, other.map(|other| other.bytes.to_vec())))
+            }
         }
     }
     for (key, occurrence, element) in now {
         // A name that a rule reads cannot pass; forward, it would not come from here.
-        let passes = || plan.names.number(key).is_none_or(|name| plan.sources[name].read_by & written == 0 && !plan.sources[name].reserved);
+        let passes = || {
+            plan.names.number(key).is_none_or(|name| {
+                plan.sources[name].read_by & written == 0 && !plan.sources[name].reserved
+            })
+        };
         if !known.contains(&(key, occurrence)) && passes() {
             edits.push((key.to_vec(), occurrence, Some(element.bytes.to_vec())));
         }
@@ -667,9 +809,17 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
 }
 
 /// The original with its edits, each in its place; new fields behind it.
-fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, rest: &RestEdits, changed: &mut Vec<Change>) -> Vec<u8> {
-    let mut edits: Vec<(usize, Option<Edit>)> = edits.into_iter().map(|(source, edit)| (source, Some(edit))).collect();
-    let collection = plan.rest.map(|rest| plan.targets[rest].collection.as_str()).unwrap_or_default();
+fn assemble(
+    plan: &Plan,
+    original: Option<&[u8]>,
+    edits: Vec<(usize, Edit)>,
+    rest: &RestEdits,
+    changed: &mut Vec<Change>,
+) -> Vec<u8> {
+    let mut edits: Vec<(usize, Option<Edit>)> =
+        edits.into_iter().map(|(source, edit)| (source, Some(edit))).collect();
+    let collection =
+        plan.rest.map(|rest| plan.targets[rest].collection.as_str()).unwrap_or_default();
     let mut open_edits: HashMap<(&[u8], usize), &Option<Vec<u8>>> = HashMap::new();
     for (key, occurrence, element) in &rest.edits {
         open_edits.insert((key, *occurrence), element);
@@ -688,14 +838,16 @@ fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, res
             Some(name) => Role::Again(name),
         };
         if let Role::Named(name) = role
-            && let Some((_, edit)) = edits.iter_mut().find(|(source, edit)| *source == name && edit.is_some())
+            && let Some((_, edit)) =
+                edits.iter_mut().find(|(source, edit)| *source == name && edit.is_some())
         {
             if let Some(Edit::Set(kind, bytes)) = edit.take() {
                 out.element(element.key_nul(), Value { kind, bytes: &bytes });
             }
             continue;
         }
-        let passes = matches!(role.fate(plan, u32::MAX), Fate::Passed) || name.is_some_and(|name| !plan.sources[name].reserved);
+        let passes = matches!(role.fate(plan, u32::MAX), Fate::Passed)
+            || name.is_some_and(|name| !plan.sources[name].reserved);
         match open_edits.remove(&(element.key(), occurrence)).filter(|_| passes) {
             Some(Some(bytes)) => out.put(bytes),
             Some(None) => {}
@@ -709,7 +861,9 @@ fn assemble(plan: &Plan, original: Option<&[u8]>, edits: Vec<(usize, Edit)>, res
         }
     }
     for (key, occurrence, element) in &rest.edits {
-        if let (Some(bytes), true) = (element, open_edits.contains_key(&(key.as_slice(), *occurrence))) {
+        if let (Some(bytes), true) =
+            (element, open_edits.contains_key(&(key.as_slice(), *occurrence)))
+        {
             out.put(bytes);
         }
     }

@@ -409,8 +409,15 @@ impl Plan {
     /// For each unique index of a target its number, and the fingerprint of a document's value in it.
     pub fn unique_fingerprints(&self, target: usize, document: &[u8]) -> Vec<(usize, u128)> {
         let target = &self.targets[target];
-        let value = |row: &usize| raw::Elements::new(document).find(target.names.name(*row)).unwrap_or(Value::NULL);
-        target.unique.iter().enumerate().map(|(number, index)| (number, fingerprint(index.rows.iter().map(value)))).collect()
+        let value = |row: &usize| {
+            raw::Elements::new(document).find(target.names.name(*row)).unwrap_or(Value::NULL)
+        };
+        target
+            .unique
+            .iter()
+            .enumerate()
+            .map(|(number, index)| (number, fingerprint(index.rows.iter().map(value))))
+            .collect()
     }
     /// The name of a unique index by its number in a target.
     pub fn unique_index(&self, target: usize, number: usize) -> &str {
@@ -419,7 +426,11 @@ impl Plan {
     /// Why a document with an earlier one's value of a class of unique values is refused.
     pub fn duplicate(&self, class: usize) -> Refusal {
         let find = |target: &Target| {
-            target.unique.iter().find(|unique| unique.class == class).map(|unique| (target.collection.clone(), unique.index.clone()))
+            target
+                .unique
+                .iter()
+                .find(|unique| unique.class == class)
+                .map(|unique| (target.collection.clone(), unique.index.clone()))
         };
         let (collection, index) = self.targets.iter().find_map(find).unwrap_or_default();
         Refusal::Duplicate { collection, index }
@@ -458,6 +469,7 @@ pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Exp
 
 /// The fingerprint of some values together.
 pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> u128 {
-    let both = |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());
+    let both =
+        |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());
     values.map(fingerprint_of).reduce(both).unwrap_or_default()
 }

@@ -27,7 +27,10 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn at(&self, position: usize) -> Value<'a> {
         let span = self.spans[position];
-        Value { kind: self.bytes[span.start as usize], bytes: &self.bytes[span.value as usize..span.end as usize] }
+        Value {
+            kind: self.bytes[span.start as usize],
+            bytes: &self.bytes[span.value as usize..span.end as usize],
+        }
     }
     /// The whole elements from one position to before another, in one piece.
     #[inline]
@@ -147,12 +150,17 @@ impl<M> Shapes<M> {
         if !all || document.get(at).is_some_and(|kind| *kind != 0) {
             for element in Elements::of_body(document.get(at..).unwrap_or_default()) {
                 let end = at + element.bytes.len();
-                spans.push(Span { start: at as u32, value: (at + 1 + element.key_nul().len()) as u32, end: end as u32 });
+                spans.push(Span {
+                    start: at as u32,
+                    value: (at + 1 + element.key_nul().len()) as u32,
+                    end: end as u32,
+                });
                 at = end;
             }
             self.keys.clear();
             for span in spans.iter() {
-                self.keys.extend_from_slice(&document[span.start as usize + 1..span.value as usize]);
+                self.keys
+                    .extend_from_slice(&document[span.start as usize + 1..span.value as usize]);
             }
             self.last = self.find(names, resolve);
         }
@@ -165,7 +173,12 @@ impl<M> Shapes<M> {
     }
 
     /// The shape of a sequence of names, as [`Shape::keys`] has them.
-    pub fn of_keys(&mut self, keys: &[u8], names: &Names, resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M) -> &Shape<M> {
+    pub fn of_keys(
+        &mut self,
+        keys: &[u8],
+        names: &Names,
+        resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
+    ) -> &Shape<M> {
         if self.list.get(self.last).is_none_or(|shape| *shape.keys != *keys) {
             self.keys.clear();
             self.keys.extend_from_slice(keys);

@@ -17,7 +17,8 @@ impl Plan {
         for target in &mapping.target {
             let _ = write!(text, "\n{} -> {}\n", mapping.collection, target.collection);
             if !target.when_any.is_empty() {
-                let _ = writeln!(text, "written where any of {} is set", target.when_any.join(", "));
+                let _ =
+                    writeln!(text, "written where any of {} is set", target.when_any.join(", "));
             }
             let mut rows = vec![["Field".to_owned(), "Source".to_owned(), "Rule".to_owned()]];
             push_rows(&mut rows, "", &target.field, &mapping);
@@ -30,13 +31,27 @@ impl Plan {
             }
             push_table(&mut text, &rows);
             for index in &target.index {
-                let key: Vec<String> =
-                    index.key.iter().map(|(name, direction)| format!("{name}: {}", direction.as_integer().unwrap_or_default())).collect();
-                let _ = writeln!(text, "  index {} {{{}}}{}", index.name, key.join(", "), if index.unique { ", unique" } else { "" });
+                let key: Vec<String> = index
+                    .key
+                    .iter()
+                    .map(|(name, direction)| {
+                        format!("{name}: {}", direction.as_integer().unwrap_or_default())
+                    })
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    "  index {} {{{}}}{}",
+                    index.name,
+                    key.join(", "),
+                    if index.unique { ", unique" } else { "" }
+                );
             }
         }
         for (name, item) in &mapping.item {
-            let _ = write!(text, "\n{name} (an item): its own fields in their own order, renamed and converted; then those still absent\n");
+            let _ = write!(
+                text,
+                "\n{name} (an item): its own fields in their own order, renamed and converted; then those still absent\n"
+            );
             let mut rows = vec![["Field".to_owned(), "Source".to_owned(), "Rule".to_owned()]];
             rows.extend(item.field.iter().map(|field| item_row(field, &mapping)));
             push_table(&mut text, &rows);
@@ -53,8 +68,10 @@ fn push_rows(rows: &mut Vec<[String; 3]>, prefix: &str, fields: &[Field], mappin
             push_rows(rows, &format!("{name}."), inner, mapping);
             continue;
         }
-        let alternatives: Vec<Expression> = [field.expression()].into_iter().chain(field.or.iter().cloned()).collect();
-        let mut source: Vec<String> = alternatives.iter().map(|expression| from(expression, mapping)).collect();
+        let alternatives: Vec<Expression> =
+            [field.expression()].into_iter().chain(field.or.iter().cloned()).collect();
+        let mut source: Vec<String> =
+            alternatives.iter().map(|expression| from(expression, mapping)).collect();
         let mut rules: Vec<String> = Vec::new();
         if let Some(array) = &field.each {
             source = vec![array.clone()];
@@ -62,7 +79,11 @@ fn push_rows(rows: &mut Vec<[String; 3]>, prefix: &str, fields: &[Field], mappin
         }
         rules.extend(field.when.as_ref().map(|when| format!("only where {when} has an item")));
         if field.constant.is_none() && field.each.is_none() {
-            rules.push(if source.len() > 1 { "the first that is not empty".to_owned() } else { verb(&alternatives[0]).to_owned() });
+            rules.push(if source.len() > 1 {
+                "the first that is not empty".to_owned()
+            } else {
+                verb(&alternatives[0]).to_owned()
+            });
         }
         rules.extend(field.empty.as_ref().map(|value| format!("empty -> {value}")));
         rules.extend(field.absent.as_ref().map(|value| format!("absent -> {value}")));
@@ -73,7 +94,9 @@ fn push_rows(rows: &mut Vec<[String; 3]>, prefix: &str, fields: &[Field], mappin
 
 fn from(expression: &Expression, mapping: &Mapping) -> String {
     if let Some(name) = &expression.value {
-        let of_define = |define: &Expression| define.alternatives().map(|one| from(one, mapping)).collect::<Vec<_>>().join(", ");
+        let of_define = |define: &Expression| {
+            define.alternatives().map(|one| from(one, mapping)).collect::<Vec<_>>().join(", ")
+        };
         return mapping.define.get(name).map_or(name.clone(), of_define);
     }
     if let Some(template) = &expression.template {
@@ -87,10 +110,17 @@ fn from(expression: &Expression, mapping: &Mapping) -> String {
     } else {
         String::new()
     };
-    let path = [&expression.copy, &expression.text, &expression.pluck, &expression.count, &expression.non_empty, &expression.outer]
-        .into_iter()
-        .flatten()
-        .next();
+    let path = [
+        &expression.copy,
+        &expression.text,
+        &expression.pluck,
+        &expression.count,
+        &expression.non_empty,
+        &expression.outer,
+    ]
+    .into_iter()
+    .flatten()
+    .next();
     format!("{}{only}", path.map_or("", String::as_str))
 }
 
@@ -111,7 +141,11 @@ fn item_row(field: &ItemField, mapping: &Mapping) -> [String; 3] {
         rules.push("ISO text -> date".to_owned());
     }
     for translation in &field.translate {
-        let kept = translation.keep.as_ref().map(|place| format!(" (original in {place})")).unwrap_or_default();
+        let kept = translation
+            .keep
+            .as_ref()
+            .map(|place| format!(" (original in {place})"))
+            .unwrap_or_default();
         rules.push(format!("{} -> {}{kept}", translation.from.join(", "), translation.to));
     }
     rules.extend(field.or.iter().map(|other| {
@@ -122,12 +156,17 @@ fn item_row(field: &ItemField, mapping: &Mapping) -> [String; 3] {
     rules.extend(field.absent.as_ref().map(|value| format!("absent -> {value}")));
     let own = if field.generated { "-".to_owned() } else { field.name.clone() };
     let source = field.rename.as_ref().map_or(own, |old| format!("{}, {old}", field.name));
-    [field.name.clone(), source, if rules.is_empty() { "copy".to_owned() } else { rules.join("; ") }]
+    [
+        field.name.clone(),
+        source,
+        if rules.is_empty() { "copy".to_owned() } else { rules.join("; ") },
+    ]
 }
 
 /// Aligned columns, the last one as long as it is.
 fn push_table(text: &mut String, rows: &[[String; 3]]) {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
     for (number, [name, source, rule]) in rows.iter().enumerate() {
         let line = format!("  {name:first$}  {source:second$}  {rule}");

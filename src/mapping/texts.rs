@@ -24,8 +24,13 @@ impl<T> Texts<T> {
     #[inline]
     pub fn find(&self, text: &[u8]) -> Option<&T> {
         let (head, _) = head(text);
-        let is = |known: &[u8]| known.len() == text.len() && (text.len() <= 8 || known[8..] == text[8..]);
-        self.0.iter().find(|(start, known, _)| *start == head && is(known)).map(|(_, _, meaning)| meaning)
+        let is = |known: &[u8]| {
+            known.len() == text.len() && (text.len() <= 8 || known[8..] == text[8..])
+        };
+        self.0
+            .iter()
+            .find(|(start, known, _)| *start == head && is(known))
+            .map(|(_, _, meaning)| meaning)
     }
     /// Whether the text is one of these, but for the case of ASCII letters.
     pub fn has_in_any_case(&self, text: &[u8]) -> bool {
@@ -42,9 +47,12 @@ mod tests {
 
     #[test]
     fn texts_are_found_by_all_their_bytes() {
-        let all: Vec<String> = (0..24).flat_map(|length| ["a", "b"].map(|end| "x".repeat(length) + end)).collect();
-        let (known, unknown): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(number, _)| number % 3 != 0);
-        let texts: Texts<usize> = known.iter().map(|(number, text)| (text.as_bytes().into(), *number)).collect();
+        let all: Vec<String> =
+            (0..24).flat_map(|length| ["a", "b"].map(|end| "x".repeat(length) + end)).collect();
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            all.iter().enumerate().partition(|(number, _)| number % 3 != 0);
+        let texts: Texts<usize> =
+            known.iter().map(|(number, text)| (text.as_bytes().into(), *number)).collect();
         for (number, text) in known {
             assert_eq!(texts.find(text.as_bytes()), Some(&number));
             assert!(texts.has_in_any_case(text.to_uppercase().as_bytes()));

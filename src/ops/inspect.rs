@@ -64,7 +64,12 @@ pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Repo
     Ok(Report { collections })
 }
 
-fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, Counts { documents, bytes }: Counts) -> Collection {
+fn listed(
+    namespace: String,
+    metadata: Option<Metadata>,
+    kind: Option<String>,
+    Counts { documents, bytes }: Counts,
+) -> Collection {
     let name = |index: &serde_json::Value| dump::index_name(index).to_owned();
     let kind = metadata.as_ref().and_then(|metadata| metadata.kind.clone()).or(kind);
     Collection {
@@ -72,12 +77,19 @@ fn listed(namespace: String, metadata: Option<Metadata>, kind: Option<String>, C
         kind: kind.unwrap_or_else(|| "collection".to_owned()),
         documents,
         bytes,
-        indexes: metadata.map(|metadata| metadata.indexes.iter().map(name).collect()).unwrap_or_default(),
+        indexes: metadata
+            .map(|metadata| metadata.indexes.iter().map(name).collect())
+            .unwrap_or_default(),
         checksum_holds: None,
     }
 }
 
-fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, progress: &dyn Progress) -> Result<Report> {
+fn inspect_archive(
+    disk: &Disk,
+    dump: &Dump,
+    mut reader: Reader<Stream>,
+    progress: &dyn Progress,
+) -> Result<Report> {
     progress.start("inspect", reader.stream().total());
     reader.check_all_and_go_on();
     reader.each_document(Checking::Validity, progress, |_| Ok(()))?;
@@ -85,8 +97,14 @@ fn inspect_archive(disk: &Disk, dump: &Dump, mut reader: Reader<Stream>, progres
     let mut collections = Vec::new();
     for (number, entry) in reader.prelude().entries.iter().enumerate() {
         let seen = reader.seen(number);
-        let of_entry = |other: &&dump::Collection| (&other.database, &other.name) == (&entry.database, &entry.collection);
-        let metadata = dump.collections.iter().find(of_entry).map_or(Ok(None), |collection| dump.metadata(disk, collection))?;
+        let of_entry = |other: &&dump::Collection| {
+            (&other.database, &other.name) == (&entry.database, &entry.collection)
+        };
+        let metadata = dump
+            .collections
+            .iter()
+            .find(of_entry)
+            .map_or(Ok(None), |collection| dump.metadata(disk, collection))?;
         let kind = if entry.is_oplog() { Some("oplog".to_owned()) } else { entry.kind.clone() };
         let listed = listed(entry.namespace(), metadata, kind, seen.counts());
         collections.push(Collection { checksum_holds: seen.checksum_holds, ..listed });

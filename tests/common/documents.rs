@@ -4,7 +4,8 @@
 use super::{Chance, element, framed, string};
 
 /// Every type that the specification knows.
-pub const KINDS: [u8; 21] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 0x7f, 0xff];
+pub const KINDS: [u8; 21] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 0x7f, 0xff];
 
 /// Names that the built-in mapping or the random ones read or write.
 pub const KNOWN: [&str; 60] = [
@@ -185,7 +186,9 @@ pub fn value(chance: &mut Chance, depth: usize) -> (u8, Vec<u8>) {
         8 => vec![chance.below(2) as u8],
         9 => match chance.one_in(4) {
             true => bytes(chance, 8),
-            false => (chance.below(2_000_000_000) as i64 * 1000 + chance.below(1000) as i64).to_le_bytes().to_vec(),
+            false => (chance.below(2_000_000_000) as i64 * 1000 + chance.below(1000) as i64)
+                .to_le_bytes()
+                .to_vec(),
         },
         11 => [cstring(chance), cstring(chance)].concat(),
         12 => [string(&text(chance)), bytes(chance, 12)].concat(),
@@ -211,7 +214,11 @@ fn array(chance: &mut Chance, depth: usize) -> Vec<u8> {
     for number in 0..items {
         let mut like = same.clone();
         let source = if chance.one_in(3) { &mut *chance } else { &mut like };
-        let (kind, value) = if documents && depth > 0 { (3, item(source, depth - 1)) } else { value(source, depth) };
+        let (kind, value) = if documents && depth > 0 {
+            (3, item(source, depth - 1))
+        } else {
+            value(source, depth)
+        };
         let key = if odd_keys { name(source) } else { number.to_string().into_bytes() };
         elements.extend(element(kind, &key, &value));
     }
@@ -224,7 +231,10 @@ fn item(chance: &mut Chance, depth: usize) -> Vec<u8> {
         let key = ITEM_NAMES[chance.below(ITEM_NAMES.len())];
         let (kind, value) = match (key, chance.below(4)) {
             ("parameters", 0..3) => (3, document(chance, depth, 3)),
-            ("type" | "transformation_type" | "kind" | "applied_at" | "timestamp" | "when", 0..3) => (2, string(&text(chance))),
+            (
+                "type" | "transformation_type" | "kind" | "applied_at" | "timestamp" | "when",
+                0..3,
+            ) => (2, string(&text(chance))),
             _ => value(chance, depth),
         };
         elements.extend(element(kind, key.as_bytes(), &value));
@@ -251,8 +261,12 @@ pub fn source(chance: &mut Chance, id: u32) -> Vec<u8> {
             continue;
         }
         let (kind, value) = match &key[..] {
-            b"transformation_history" | b"data_schema" | b"list" if !chance.one_in(4) => (4, array(chance, 3)),
-            b"user_id" | b"filename" | b"file_path" | b"when" | b"kind" if !chance.one_in(3) => (2, string(&text(chance))),
+            b"transformation_history" | b"data_schema" | b"list" if !chance.one_in(4) => {
+                (4, array(chance, 3))
+            }
+            b"user_id" | b"filename" | b"file_path" | b"when" | b"kind" if !chance.one_in(3) => {
+                (2, string(&text(chance)))
+            }
             _ => value(chance, 3),
         };
         fields.push(element(kind, &key, &value));
@@ -263,7 +277,8 @@ pub fn source(chance: &mut Chance, id: u32) -> Vec<u8> {
     let id = element(16, b"_id", &(id as i32).to_le_bytes());
     let place = if chance.one_in(4) { chance.below(fields.len() + 1) } else { 0 };
     // A second `_id` before the first would be the one that counts, and collide.
-    let place = if fields.last().is_some_and(|field| field.starts_with(b"\x02_id\0")) { 0 } else { place };
+    let place =
+        if fields.last().is_some_and(|field| field.starts_with(b"\x02_id\0")) { 0 } else { place };
     fields.insert(place, id);
     framed(&fields.concat())
 }

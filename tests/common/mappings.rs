@@ -6,10 +6,40 @@ use std::fmt::Write;
 use super::Chance;
 use super::documents::KNOWN;
 
-const TYPES: [&str; 10] = ["null", "string", "boolean", "integer", "number", "date", "object_id", "document", "array", "strings"];
-const CONSTANTS: [&str; 8] = ["null", "[]", "{}", "false", "7", r#""text""#, r#"{"$numberDouble": "0.5"}"#, r#"{"a": [1, {"b": null}]}"#];
-const ITEM_FIELDS: [&str; 10] =
-    ["transformation_type", "column", "columns", "parameters", "applied_at", "is_valid", "rows_affected", "field_name", "data_type", "b"];
+const TYPES: [&str; 10] = [
+    "null",
+    "string",
+    "boolean",
+    "integer",
+    "number",
+    "date",
+    "object_id",
+    "document",
+    "array",
+    "strings",
+];
+const CONSTANTS: [&str; 8] = [
+    "null",
+    "[]",
+    "{}",
+    "false",
+    "7",
+    r#""text""#,
+    r#"{"$numberDouble": "0.5"}"#,
+    r#"{"a": [1, {"b": null}]}"#,
+];
+const ITEM_FIELDS: [&str; 10] = [
+    "transformation_type",
+    "column",
+    "columns",
+    "parameters",
+    "applied_at",
+    "is_valid",
+    "rows_affected",
+    "field_name",
+    "data_type",
+    "b",
+];
 const OLD_NAMES: [&str; 6] = ["type", "timestamp", "affected_rows", "kind", "when", "column"];
 
 fn path(chance: &mut Chance) -> String {
@@ -41,7 +71,11 @@ fn expression(chance: &mut Chance, in_item: bool) -> String {
         3 => format!("constant = '{}'", constant(chance)),
         4 => {
             let only = if chance.one_in(2) { ", only = \"strings\"" } else { "" };
-            format!("pluck = \"{}[].{}\"{only}", path(chance), ["a", "column", "field_name"][chance.below(3)])
+            format!(
+                "pluck = \"{}[].{}\"{only}",
+                path(chance),
+                ["a", "column", "field_name"][chance.below(3)]
+            )
         }
         5 => format!("count = \"{}\"", path(chance)),
         6 => format!("non_empty = \"{}\"", path(chance)),
@@ -53,7 +87,8 @@ fn expression(chance: &mut Chance, in_item: bool) -> String {
 fn alternatives(chance: &mut Chance, in_item: bool, row: &mut String) {
     if chance.one_in(3) {
         let many = 1 + chance.below(3);
-        let all: Vec<String> = (0..many).map(|_| format!("{{ {} }}", expression(chance, in_item))).collect();
+        let all: Vec<String> =
+            (0..many).map(|_| format!("{{ {} }}", expression(chance, in_item))).collect();
         let _ = write!(row, ", or = [{}]", all.join(", "));
     }
     match chance.below(6) {
@@ -64,10 +99,17 @@ fn alternatives(chance: &mut Chance, in_item: bool, row: &mut String) {
 }
 
 fn translation(chance: &mut Chance, keep: Option<&str>) -> String {
-    let keep = keep.filter(|_| chance.one_in(2)).map_or(String::new(), |place| format!(", keep = \"{place}\""));
+    let keep = keep
+        .filter(|_| chance.one_in(2))
+        .map_or(String::new(), |place| format!(", keep = \"{place}\""));
     let mut entries = vec![
-        format!("{{ from = [\"remove_duplicates\"], to = \"drop_duplicates\"{} }}", if chance.one_in(4) { &keep } else { "" }),
-        format!("{{ from = [\"impute_mean\", \"impute_median\", \"one\"], to = \"impute\"{keep} }}"),
+        format!(
+            "{{ from = [\"remove_duplicates\"], to = \"drop_duplicates\"{} }}",
+            if chance.one_in(4) { &keep } else { "" }
+        ),
+        format!(
+            "{{ from = [\"impute_mean\", \"impute_median\", \"one\"], to = \"impute\"{keep} }}"
+        ),
         // Two that become one, and one that becomes another's original.
         "{ from = [\"uno\"], to = \"csv\" }".to_owned(),
         "{ from = [\"low\"], to = \"csv\" }".to_owned(),
@@ -111,7 +153,10 @@ fn row(chance: &mut Chance, name: &str, items: usize, inside: usize) -> String {
         2 if inside < 2 => {
             let names = ["a", "b", "c", "d"];
             let many = 1 + chance.below(4);
-            let rows: Vec<String> = names[..many].iter().map(|name| self::row(chance, name, items, inside + 1)).collect();
+            let rows: Vec<String> = names[..many]
+                .iter()
+                .map(|name| self::row(chance, name, items, inside + 1))
+                .collect();
             let _ = write!(row, "document = [{}]", rows.join(", "));
         }
         3 => {
@@ -119,7 +164,12 @@ fn row(chance: &mut Chance, name: &str, items: usize, inside: usize) -> String {
             alternatives(chance, false, &mut row);
         }
         4 => {
-            let _ = write!(row, "copy = \"{}\", translate = {}", path(chance), translation(chance, None));
+            let _ = write!(
+                row,
+                "copy = \"{}\", translate = {}",
+                path(chance),
+                translation(chance, None)
+            );
             alternatives(chance, false, &mut row);
         }
         _ => {
@@ -174,8 +224,12 @@ fn item(chance: &mut Chance) -> String {
     }
     text.push_str("]\n");
     if chance.one_in(3) {
-        let _ =
-            writeln!(text, "requires = [{{ field = \"{}\", one_of = [\"impute\"], needs_any = [\"{}\"] }}]", fields[0], fields[many - 1]);
+        let _ = writeln!(
+            text,
+            "requires = [{{ field = \"{}\", one_of = [\"impute\"], needs_any = [\"{}\"] }}]",
+            fields[0],
+            fields[many - 1]
+        );
     }
     text
 }
@@ -190,7 +244,11 @@ pub fn text(chance: &mut Chance) -> String {
         true => "k = { copy = \"notes\", only = \"string\", or = [{ text = \"_id\" }] }\n",
         false => "k = { text = \"_id\" }\n",
     });
-    let _ = writeln!(text, "again = {{ template = \"{{{}}}+{{user_id}}\" }}", if chance.one_in(2) { "filename" } else { "k" });
+    let _ = writeln!(
+        text,
+        "again = {{ template = \"{{{}}}+{{user_id}}\" }}",
+        if chance.one_in(2) { "filename" } else { "k" }
+    );
     let items = chance.below(3);
     let targets = [1, 1, 2, 3, 5][chance.below(5)];
     let rest = chance.below(targets + 1);
@@ -199,9 +257,17 @@ pub fn text(chance: &mut Chance) -> String {
         if target == rest {
             text.push_str("rest = true\n");
         } else if chance.one_in(3) {
-            let _ = writeln!(text, "when_any = [\"{}\", \"{}\"]", KNOWN[chance.below(KNOWN.len())], KNOWN[chance.below(KNOWN.len())]);
+            let _ = writeln!(
+                text,
+                "when_any = [\"{}\", \"{}\"]",
+                KNOWN[chance.below(KNOWN.len())],
+                KNOWN[chance.below(KNOWN.len())]
+            );
         }
-        let mut rows = vec!["  { name = \"_id\", copy = \"_id\" }".to_owned(), "  { name = \"k\", value = \"k\" }".to_owned()];
+        let mut rows = vec![
+            "  { name = \"_id\", copy = \"_id\" }".to_owned(),
+            "  { name = \"k\", value = \"k\" }".to_owned(),
+        ];
         let mut names: Vec<&str> = KNOWN.into();
         for _ in 0..chance.below(20) {
             let name = names.remove(chance.below(names.len()));

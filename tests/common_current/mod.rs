@@ -55,13 +55,15 @@ pub fn oid(number: u32) -> ObjectId {
 
 /// A step as the application wrote it.
 pub fn app_step(number: i64) -> Document {
-    let kinds = ["drop_missing", "impute_mean", "remove_duplicates", "encode", "trim_whitespace", "scale"];
+    let kinds =
+        ["drop_missing", "impute_mean", "remove_duplicates", "encode", "trim_whitespace", "scale"];
     doc! { "timestamp": date(number * 1000 + 7), "type": kinds[number as usize % 6], "parameters": { "column": format!("c{number}"), "n": number }, "affected_rows": number as i32 }
 }
 
 /// A step as the legacy export has it.
 pub fn export_step(number: i64) -> Document {
-    let kinds = ["drop_missing", "impute_median", "remove_duplicates", "encode", "formula", "scale"];
+    let kinds =
+        ["drop_missing", "impute_median", "remove_duplicates", "encode", "formula", "scale"];
     doc! { "type": kinds[number as usize % 6], "column": format!("c{number}"), "parameters": { "n": number }, "applied_at": format!("2025-10-{:02}T10:15:23.{:06}", number % 28 + 1, 123_000 + number) }
 }
 
@@ -103,11 +105,22 @@ pub fn any_value(tape: &mut Tape<'_>) -> Bson {
         5 => Bson::Boolean(true),
         6 => date(tape.below(99) as i64),
         7 => Bson::Array(vec![]),
-        8 => Bson::Array(vec![Bson::Int32(1), Bson::Document(doc! { "type": "x", "parameters": 5 }), Bson::String("s".to_owned())]),
+        8 => Bson::Array(vec![
+            Bson::Int32(1),
+            Bson::Document(doc! { "type": "x", "parameters": 5 }),
+            Bson::String("s".to_owned()),
+        ]),
         9 => Bson::Document(doc! {}),
-        10 => Bson::Document(doc! { "fields": ["a"], "rawMarkdown": 1, "raw_markdown": 2, "createdAt": "x" }),
-        11 => Bson::Binary(Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2] }),
-        12 => Bson::RegularExpression(bson::Regex { pattern: bson::raw::cstr!("a").into(), options: bson::raw::cstr!("i").into() }),
+        10 => Bson::Document(
+            doc! { "fields": ["a"], "rawMarkdown": 1, "raw_markdown": 2, "createdAt": "x" },
+        ),
+        11 => {
+            Bson::Binary(Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2] })
+        }
+        12 => Bson::RegularExpression(bson::Regex {
+            pattern: bson::raw::cstr!("a").into(),
+            options: bson::raw::cstr!("i").into(),
+        }),
         _ => Bson::MinKey,
     }
 }
@@ -198,7 +211,8 @@ fn element(name: &str, value: &Bson) -> Vec<u8> {
 pub fn get(document: &[u8], path: &str) -> Option<Bson> {
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
     let found = elements(document).into_iter().find(|element| name_of(element) == head)?;
-    let value = Document::from_reader(from_elements(&[found]).as_slice()).unwrap().into_iter().next()?.1;
+    let value =
+        Document::from_reader(from_elements(&[found]).as_slice()).unwrap().into_iter().next()?.1;
     match rest {
         None => Some(value),
         Some(rest) => get(&value.as_document()?.to_vec().unwrap(), rest),
@@ -211,7 +225,11 @@ pub fn set(document: &mut Vec<u8>, path: &str, value: Bson) {
     let value = match rest {
         None => value,
         Some(rest) => {
-            let mut inner = get(document, head).and_then(|value| value.as_document().cloned()).unwrap_or_default().to_vec().unwrap();
+            let mut inner = get(document, head)
+                .and_then(|value| value.as_document().cloned())
+                .unwrap_or_default()
+                .to_vec()
+                .unwrap();
             set(&mut inner, rest, value);
             Bson::Document(Document::from_reader(inner.as_slice()).unwrap())
         }
@@ -226,7 +244,8 @@ pub fn set(document: &mut Vec<u8>, path: &str, value: Bson) {
 }
 
 pub fn unset(document: &mut Vec<u8>, name: &str) {
-    let fields: Vec<_> = elements(document).into_iter().filter(|element| name_of(element) != name).collect();
+    let fields: Vec<_> =
+        elements(document).into_iter().filter(|element| name_of(element) != name).collect();
     *document = from_elements(&fields);
 }
 
@@ -245,9 +264,16 @@ pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
 pub type Collections = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// The document of a collection with this `dataset_id`.
-pub fn of<'c>(collections: &'c mut Collections, collection: &str, dataset: &str) -> &'c mut Vec<u8> {
+pub fn of<'c>(
+    collections: &'c mut Collections,
+    collection: &str,
+    dataset: &str,
+) -> &'c mut Vec<u8> {
     let documents = collections.get_mut(collection).unwrap();
-    documents.iter_mut().find(|document| get(document, "dataset_id") == Some(Bson::String(dataset.to_owned()))).unwrap()
+    documents
+        .iter_mut()
+        .find(|document| get(document, "dataset_id") == Some(Bson::String(dataset.to_owned())))
+        .unwrap()
 }
 
 /// A directory with a dump, and an output made of it.
@@ -289,18 +315,31 @@ impl World {
     /// What was restored.
     pub fn restored(&self) -> Collections {
         let read = |name: &&str| {
-            (String::from(*name), split(&std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson"))).unwrap()))
+            (
+                String::from(*name),
+                split(
+                    &std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson")))
+                        .unwrap(),
+                ),
+            )
         };
         TARGETS.iter().map(read).collect()
     }
     pub fn write(&self, collections: &Collections) -> PathBuf {
         let path = self.fresh("redump");
-        let joined: Vec<(&str, Vec<u8>)> = collections.iter().map(|(name, documents)| (name.as_str(), documents.concat())).collect();
-        let files: Vec<(&str, &[u8])> = joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        let joined: Vec<(&str, Vec<u8>)> = collections
+            .iter()
+            .map(|(name, documents)| (name.as_str(), documents.concat()))
+            .collect();
+        let files: Vec<(&str, &[u8])> =
+            joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         write_dump(&path, DATABASE, &files);
         for name in collections.keys().map(|name| format!("{name}.metadata.json")) {
             // What was restored has its indexes.
-            let _ = std::fs::copy(self.path("out").join(DATABASE).join(&name), path.join(DATABASE).join(&name));
+            let _ = std::fs::copy(
+                self.path("out").join(DATABASE).join(&name),
+                path.join(DATABASE).join(&name),
+            );
         }
         path
     }
@@ -308,16 +347,22 @@ impl World {
         // Of the random dumps some have nothing but documents that were set aside.
         self.reverse_with(redump, strict, |options| options.allow_empty = true)
     }
-    pub fn reverse_with(&self, redump: &Path, strict: bool, change: impl Fn(&mut reverse::Options)) -> Result<Outcome> {
+    pub fn reverse_with(
+        &self,
+        redump: &Path,
+        strict: bool,
+        change: impl Fn(&mut reverse::Options),
+    ) -> Result<Outcome> {
         let dest = self.fresh("dest");
         let mut events = Vec::new();
         let mut options = reverse::Options::new(self.path("out"), &dest);
         options.threads = Some(2);
         change(&mut options);
-        let result = reverse::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
-            events.push(event.clone());
-            Ok(())
-        });
+        let result =
+            reverse::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
+                events.push(event.clone());
+                Ok(())
+            });
         match result {
             Ok(report) => {
                 let bytes = std::fs::read(dest.join(DATABASE).join("user_data.bson")).unwrap();
@@ -327,7 +372,9 @@ impl World {
                 assert!(!dest.exists(), "something was published");
                 let left = std::fs::read_dir(self.directory.path())
                     .unwrap()
-                    .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial"))
+                    .filter(|entry| {
+                        entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial")
+                    })
                     .count();
                 assert_eq!(left, 0, "a partial output was left");
                 Err(error)
@@ -380,5 +427,8 @@ pub fn write_dump(path: &Path, database: &str, files: &[(&str, &[u8])]) {
 /// Runs the program: its exit code, and what it said on stderr.
 pub fn run(arguments: &[&Path]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_mongosplit")).args(arguments).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap(),
+    )
 }

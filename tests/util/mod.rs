@@ -34,7 +34,12 @@ pub struct Run {
 
 impl World {
     pub fn new() -> World {
-        World { dir: tempfile::Builder::new().prefix("mongosplit-test-").tempdir().expect("a temporary directory") }
+        World {
+            dir: tempfile::Builder::new()
+                .prefix("mongosplit-test-")
+                .tempdir()
+                .expect("a temporary directory"),
+        }
     }
     /// The same in memory, where the system has a place for that: for tests of very many runs.
     pub fn in_memory() -> World {
@@ -76,7 +81,10 @@ impl World {
                 documents[id..id + 4].copy_from_slice(&time.to_be_bytes());
             }
         }
-        self.write(&format!("{name}/prelude.json"), r#"{"ServerVersion":"5.0.0","ToolVersion":"100.12.0"}"#);
+        self.write(
+            &format!("{name}/prelude.json"),
+            r#"{"ServerVersion":"5.0.0","ToolVersion":"100.12.0"}"#,
+        );
         self.write(
             &format!("{name}/{DATABASE}/user_data.metadata.json"),
             fs::read(source.join("user_data.metadata.json")).expect("the fixture"),
@@ -209,7 +217,11 @@ fn listing(directory: &Path) -> String {
             let path = path.join(name);
             let Ok(metadata) = path.symlink_metadata() else { continue };
             let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
-            lines.push(format!("  {name}  {:o}  {}", metadata.permissions().mode(), metadata.len()));
+            lines.push(format!(
+                "  {name}  {:o}  {}",
+                metadata.permissions().mode(),
+                metadata.len()
+            ));
             if metadata.is_dir() {
                 open.push(path);
             }
@@ -246,7 +258,8 @@ pub fn files(directory: &Path) -> Files {
 pub fn same_files(one: &Files, other: &Files, what: &str) {
     let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(one), names(other), "file names, {what}");
-    let differ: Vec<&String> = one.iter().filter(|(name, bytes)| other[*name] != **bytes).map(|(name, _)| name).collect();
+    let differ: Vec<&String> =
+        one.iter().filter(|(name, bytes)| other[*name] != **bytes).map(|(name, _)| name).collect();
     assert!(differ.is_empty(), "{differ:?} differ, {what}");
 }
 
@@ -263,7 +276,10 @@ pub fn copy(from: &Path, to: &Path) {
 pub fn content(path: &Path) -> Vec<u8> {
     let opened = mongosplit::base::stream::Stream::open(&mongosplit::disk::Disk::default(), path);
     let mut content = Vec::new();
-    opened.unwrap_or_else(|error| panic!("{error}")).read_to_end(&mut content).expect("a file that can be read");
+    opened
+        .unwrap_or_else(|error| panic!("{error}"))
+        .read_to_end(&mut content)
+        .expect("a file that can be read");
     content
 }
 
@@ -289,7 +305,9 @@ pub fn golden(name: &str, found: &str) {
         return;
     }
     let at = expected.lines().zip(found.lines()).take_while(|(a, b)| a == b).count();
-    let around = |text: &str| text.lines().skip(at.saturating_sub(5)).take(15).collect::<Vec<_>>().join("\n");
+    let around = |text: &str| {
+        text.lines().skip(at.saturating_sub(5)).take(15).collect::<Vec<_>>().join("\n")
+    };
     panic!(
         "{name}: differs at line {}\nexpected:\n{}\nfound:\n{}\nUPDATE_GOLDEN=1 writes it anew",
         at + 1,

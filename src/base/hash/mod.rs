@@ -7,7 +7,16 @@ use sha2::block_api::compress256;
 use crate::raw;
 
 /// First state of SHA-256 (FIPS 180-4, section 5.3.3).
-const FIRST_STATE: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const FIRST_STATE: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 const BLOCK: usize = 64;
 
 /// How many bytes have passed, and their SHA-256.
@@ -153,7 +162,10 @@ mod tests {
     #[test]
     fn known_answers() {
         assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]
@@ -164,7 +176,11 @@ mod tests {
                 let mut hash = Counted::default();
                 hash.update(&bytes[..cut]);
                 hash.update(&bytes[cut..]);
-                assert_eq!(hash.finish(), (length as u64, raw::hex(&Sha256::digest(&bytes))), "{cut} of {length}");
+                assert_eq!(
+                    hash.finish(),
+                    (length as u64, raw::hex(&Sha256::digest(&bytes))),
+                    "{cut} of {length}"
+                );
             }
         }
     }
@@ -180,7 +196,10 @@ mod tests {
                     let (mut a, mut b) = (Counted::default(), Counted::default());
                     update_both((&mut a, &one), (&mut b, &other));
                     assert_eq!(a.finish().1, raw::hex(&Sha256::digest(&bytes)));
-                    assert_eq!(b.finish(), (length as u64, raw::hex(&Sha256::digest(&bytes[..length]))));
+                    assert_eq!(
+                        b.finish(),
+                        (length as u64, raw::hex(&Sha256::digest(&bytes[..length])))
+                    );
                 }
             }
         }

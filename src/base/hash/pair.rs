@@ -78,7 +78,9 @@ mod x86 {
     ];
 
     pub fn is_there() -> bool {
-        is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1")
+        is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("ssse3")
+            && is_x86_feature_detected!("sse4.1")
     }
 
     #[inline]
@@ -116,12 +118,18 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     fn schedule(oldest: __m128i, older: __m128i, newer: __m128i, newest: __m128i) -> __m128i {
-        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(oldest, older), _mm_alignr_epi8::<4>(newest, newer));
+        let sum =
+            _mm_add_epi32(_mm_sha256msg1_epu32(oldest, older), _mm_alignr_epi8::<4>(newest, newer));
         _mm_sha256msg2_epu32(sum, newest)
     }
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-    pub fn compress(one: &mut [u32; 8], blocks: &[[u8; BLOCK]], other: &mut [u32; 8], others: &[[u8; BLOCK]]) {
+    pub fn compress(
+        one: &mut [u32; 8],
+        blocks: &[[u8; BLOCK]],
+        other: &mut [u32; 8],
+        others: &[[u8; BLOCK]],
+    ) {
         let mut state = [pack(one), pack(other)];
         for pair in blocks.iter().zip(others) {
             let pair = [pair.0, pair.1];
@@ -168,7 +176,12 @@ pub fn is_faster() -> bool {
 }
 
 /// Hashes as many blocks of one stream as of the other, which must be as many. Only where [`is_faster`].
-pub fn compress(one: &mut [u32; 8], blocks: &[[u8; BLOCK]], other: &mut [u32; 8], others: &[[u8; BLOCK]]) {
+pub fn compress(
+    one: &mut [u32; 8],
+    blocks: &[[u8; BLOCK]],
+    other: &mut [u32; 8],
+    others: &[[u8; BLOCK]],
+) {
     debug_assert_eq!(blocks.len(), others.len());
     #[cfg(target_arch = "x86_64")]
     if x86::is_there() {

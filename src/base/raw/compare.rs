@@ -37,31 +37,43 @@ fn differing_paths_up_to(one: &[u8], other: &[u8], most: usize) -> Vec<String> {
             while matched.get(next) == Some(&true) {
                 next += 1;
             }
-            let found = if theirs.get(next).is_some_and(|candidate| candidate.key() == element.key()) {
-                Some(next)
-            } else {
-                let places = by_name.get_or_insert_with(|| {
-                    let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::new();
-                    theirs.iter().enumerate().skip(next).for_each(|(at, their)| places.entry(their.key()).or_default().push_back(at));
-                    places
-                });
-                let places = places.get_mut(element.key());
-                places.and_then(|places| std::iter::from_fn(|| places.pop_front()).find(|at| !matched[*at]))
-            };
+            let found =
+                if theirs.get(next).is_some_and(|candidate| candidate.key() == element.key()) {
+                    Some(next)
+                } else {
+                    let places = by_name.get_or_insert_with(|| {
+                        let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::new();
+                        theirs.iter().enumerate().skip(next).for_each(|(at, their)| {
+                            places.entry(their.key()).or_default().push_back(at)
+                        });
+                        places
+                    });
+                    let places = places.get_mut(element.key());
+                    places.and_then(|places| {
+                        std::iter::from_fn(|| places.pop_front()).find(|at| !matched[*at])
+                    })
+                };
             let Some(at) = found else {
                 paths.push(below(element.key()));
                 continue;
             };
             matched[at] = true;
             let (mine, theirs) = (element.value(), theirs[at].value());
-            let descend = mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
+            let descend =
+                mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
             if mine != theirs && descend {
                 open.push((below(element.key()), mine, theirs));
             } else if mine != theirs {
                 paths.push(below(element.key()));
             }
         }
-        paths.extend(theirs.iter().zip(&matched).filter(|(_, matched)| !**matched).map(|(element, _)| below(element.key())));
+        paths.extend(
+            theirs
+                .iter()
+                .zip(&matched)
+                .filter(|(_, matched)| !**matched)
+                .map(|(element, _)| below(element.key())),
+        );
     }
     paths.sort();
     paths

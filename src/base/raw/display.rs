@@ -12,15 +12,20 @@ pub fn display_id(document: &[u8]) -> Option<String> {
 pub fn display_value(value: Value<'_>) -> String {
     let text = match value.kind {
         kind::OBJECT_ID => format!("ObjectId('{}')", hex(value.bytes)),
-        kind::STRING => format!("'{}'", String::from_utf8_lossy(value.text().unwrap_or_default()).escape_debug()),
+        kind::STRING => format!(
+            "'{}'",
+            String::from_utf8_lossy(value.text().unwrap_or_default()).escape_debug()
+        ),
         kind::INT32 | kind::INT64 => value.integer().unwrap_or_default().to_string(),
         kind::DOUBLE => format!("{:?}", value.double().unwrap_or_default()),
         kind::BOOLEAN => (value.bytes != [0]).to_string(),
         kind::NULL => "null".to_owned(),
-        kind::DATE => match jiff::Timestamp::from_millisecond(value.date_millis().unwrap_or_default()) {
-            Ok(time) => format!("{time:.3}"),
-            Err(_) => format!("date {} ms", value.date_millis().unwrap_or_default()),
-        },
+        kind::DATE => {
+            match jiff::Timestamp::from_millisecond(value.date_millis().unwrap_or_default()) {
+                Ok(time) => format!("{time:.3}"),
+                Err(_) => format!("date {} ms", value.date_millis().unwrap_or_default()),
+            }
+        }
         kind::BINARY if value.bytes.len() <= 5 + 32 => {
             format!("binary subtype {} {}", value.bytes[4], hex(&value.bytes[5..]))
         }

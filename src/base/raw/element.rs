@@ -201,7 +201,9 @@ impl ExpectedName {
     #[inline]
     fn goes_on_in(&self, element: &[u8]) -> bool {
         match element.get(9..).and_then(|bytes| bytes.first_chunk::<8>()) {
-            Some(word) if self.nul.len() <= 16 => u64::from_le_bytes(*word) & self.next_mask == self.next,
+            Some(word) if self.nul.len() <= 16 => {
+                u64::from_le_bytes(*word) & self.next_mask == self.next
+            }
             _ => element.get(1..1 + self.nul.len()) == Some(&self.nul),
         }
     }
@@ -225,15 +227,26 @@ mod tests {
             let nul = [&name[..], &[0]].concat();
             // The value is short, so that the document ends soon behind the name, or long.
             for value in [&[][..], &[7; 8][..], &[7; 16][..]] {
-                let kind = [(0, kind::NULL), (8, kind::INT64), (16, kind::DECIMAL128)].iter().find(|(size, _)| *size == value.len());
+                let kind = [(0, kind::NULL), (8, kind::INT64), (16, kind::DECIMAL128)]
+                    .iter()
+                    .find(|(size, _)| *size == value.len());
                 let kind = kind.map_or(0, |(_, kind)| *kind);
                 let document = [&[9, 9, 9, 9, kind], &nul[..], value, &[0]].concat();
                 let element = Elements::new(&document).next().expect("an element");
                 assert_eq!(element.key_nul(), nul);
                 let place = (5 + nul.len(), 5 + nul.len() + value.len());
                 assert_eq!(ExpectedName::new(&nul).value_at(&document, 4), Some(place));
-                for other in names.iter().skip(number.saturating_sub(45)).take(90).filter(|other| *other != name) {
-                    assert_eq!(ExpectedName::new(&[&other[..], &[0]].concat()).value_at(&document, 4), None, "{other:?} in {name:?}");
+                for other in names
+                    .iter()
+                    .skip(number.saturating_sub(45))
+                    .take(90)
+                    .filter(|other| *other != name)
+                {
+                    assert_eq!(
+                        ExpectedName::new(&[&other[..], &[0]].concat()).value_at(&document, 4),
+                        None,
+                        "{other:?} in {name:?}"
+                    );
                 }
             }
         }

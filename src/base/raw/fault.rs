@@ -20,7 +20,9 @@ pub enum FaultKind {
         need: u64,
     },
     /// An embedded value reaches past the document that holds it.
-    #[error("a value of type {what} of {need} bytes where {have} are left in the enclosing document")]
+    #[error(
+        "a value of type {what} of {need} bytes where {have} are left in the enclosing document"
+    )]
     PastEnd {
         /// The value's type.
         what: &'static str,

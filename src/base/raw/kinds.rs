@@ -70,7 +70,9 @@ pub(super) fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
         return Some(size as usize);
     }
     if size < UNTOLD {
-        return usize::try_from(read_length(bytes)?).ok().map(|length| length + (size - COUNTED) as usize);
+        return usize::try_from(read_length(bytes)?)
+            .ok()
+            .map(|length| length + (size - COUNTED) as usize);
     }
     untold_size(kind, bytes)
 }

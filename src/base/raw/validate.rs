@@ -29,7 +29,9 @@ impl Validator {
         let fault = |offset: usize, kind: FaultKind| Err(Fault { offset, kind });
         let mut facts = Facts { depth: 1, invalid_utf8: None };
         match read_length(document) {
-            Some(length) if usize::try_from(length) == Ok(document.len()) && document.len() >= MIN_DOCUMENT_BYTES => {}
+            Some(length)
+                if usize::try_from(length) == Ok(document.len())
+                    && document.len() >= MIN_DOCUMENT_BYTES => {}
             Some(length) => return fault(0, FaultKind::DocumentLength(length)),
             None => return fault(0, FaultKind::Truncated { have: document.len() as u64, need: 5 }),
         }
@@ -79,7 +81,14 @@ impl Validator {
                 return fault(value_at, self.size_fault(kind, body));
             };
             if size > body.len() {
-                return fault(value_at, FaultKind::PastEnd { what: kind_name(kind), need: size as i64, have: body.len() });
+                return fault(
+                    value_at,
+                    FaultKind::PastEnd {
+                        what: kind_name(kind),
+                        need: size as i64,
+                        have: body.len(),
+                    },
+                );
             }
             at = value_at + size;
             match kind {
@@ -109,7 +118,8 @@ impl Validator {
                     return fault(value_at, FaultKind::Boolean(document[value_at]));
                 }
                 kind::BINARY if document[value_at + 4] == 2 => {
-                    let inner = read_length(&document[value_at + 5..at]).and_then(|n| usize::try_from(n).ok());
+                    let inner = read_length(&document[value_at + 5..at])
+                        .and_then(|n| usize::try_from(n).ok());
                     if inner.and_then(|n| n.checked_add(4)) != Some(size - 5) {
                         return fault(value_at, FaultKind::InnerLength("binary of subtype 2"));
                     }
@@ -117,7 +127,8 @@ impl Validator {
                 kind::REGEX => note_utf8(&mut facts, document, value_at, at),
                 kind::CODE_WITH_SCOPE => {
                     let inner = FaultKind::InnerLength(kind_name(kind));
-                    let code = read_length(&document[(value_at + 4).min(at)..at]).and_then(|n| usize::try_from(n).ok());
+                    let code = read_length(&document[(value_at + 4).min(at)..at])
+                        .and_then(|n| usize::try_from(n).ok());
                     let Some(scope_at) = code.and_then(|n| n.checked_add(value_at + 8)) else {
                         return fault(value_at, inner);
                     };
@@ -125,9 +136,14 @@ impl Validator {
                         return fault(value_at, inner);
                     }
                     if document[scope_at - 1] != 0 {
-                        return fault(scope_at - 1, FaultKind::StringTerminator(document[scope_at - 1]));
+                        return fault(
+                            scope_at - 1,
+                            FaultKind::StringTerminator(document[scope_at - 1]),
+                        );
                     }
-                    if read_length(&document[scope_at..]).and_then(|n| usize::try_from(n).ok()) != Some(at - scope_at) {
+                    if read_length(&document[scope_at..]).and_then(|n| usize::try_from(n).ok())
+                        != Some(at - scope_at)
+                    {
                         return fault(scope_at, inner);
                     }
                     if document[at - 1] != 0 {
@@ -156,7 +172,11 @@ impl Validator {
         }
         match (kind, read_length(body)) {
             (kind::REGEX, _) => FaultKind::UnterminatedName,
-            (_, Some(length)) => FaultKind::PastEnd { what: kind_name(kind), need: i64::from(length), have: body.len() },
+            (_, Some(length)) => FaultKind::PastEnd {
+                what: kind_name(kind),
+                need: i64::from(length),
+                have: body.len(),
+            },
             (_, None) => FaultKind::PastEnd { what: kind_name(kind), need: 4, have: body.len() },
         }
     }
@@ -164,7 +184,10 @@ impl Validator {
 
 #[inline]
 fn note_utf8(facts: &mut Facts, document: &[u8], from: usize, to: usize) {
-    if !is_ascii(document, from, to) && facts.invalid_utf8.is_none() && std::str::from_utf8(&document[from..to]).is_err() {
+    if !is_ascii(document, from, to)
+        && facts.invalid_utf8.is_none()
+        && std::str::from_utf8(&document[from..to]).is_err()
+    {
         facts.invalid_utf8 = Some(from);
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
         return one == other;
     }
     match (one.first_chunk::<8>(), other.first_chunk::<8>()) {
-        (Some(start), Some(other_start)) => start == other_start && one.last_chunk::<8>() == other.last_chunk::<8>(),
+        (Some(start), Some(other_start)) => {
+            start == other_start && one.last_chunk::<8>() == other.last_chunk::<8>()
+        }
         _ => head(one) == head(other),
     }
 }
@@ -27,7 +29,10 @@ pub(crate) fn head(bytes: &[u8]) -> (u64, u64) {
     }
     // Two words that overlap, as copying so few bytes would be a call.
     let word = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4)),
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first))
+                | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4))
+        }
         _ => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     };
     (word, (1 << (8 * length)) - 1)
@@ -46,7 +51,10 @@ impl Sixteen {
     #[inline]
     fn of(bytes: &[u8; 16]) -> Self {
         let bytes = u8x16::new(*bytes);
-        Sixteen { zeros: bytes.cmp_eq(u8x16::splat(0)).move_mask() as u32, high: bytes.move_mask() as u32 }
+        Sixteen {
+            zeros: bytes.cmp_eq(u8x16::splat(0)).move_mask() as u32,
+            high: bytes.move_mask() as u32,
+        }
     }
     /// Number of bytes before the first NUL, and whether all of them are ASCII; nothing without a NUL.
     #[inline]
@@ -128,7 +136,11 @@ pub(super) mod tests {
         for name in names() {
             for behind in 0..20 {
                 let bytes = [&name[..], &[0], &vec![b'x'; behind]].concat();
-                assert_eq!(scan_name(&bytes), Some((name.len(), name.is_ascii())), "{name:?} before {behind} bytes");
+                assert_eq!(
+                    scan_name(&bytes),
+                    Some((name.len(), name.is_ascii())),
+                    "{name:?} before {behind} bytes"
+                );
             }
             assert_eq!(scan_name(&name), None);
         }
@@ -139,7 +151,11 @@ pub(super) mod tests {
         for text in names() {
             for before in 0..20 {
                 let bytes = [&vec![0xff; before], &text[..], &[0xff; 3]].concat();
-                assert_eq!(is_ascii(&bytes, before, before + text.len()), text.is_ascii(), "{text:?} behind {before} bytes");
+                assert_eq!(
+                    is_ascii(&bytes, before, before + text.len()),
+                    text.is_ascii(),
+                    "{text:?} behind {before} bytes"
+                );
             }
         }
     }

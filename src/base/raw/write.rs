@@ -90,14 +90,16 @@ impl Writer for Comparer<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
-        self.same = self.same && self.expected.get(self.at..end).is_some_and(|expected| same(expected, bytes));
+        self.same = self.same
+            && self.expected.get(self.at..end).is_some_and(|expected| same(expected, bytes));
         self.at = end;
     }
     #[inline]
     fn head(&mut self, kind: u8, key_nul: &[u8]) {
         let end = self.at + 1 + key_nul.len();
         let expected = self.expected.get(self.at..end).and_then(|expected| expected.split_first());
-        self.same = self.same && expected.is_some_and(|(expected, name)| *expected == kind && same(name, key_nul));
+        self.same = self.same
+            && expected.is_some_and(|(expected, name)| *expected == kind && same(name, key_nul));
         self.at = end;
     }
     #[inline]

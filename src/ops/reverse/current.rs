@@ -96,7 +96,9 @@ impl Counts {
     }
     /// Whether nothing has changed since the migration.
     pub fn is_unchanged(&self) -> bool {
-        self.has_source_documents() && self.conflicts + self.not_carried_back + self.missing_siblings + self.in_source() == 0
+        self.has_source_documents()
+            && self.conflicts + self.not_carried_back + self.missing_siblings + self.in_source()
+                == 0
     }
     /// What has been counted since.
     fn since(&self, before: &Counts) -> Counts {
@@ -146,9 +148,11 @@ pub fn reverse_current(
     if !options.dry_run {
         apart::check_apart(redump, &options.dest)?;
     }
-    let Opened { artifact, layout, threads, sources, mut staging } = Opened::new(&disk, options, plan)?;
+    let Opened { artifact, layout, threads, sources, mut staging } =
+        Opened::new(&disk, options, plan)?;
     let manifest = &artifact.manifest;
-    let scratch = staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
+    let scratch =
+        staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
     let mut restored = Vec::new();
     for source in &manifest.sources {
         let database = database_of(&source.namespace, options.to_database.as_deref())?;
@@ -163,20 +167,27 @@ pub fn reverse_current(
     let mut remarks = later.remarks.clone();
     let mut result = Reversal::new(manifest, options, &layout);
     let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
-    for ((mut source, said), namespace) in sources.into_iter().zip(&manifest.sources).zip(&restored) {
+    for ((mut source, said), namespace) in sources.into_iter().zip(&manifest.sources).zip(&restored)
+    {
         let database = database_of(&said.namespace, options.to_database.as_deref())?;
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, namespace, level)?;
         let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch, progress)?;
         check_driver(options, redump, said, plan, &lookups)?;
-        let source_lookup = open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?;
+        let source_lookup =
+            open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?;
         remarks.extend(redump_remarks(redump, namespace, source_lookup.as_ref(), said, &lookups));
         let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
         progress.start("reverse", Some(total));
         let before = telling.counts.clone();
-        let today =
-            Today { plan, said, lookups: &lookups, source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)), progress };
+        let today = Today {
+            plan,
+            said,
+            lookups: &lookups,
+            source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)),
+            progress,
+        };
         merge_source(&disk, &threads, today, &mut source, &mut file, &mut telling)?;
         progress.finish();
         for lookup in lookups.iter().chain(&source_lookup) {
@@ -250,10 +261,15 @@ fn open_lookups(
         let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(
                 redump,
-                format!("has no {}, which the output has; dump all of the database that it was restored into", target.namespace),
+                format!(
+                    "has no {}, which the output has; dump all of the database that it was restored into",
+                    target.namespace
+                ),
             ));
         };
-        let lookup = Lookup::open(disk, path, scratch, progress, |document| plan.key(document).map(fingerprint_of))?;
+        let lookup = Lookup::open(disk, path, scratch, progress, |document| {
+            plan.key(document).map(fingerprint_of)
+        })?;
         if number == plan.driver()
             && let Some(document) = lookup.duplicate()
         {
@@ -272,7 +288,13 @@ fn open_lookups(
 }
 
 /// Refuses a later dump that looks like one that was cut short: every document that it lacks would be deleted.
-fn check_driver(options: &Options, redump: &Path, said: &manifest::Source, plan: &Plan, lookups: &[Lookup]) -> Result<()> {
+fn check_driver(
+    options: &Options,
+    redump: &Path,
+    said: &manifest::Source,
+    plan: &Plan,
+    lookups: &[Lookup],
+) -> Result<()> {
     let (target, documents) = (&said.targets[plan.driver()], lookups[plan.driver()].len() as u64);
     if documents == 0 && !options.allow_empty {
         return Err(Error::Check(format!(
@@ -302,13 +324,25 @@ fn open_source_lookup(
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<Lookup>> {
-    let Some(standing) = later.collections.iter().find(|other| other.namespace() == namespace) else { return Ok(None) };
-    let path = standing.documents.as_deref().ok_or_else(|| Error::input(redump, format!("has no documents of {namespace}")))?;
+    let Some(standing) = later.collections.iter().find(|other| other.namespace() == namespace)
+    else {
+        return Ok(None);
+    };
+    let path = standing
+        .documents
+        .as_deref()
+        .ok_or_else(|| Error::input(redump, format!("has no documents of {namespace}")))?;
     Lookup::open(disk, path, scratch, progress, |document| Some(id_fingerprint(document))).map(Some)
 }
 
 /// What a user should know of a later dump before it is trusted.
-fn redump_remarks(redump: &Path, restored: &str, source: Option<&Lookup>, said: &manifest::Source, lookups: &[Lookup]) -> Vec<String> {
+fn redump_remarks(
+    redump: &Path,
+    restored: &str,
+    source: Option<&Lookup>,
+    said: &manifest::Source,
+    lookups: &[Lookup],
+) -> Vec<String> {
     let mut remarks = Vec::new();
     for (target, lookup) in said.targets.iter().zip(lookups) {
         if lookup.is_empty() && target.documents > 0 {
@@ -369,7 +403,8 @@ fn merge_source(
         let streams = &source.streams;
         let mut reader = (&mut source.journal, source.targets.as_mut_slice());
         let mut writer: Write<'_> = Box::new(|round| {
-            let restored: Vec<&[u8]> = round.iter().map(|(_, merged)| merged.bytes.as_slice()).collect();
+            let restored: Vec<&[u8]> =
+                round.iter().map(|(_, merged)| merged.bytes.as_slice()).collect();
             reader::append_watching(file, &restored, streams)?;
             for (_, merged) in round.iter_mut() {
                 file.count(merged.documents);
@@ -379,7 +414,10 @@ fn merge_source(
                 }
             }
             let counts = &telling.counts;
-            progress.advance(counts.unchanged + counts.drifted + counts.deleted, streams.iter().map(Watched::bytes_read).sum());
+            progress.advance(
+                counts.unchanged + counts.drifted + counts.deleted,
+                streams.iter().map(Watched::bytes_read).sum(),
+            );
             file.compress()
         });
         pipeline::run(threads, &stages, &mut reader, &mut writer)
@@ -387,11 +425,13 @@ fn merge_source(
     source.settle(disk, outcome)?;
     // Documents created since come last, in the order of their `_id`s' bytes.
     let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
-    added.sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
+    added
+        .sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
     let mut merger = Merger::new(plan);
     for document in added {
         let mut event = Event::new(said, document, "added");
-        let current = current_documents(plan, lookups, &vec![None; lookups.len()], document, &mut event);
+        let current =
+            current_documents(plan, lookups, &vec![None; lookups.len()], document, &mut event);
         let merged = merger.merge(None, &vec![None; lookups.len()], &current);
         append_merged(merged, event, file, telling)?;
     }
@@ -417,7 +457,12 @@ fn merge_source(
     Ok(())
 }
 
-fn append_merged(merged: Merged, mut event: Event, file: &mut OutputFile<'_>, telling: &mut Telling<'_>) -> Result<()> {
+fn append_merged(
+    merged: Merged,
+    mut event: Event,
+    file: &mut OutputFile<'_>,
+    telling: &mut Telling<'_>,
+) -> Result<()> {
     check_size(&merged, &event)?;
     file.append(&merged.document)?;
     file.count(1);
@@ -480,7 +525,10 @@ fn current_documents<'a>(
         let candidates: Vec<&[u8]> = lookup.take(key).collect();
         let id = |document: &&[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
         let before = base[number].and_then(|base| id(&base));
-        let chosen = candidates.iter().position(|candidate| before.is_some() && id(candidate) == before).unwrap_or(0);
+        let chosen = candidates
+            .iter()
+            .position(|candidate| before.is_some() && id(candidate) == before)
+            .unwrap_or(0);
         for (at, other) in candidates.iter().enumerate() {
             if at != chosen {
                 let id = raw::display_id(other).unwrap_or_default();
@@ -531,7 +579,8 @@ type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Sen
 impl Today<'_> {
     fn source_event(&self, document: &[u8], kind: &'static str, what: &str) -> Event {
         let mut event = Event::new(self.said, document, kind);
-        let namespace = self.source.map_or(self.said.namespace.as_str(), |(namespace, _)| namespace);
+        let namespace =
+            self.source.map_or(self.said.namespace.as_str(), |(namespace, _)| namespace);
         event.not_carried_back.push(format!("{namespace}: {what}"));
         event
     }
@@ -543,16 +592,30 @@ impl Today<'_> {
             return Some(self.source_event(original, "source-removed", "removed since"));
         };
         let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
-        let event = || self.source_event(original, "source-changed", &format!("changed since: {}", fields.join(", ")));
+        let event = || {
+            self.source_event(
+                original,
+                "source-changed",
+                &format!("changed since: {}", fields.join(", ")),
+            )
+        };
         (!fields.is_empty()).then(event)
     }
 }
 
 impl Merging<'_> {
-    fn merge_batch(&self, pieces: &Pieces, restorer: &mut Restorer<'_>, merger: &mut Merger<'_>, out: &mut MergedBatch) -> Result<()> {
+    fn merge_batch(
+        &self,
+        pieces: &Pieces,
+        restorer: &mut Restorer<'_>,
+        merger: &mut Merger<'_>,
+        out: &mut MergedBatch,
+    ) -> Result<()> {
         let Today { plan, said, lookups, .. } = self.today;
         let driver = plan.driver();
-        let misfit = |misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal));
+        let misfit = |misfit| {
+            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
+        };
         let mut batch = BatchRestorer::new(pieces);
         let mut original = Vec::new();
         loop {
@@ -574,15 +637,21 @@ impl Merging<'_> {
                 // Siblings that are left behind are told of with it.
                 for (number, lookup) in lookups.iter().enumerate() {
                     if number != driver && lookup.take(key).next().is_some() {
-                        event.not_carried_back.push(format!("{} still has a document of it", said.targets[number].namespace));
+                        event.not_carried_back.push(format!(
+                            "{} still has a document of it",
+                            said.targets[number].namespace
+                        ));
                     }
                 }
                 out.events.push(event);
                 continue;
             };
             let current = current_documents(plan, lookups, &base, now, &mut event);
-            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current) {
-                (Some(base), Some(current)) => base == current || differing_paths(base, current).is_empty(),
+            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current)
+            {
+                (Some(base), Some(current)) => {
+                    base == current || differing_paths(base, current).is_empty()
+                }
                 (_, None) => true,
                 (None, Some(_)) => false,
             };
@@ -595,7 +664,10 @@ impl Merging<'_> {
             } else {
                 let merged = merger.merge(Some(&original), &base, &current);
                 check_size(&merged, &event)?;
-                if merged.says_nothing() && merged.document == original && event.missing_in.is_empty() && event.not_carried_back.is_empty()
+                if merged.says_nothing()
+                    && merged.document == original
+                    && event.missing_in.is_empty()
+                    && event.not_carried_back.is_empty()
                 {
                     out.keep(&original);
                     continue;

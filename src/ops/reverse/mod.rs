@@ -153,7 +153,11 @@ pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result
 
 /// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
 /// transformation describes.
-fn proven(recorded: &manifest::Source, namespace: &str, restored: &Content) -> Result<manifest::Source> {
+fn proven(
+    recorded: &manifest::Source,
+    namespace: &str,
+    restored: &Content,
+) -> Result<manifest::Source> {
     let Content { documents, bytes, sha256 } = restored;
     if (*documents, *bytes, sha256) != (recorded.documents, recorded.bytes, &recorded.sha256) {
         return Err(Error::Check(format!(
@@ -189,7 +193,10 @@ impl<'r> Opened<'r> {
         let threads = Threads::new(options.threads)?;
         let open = |source| OpenSource::open(disk, &artifact, plan, source);
         let sources = artifact.manifest.sources.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let mode = sources.iter().flat_map(|source| &source.streams).fold(0o666, |mode, stream| mode & stream.mode);
+        let mode = sources
+            .iter()
+            .flat_map(|source| &source.streams)
+            .fold(0o666, |mode, stream| mode & stream.mode);
         let staging = match options.dry_run {
             true => None,
             false => Some(Staging::begin(disk, form_of(options, layout.clone(), mode))?),
@@ -206,9 +213,20 @@ struct Reversal {
 
 impl Reversal {
     fn new(manifest: &Manifest, options: &Options, layout: &Layout) -> Self {
-        let options = manifest::Options { gzip_level: options.gzip_level, archive: layout.is_archive(), ..manifest.options.clone() };
+        let options = manifest::Options {
+            gzip_level: options.gzip_level,
+            archive: layout.is_archive(),
+            ..manifest.options.clone()
+        };
         let (sources, files) = (Vec::new(), Vec::new());
-        let manifest = Manifest { kind: Kind::Reverse, tool: manifest::tool(), options, sources, files, ..manifest.clone() };
+        let manifest = Manifest {
+            kind: Kind::Reverse,
+            tool: manifest::tool(),
+            options,
+            sources,
+            files,
+            ..manifest.clone()
+        };
         Reversal { manifest, ttl_indexes: Vec::new() }
     }
     /// Writes the source's metadata file, if it had one.
@@ -229,9 +247,14 @@ impl Reversal {
         self.note_ttl_indexes(namespace, Some(bytes))
     }
     fn note_ttl_indexes(&mut self, namespace: &str, metadata: Option<Vec<u8>>) -> Result<()> {
-        let metadata = metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
+        let metadata =
+            metadata.map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
         let ttl = metadata.map(|metadata| metadata.ttl_indexes()).unwrap_or_default();
-        self.ttl_indexes.extend(ttl.into_iter().map(|(index, seconds)| TtlIndex { namespace: namespace.to_owned(), index, seconds }));
+        self.ttl_indexes.extend(ttl.into_iter().map(|(index, seconds)| TtlIndex {
+            namespace: namespace.to_owned(),
+            index,
+            seconds,
+        }));
         Ok(())
     }
     /// Publishes the result, and says what it is.
@@ -251,15 +274,25 @@ impl Reversal {
             }
         }
         let seconds = rounded_seconds(began.elapsed());
-        Ok(Report { dry_run: options.dry_run, layout, manifest: self.manifest, ttl_indexes: self.ttl_indexes, seconds })
+        Ok(Report {
+            dry_run: options.dry_run,
+            layout,
+            manifest: self.manifest,
+            ttl_indexes: self.ttl_indexes,
+            seconds,
+        })
     }
 }
 
 pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
-    let database = to.unwrap_or_else(|| namespace.split_once('.').map_or(namespace, |(database, _)| database));
+    let database =
+        to.unwrap_or_else(|| namespace.split_once('.').map_or(namespace, |(database, _)| database));
     match is_database_name(database) {
         true => Ok(database.to_owned()),
-        false => Err(Error::Usage(format!("'{}' cannot be the name of a database", database.escape_debug()))),
+        false => Err(Error::Usage(format!(
+            "'{}' cannot be the name of a database",
+            database.escape_debug()
+        ))),
     }
 }
 
@@ -268,5 +301,11 @@ pub(crate) const UNREAD: &[Role] = &[Role::Metadata, Role::Rejected];
 
 /// The form of a reversal's result, made from files with these permission bits.
 pub(crate) fn form_of(options: &Options, layout: Layout, source_mode: u32) -> Form {
-    Form { layout, gzip_level: options.gzip_level, force: options.force, kind: Kind::Reverse, source_mode }
+    Form {
+        layout,
+        gzip_level: options.gzip_level,
+        force: options.force,
+        kind: Kind::Reverse,
+        source_mode,
+    }
 }

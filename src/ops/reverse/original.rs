@@ -28,14 +28,28 @@ pub(crate) struct OpenSource {
 
 impl OpenSource {
     /// Opens the journal and the collections of a source.
-    pub fn open(disk: &Disk, artifact: &Artifact, plan: &Plan, source: &manifest::Source) -> Result<OpenSource> {
+    pub fn open(
+        disk: &Disk,
+        artifact: &Artifact,
+        plan: &Plan,
+        source: &manifest::Source,
+    ) -> Result<OpenSource> {
         let (out, manifest) = (artifact.out(), &artifact.manifest);
-        let missing = |what: &str| Error::Check(format!("'{}': the manifest names no {what} of {}", out.display(), source.namespace));
+        let missing = |what: &str| {
+            Error::Check(format!(
+                "'{}': the manifest names no {what} of {}",
+                out.display(),
+                source.namespace
+            ))
+        };
         let mut streams = Vec::new();
-        let file = manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
+        let file =
+            manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, artifact, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
-        if let Some(difference) = of_another_run(&header, &watched.path, manifest, &source.namespace) {
+        if let Some(difference) =
+            of_another_run(&header, &watched.path, manifest, &source.namespace)
+        {
             return Err(Error::Check(difference));
         }
         streams.push(watched);
@@ -49,17 +63,25 @@ impl OpenSource {
             let name = watched.path.display().to_string();
             let reader = archive::Reader::open(stream, name.clone())?;
             server_version = Some(reader.prelude().server_version.clone());
-            let namespaces: Vec<&str> = source.targets.iter().map(|target| target.namespace.as_str()).collect();
+            let namespaces: Vec<&str> =
+                source.targets.iter().map(|target| target.namespace.as_str()).collect();
             let shares = Shares::open(reader, &namespaces)?;
-            let named = |(input, namespace): (documents::Documents, &&str)| Documents::new(input, format!("{name}, {namespace}"));
+            let named = |(input, namespace): (documents::Documents, &&str)| {
+                Documents::new(input, format!("{name}, {namespace}"))
+            };
             targets = shares.into_iter().zip(&namespaces).map(named).collect();
             streams.push(watched);
         }
         for target in source.targets.iter().filter(|_| manifest.archive().is_none()) {
-            let file = manifest.file(Role::Documents, &target.namespace).ok_or_else(|| missing("documents"))?;
+            let file = manifest
+                .file(Role::Documents, &target.namespace)
+                .ok_or_else(|| missing("documents"))?;
             let (stream, watched) = Watched::open(disk, artifact, file)?;
             let name = watched.path.display().to_string();
-            targets.push(Documents::new(documents::Documents::File(Splitter::new(stream, 0, name.clone())), name));
+            targets.push(Documents::new(
+                documents::Documents::File(Splitter::new(stream, 0, name.clone())),
+                name,
+            ));
             streams.push(watched);
         }
         Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
@@ -67,14 +89,19 @@ impl OpenSource {
 
     /// The error of a journal that does not fit the collections.
     pub fn misfit(&self, misfit: Misfit) -> Error {
-        Error::Check(format!("'{}' does not fit the collections: {misfit}", self.streams[0].path.display()))
+        Error::Check(format!(
+            "'{}' does not fit the collections: {misfit}",
+            self.streams[0].path.display()
+        ))
     }
 
     /// What a run over the files comes to. Altered files are named as such, rather than by what they made the journal
     /// say. Where the run has stopped early, they are read anew for that: what is left unread says nothing of a file.
     pub fn settle(&mut self, disk: &Disk, outcome: Result<()>) -> Result<()> {
         let outcome = outcome.and_then(|()| self.drain());
-        let altered = |watched: &Watched| stored_difference(disk, &watched.path, &watched.file).ok().flatten();
+        let altered = |watched: &Watched| {
+            stored_difference(disk, &watched.path, &watched.file).ok().flatten()
+        };
         let differences: Vec<String> = match &outcome {
             Ok(()) => self.streams.iter().filter_map(Watched::check).collect(),
             Err(Error::Interrupted(_) | Error::Write { .. } | Error::Output { .. }) => Vec::new(),
@@ -88,7 +115,10 @@ impl OpenSource {
         for documents in &mut self.targets {
             let mut rest = Group::default();
             if documents.take(1, &mut rest)? > 0 {
-                return Err(Error::Check(format!("'{}' has more documents than the journal describes", documents.file)));
+                return Err(Error::Check(format!(
+                    "'{}' has more documents than the journal describes",
+                    documents.file
+                )));
             }
         }
         Ok(())
@@ -159,7 +189,11 @@ impl Pieces {
 }
 
 /// Reads the next batch's notes and documents.
-pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Documents], pieces: &mut Pieces) -> Result<bool> {
+pub(crate) fn read_pieces(
+    journal: &mut JournalReader<Stream>,
+    targets: &mut [Documents],
+    pieces: &mut Pieces,
+) -> Result<bool> {
     if !journal.next(&mut pieces.notes)? {
         return Ok(false);
     }
@@ -171,18 +205,28 @@ pub(crate) fn read_pieces(journal: &mut JournalReader<Stream>, targets: &mut [Do
         )));
     }
     pieces.targets.resize_with(targets.len(), Group::default);
-    for ((documents, group), count) in targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets) {
+    for ((documents, group), count) in
+        targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets)
+    {
         group.clear();
         let taken = documents.take(*count, group)?;
         if taken < *count {
-            return Err(Error::Check(format!("'{}' has fewer documents than the journal describes", documents.file)));
+            return Err(Error::Check(format!(
+                "'{}' has fewer documents than the journal describes",
+                documents.file
+            )));
         }
     }
     Ok(true)
 }
 
 /// A source's metadata, as the journal has it.
-pub(crate) fn journaled_metadata(disk: &Disk, artifact: &Artifact, plan: &Plan, source: &manifest::Source) -> Result<Option<Vec<u8>>> {
+pub(crate) fn journaled_metadata(
+    disk: &Disk,
+    artifact: &Artifact,
+    plan: &Plan,
+    source: &manifest::Source,
+) -> Result<Option<Vec<u8>>> {
     Ok(OpenSource::open(disk, artifact, plan, source)?.header.metadata)
 }
 
@@ -228,10 +272,21 @@ impl<'b> BatchRestorer<'b> {
     /// Before the first document.
     pub(crate) fn new(pieces: &'b Pieces) -> Self {
         let none = vec![0; pieces.targets.len()];
-        BatchRestorer { pieces, notes: pieces.notes.reader(), left: pieces.notes.documents, first: none.clone(), next: none, bytes: 0 }
+        BatchRestorer {
+            pieces,
+            notes: pieces.notes.reader(),
+            left: pieces.notes.documents,
+            first: none.clone(),
+            next: none,
+            bytes: 0,
+        }
     }
     /// Appends the next source document to `out`. False at the end, when all that the journal says of the batch is used up.
-    pub(crate) fn next(&mut self, restorer: &mut Restorer<'_>, out: &mut Vec<u8>) -> Result<bool, Misfit> {
+    pub(crate) fn next(
+        &mut self,
+        restorer: &mut Restorer<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Misfit> {
         if self.left == 0 {
             return match self.notes.is_at_end() {
                 true => Ok(false),
@@ -258,6 +313,7 @@ impl<'b> BatchRestorer<'b> {
     /// For each target the document that the last source document became.
     pub(crate) fn migrated(&self) -> impl Iterator<Item = Option<&'b [u8]>> {
         let targets = self.pieces.targets.iter().zip(&self.first).zip(&self.next);
-        targets.map(|((group, first), next)| if next > first { group.document(*first) } else { None })
+        targets
+            .map(|((group, first), next)| if next > first { group.document(*first) } else { None })
     }
 }

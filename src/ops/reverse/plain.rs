@@ -25,11 +25,18 @@ pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Resul
 
 /// [`reverse`] by the file operations of `disk`.
 #[doc(hidden)]
-pub fn reverse_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+pub fn reverse_on(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    progress: &dyn Progress,
+) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan)?;
     // From here on an archive goes to standard output.
     let is_streaming = prepared.opened.layout.is_stream() && !options.dry_run;
-    prepared.run(progress).map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+    prepared
+        .run(progress)
+        .map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
 }
 
 /// A run of which nothing is written yet.
@@ -52,16 +59,23 @@ impl<'r> Prepared<'r> {
         let Prepared { began, disk, options, plan, opened } = self;
         let Opened { artifact, layout, threads, sources, mut staging } = opened;
         let manifest = &artifact.manifest;
-        let total: u64 = manifest.files.iter().filter(|file| file.role != Role::Metadata).map(|file| file.bytes).sum();
+        let total: u64 = manifest
+            .files
+            .iter()
+            .filter(|file| file.role != Role::Metadata)
+            .map(|file| file.bytes)
+            .sum();
         progress.start("reverse", Some(total));
         let mut result = Reversal::new(manifest, options, &layout);
         let mut done = Done::default();
         let mut archive = None;
         if let Some(name) = layout.archive_name()? {
-            let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+            let file =
+                Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
             let version = sources.iter().find_map(|source| source.server_version.as_deref());
             let of_source = |(source, recorded)| archived(source, recorded, options, plan);
-            let collections = sources.iter().zip(&manifest.sources).map(of_source).collect::<Result<Vec<_>>>()?;
+            let collections =
+                sources.iter().zip(&manifest.sources).map(of_source).collect::<Result<Vec<_>>>()?;
             archive = Some(ArchiveFile::begin(file, version, collections)?);
         }
         for (number, (source, recorded)) in sources.into_iter().zip(&manifest.sources).enumerate() {
@@ -78,7 +92,8 @@ impl<'r> Prepared<'r> {
             }
             let level = options.gzip_level;
             let path = documents_path(&database, collection, level.is_some());
-            let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
+            let mut file =
+                Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
             source.run(disk, &threads, plan, &mut file, progress, &mut done)?;
             let entry = threads.run(|| file.finish())?;
             result.manifest.sources.push(proven(recorded, &namespace, &Content::of(&entry))?);
@@ -98,9 +113,15 @@ impl<'r> Prepared<'r> {
 }
 
 /// The collection that a source is in a result that is an archive.
-fn archived(source: &OpenSource, said: &manifest::Source, options: &Options, plan: &Plan) -> Result<archive_writer::Collection> {
+fn archived(
+    source: &OpenSource,
+    said: &manifest::Source,
+    options: &Options,
+    plan: &Plan,
+) -> Result<archive_writer::Collection> {
     let metadata = source.header.metadata.clone().unwrap_or_default();
-    let metadata = String::from_utf8(metadata).map_err(|_| Error::Check(format!("the metadata of {} is not UTF-8", said.namespace)))?;
+    let metadata = String::from_utf8(metadata)
+        .map_err(|_| Error::Check(format!("the metadata of {} is not UTF-8", said.namespace)))?;
     Ok(archive_writer::Collection {
         database: database_of(&said.namespace, options.to_database.as_deref())?,
         name: plan.collection().to_owned(),
@@ -178,7 +199,9 @@ impl<'a> Stages for Restoring<'a> {
             Ok(())
         };
         let restored = self.restorers.with(|| Restorer::new(self.plan), restore);
-        restored.map_err(|misfit: Misfit| Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal)))
+        restored.map_err(|misfit: Misfit| {
+            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
+        })
     }
     fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
         let restored: Vec<&[u8]> = round.iter().map(|(_, bytes)| bytes.as_slice()).collect();

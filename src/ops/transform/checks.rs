@@ -7,13 +7,26 @@ use crate::manifest::Manifest;
 use crate::mapping::Plan;
 
 /// Fails where documents are missing or must not be there.
-pub(super) fn check_results(options: &Options, files: &[String], sources: &[Outputs<'_>], plan: &Plan, remarks: &[String]) -> Result<()> {
+pub(super) fn check_results(
+    options: &Options,
+    files: &[String],
+    sources: &[Outputs<'_>],
+    plan: &Plan,
+    remarks: &[String],
+) -> Result<()> {
     for (source, file) in sources.iter().zip(files) {
         let namespace = source.collection.namespace();
         if source.refused_count > 0 && !options.skip_unrestorable {
-            let mut lines: Vec<String> = source.refused.iter().map(|refused| format!("  {}", set_aside_line(refused))).collect();
+            let mut lines: Vec<String> = source
+                .refused
+                .iter()
+                .map(|refused| format!("  {}", set_aside_line(refused)))
+                .collect();
             if source.refused_count > source.refused.len() as u64 {
-                lines.push(format!("  and {} more (--max-findings)", source.refused_count - source.refused.len() as u64));
+                lines.push(format!(
+                    "  and {} more (--max-findings)",
+                    source.refused_count - source.refused.len() as u64
+                ));
             }
             return Err(Error::Check(format!(
                 "'{file}': a server would refuse {} of the {} documents of {namespace}:\n{}\nmend them in the database and dump again, or give --skip-unrestorable to leave them out",
@@ -47,9 +60,10 @@ pub(super) fn check_results(options: &Options, files: &[String], sources: &[Outp
     }
     let documents: u64 = sources.iter().map(|source| source.documents).sum();
     match options.expect_documents {
-        Some(expected) if expected != documents => {
-            Err(Error::Check(format!("the source has {}, --expect-docs {expected} was given", counted(documents, "document"))))
-        }
+        Some(expected) if expected != documents => Err(Error::Check(format!(
+            "the source has {}, --expect-docs {expected} was given",
+            counted(documents, "document")
+        ))),
         _ => Ok(()),
     }
 }
@@ -65,7 +79,11 @@ pub(super) fn check_conservation(manifest: &Manifest, plan: &Plan) -> Result<()>
             if !holds {
                 return Err(Error::Check(format!(
                     "{} has {} documents, {} has {}, and {} were set aside: documents are missing or too many. Nothing was published; please report this",
-                    source.namespace, source.documents, target.namespace, target.documents, source.rejected
+                    source.namespace,
+                    source.documents,
+                    target.namespace,
+                    target.documents,
+                    source.rejected
                 )));
             }
         }

@@ -27,7 +27,8 @@ use crate::progress::Progress;
 use outputs::{Beside, Outputs, archived};
 pub(crate) use outputs::{documents_path, metadata_path};
 use preflight::{
-    ExistingDocuments, check_traps, detail_run, files_of, metadata_remark, not_carried_over, single_database, unexpected_number,
+    ExistingDocuments, check_traps, detail_run, files_of, metadata_remark, not_carried_over,
+    single_database, unexpected_number,
 };
 use run::{Transforming, Writing};
 use source::Reading;
@@ -55,7 +56,9 @@ impl Indexes {
     }
     /// The one with this name.
     pub fn of_name(name: &str) -> Option<Self> {
-        [Indexes::All, Indexes::NonUnique, Indexes::None].into_iter().find(|indexes| indexes.name() == name)
+        [Indexes::All, Indexes::NonUnique, Indexes::None]
+            .into_iter()
+            .find(|indexes| indexes.name() == name)
     }
 }
 
@@ -236,11 +239,18 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
 
 /// [`transform`] by the file operations of `disk`.
 #[doc(hidden)]
-pub fn transform_on(disk: &Disk, options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
+pub fn transform_on(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    progress: &dyn Progress,
+) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan, progress)?;
     // From here on an archive goes to standard output.
     let is_streaming = prepared.layout.is_stream() && !options.dry_run;
-    prepared.run(progress).map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+    prepared
+        .run(progress)
+        .map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
 }
 
 /// A run of which nothing is written yet: the dump is open, the output's place is claimed, and no trap was found.
@@ -261,7 +271,12 @@ struct Prepared<'r> {
 }
 
 impl<'r> Prepared<'r> {
-    fn new(disk: &'r Disk, options: &'r Options, plan: &'r Plan, progress: &dyn Progress) -> Result<Self> {
+    fn new(
+        disk: &'r Disk,
+        options: &'r Options,
+        plan: &'r Plan,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let began = Instant::now();
         let layout = options.layout()?;
         if !options.dry_run {
@@ -280,7 +295,8 @@ impl<'r> Prepared<'r> {
         let mut remarks = dump.remarks.clone();
         let threads = Threads::new(options.threads)?;
         detail_run(progress, &dump, &collections, &threads, options);
-        let existing = check_traps(disk, options, plan, &dump, &collections, progress, &mut remarks)?;
+        let existing =
+            check_traps(disk, options, plan, &dump, &collections, progress, &mut remarks)?;
         let reader = Reading::open(disk, options, &layout, plan, &dump, &collections)?;
         let mut sources = Vec::new();
         for collection in &collections {
@@ -289,41 +305,88 @@ impl<'r> Prepared<'r> {
             sources.push(source);
         }
         remarks.extend(not_carried_over(&dump, &collections));
-        let mut staging = claim.map(|claim| Staging::begin_at(claim, 0o666 & reader.mode())).transpose()?;
+        let mut staging =
+            claim.map(|claim| Staging::begin_at(claim, 0o666 & reader.mode())).transpose()?;
         let archive_name = layout.archive_name()?;
         let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
         for source in &mut sources {
             source.open_files(plan, options, beside, staging.as_mut())?;
         }
-        Ok(Prepared { began, disk, options, plan, layout, dump, collections, threads, existing, reader, sources, staging, remarks })
+        Ok(Prepared {
+            began,
+            disk,
+            options,
+            plan,
+            layout,
+            dump,
+            collections,
+            threads,
+            existing,
+            reader,
+            sources,
+            staging,
+            remarks,
+        })
     }
 
     fn run(self, progress: &dyn Progress) -> Result<Report> {
-        let Prepared { disk, options, plan, layout, dump, collections, threads, mut reader, sources, mut staging, mut remarks, .. } = self;
+        let Prepared {
+            disk,
+            options,
+            plan,
+            layout,
+            dump,
+            collections,
+            threads,
+            mut reader,
+            sources,
+            mut staging,
+            mut remarks,
+            ..
+        } = self;
         let mut archive = None;
         if let Some(name) = layout.archive_name()? {
-            let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+            let file =
+                Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
             let version = options.server_version.as_ref().or(dump.server_version.as_ref());
-            archive = Some(ArchiveFile::begin(file, version.map(String::as_str), archived(&sources, plan, options))?);
+            archive = Some(ArchiveFile::begin(
+                file,
+                version.map(String::as_str),
+                archived(&sources, plan, options),
+            )?);
         }
         progress.start("transform", reader.total());
         let files = files_of(&dump, &collections);
-        let stages = Transforming { plan, mappers: Pool::default(), existing: self.existing, options, progress, files };
+        let stages = Transforming {
+            plan,
+            mappers: Pool::default(),
+            existing: self.existing,
+            options,
+            progress,
+            files,
+        };
         let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
         pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
         progress.finish();
         reader.check_after(options, &collections, &mut remarks)?;
         let Writing { mut sources, archive, .. } = writer;
-        let will_fail = !options.skip_unrestorable && sources.iter().any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
+        let will_fail = !options.skip_unrestorable
+            && sources
+                .iter()
+                .any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
         if will_fail && !is_standard_input(&options.dump) {
-            stages.name_earlier(&mut Reading::open(disk, options, &layout, plan, &dump, &collections)?, &mut sources)?;
+            stages.name_earlier(
+                &mut Reading::open(disk, options, &layout, plan, &dump, &collections)?,
+                &mut sources,
+            )?;
         }
         checks::check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
 
         let mut manifest = empty_manifest(options, &layout, plan);
         let mut reports = Vec::new();
         for source in sources {
-            let (entry, files, report) = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
+            let (entry, files, report) =
+                threads.run(|| source.finish(plan, options, staging.as_mut()))?;
             manifest.sources.push(entry);
             manifest.files.extend(files);
             reports.push(report);
@@ -354,7 +417,12 @@ impl<'r> Prepared<'r> {
 }
 
 /// The source collections that the options choose.
-fn source_collections(disk: &Disk, options: &Options, plan: &Plan, dump: &Dump) -> Result<Vec<Collection>> {
+fn source_collections(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    dump: &Dump,
+) -> Result<Vec<Collection>> {
     let collections = dump.sources(disk, plan.collection(), &options.databases, options.all_databases).map_err(|error| match error {
         Error::Input { path, what }
             if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) =>
@@ -391,7 +459,10 @@ fn empty_manifest(options: &Options, layout: &Layout, plan: &Plan) -> Manifest {
 }
 
 /// An output in a report: standard output as `-`.
-pub(crate) fn layout_as_path<S: serde::Serializer>(layout: &Layout, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn layout_as_path<S: serde::Serializer>(
+    layout: &Layout,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match layout {
         Layout::Stream(_) => serializer.serialize_str("-"),
         Layout::Directory(place) | Layout::Archive(place) => place.serialize(serializer),
@@ -406,5 +477,8 @@ pub(crate) fn rounded_seconds(duration: Duration) -> f64 {
 /// One line on a document that a server would refuse.
 pub fn set_aside_line(refused: &SetAside) -> String {
     let id = refused.id.as_deref().map_or("no _id".to_owned(), |id| format!("_id {id}"));
-    format!("document {} (byte offset {}, {id}): {}", refused.document, refused.offset, refused.reason)
+    format!(
+        "document {} (byte offset {}, {id}): {}",
+        refused.document, refused.offset, refused.reason
+    )
 }

@@ -39,14 +39,25 @@ pub(super) struct Outputs<'d> {
 }
 
 impl<'d> Outputs<'d> {
-    pub(super) fn new(collection: &Collection, options: &Options, metadata: Option<Metadata>) -> Result<Self> {
+    pub(super) fn new(
+        collection: &Collection,
+        options: &Options,
+        metadata: Option<Metadata>,
+    ) -> Result<Self> {
         let known = options.known_metadata.get(&collection.namespace());
-        let known = known.map_or(Ok(None), |bytes| Metadata::parse(bytes.clone(), collection.namespace().as_ref()))?;
-        let journaled = known.filter(|known| metadata.as_ref().is_some_and(|metadata| metadata.differences(known).is_empty()));
+        let known = known.map_or(Ok(None), |bytes| {
+            Metadata::parse(bytes.clone(), collection.namespace().as_ref())
+        })?;
+        let journaled = known.filter(|known| {
+            metadata.as_ref().is_some_and(|metadata| metadata.differences(known).is_empty())
+        });
         let journaled = journaled.or_else(|| metadata.clone()).map(|metadata| metadata.bytes);
         let database = options.to_database.clone().unwrap_or_else(|| collection.database.clone());
         if !is_database_name(&database) {
-            return Err(Error::Usage(format!("'{}' cannot be the name of a database", database.escape_debug())));
+            return Err(Error::Usage(format!(
+                "'{}' cannot be the name of a database",
+                database.escape_debug()
+            )));
         }
         Ok(Outputs {
             collection: collection.clone(),
@@ -87,10 +98,22 @@ impl<'d> Outputs<'d> {
         for name in plan.target_collections().filter(|_| beside.is_none()) {
             let namespace = format!("{}.{name}", self.database);
             let path = documents_path(&self.database, name, level.is_some());
-            self.targets.push(Staging::file(staging.as_deref_mut(), path, Role::Documents, &namespace, level)?);
+            self.targets.push(Staging::file(
+                staging.as_deref_mut(),
+                path,
+                Role::Documents,
+                &namespace,
+                level,
+            )?);
         }
         let namespace = self.collection.namespace();
-        let mut journal = Staging::file(staging.as_deref_mut(), named("rollback"), Role::Journal, &namespace, level)?;
+        let mut journal = Staging::file(
+            staging.as_deref_mut(),
+            named("rollback"),
+            Role::Journal,
+            &namespace,
+            level,
+        )?;
         let mut header = Vec::new();
         let metadata = self.journaled.as_deref();
         self.journal_writer
@@ -100,7 +123,8 @@ impl<'d> Outputs<'d> {
         journal.count(1);
         self.journal = Some(journal);
         if options.skip_unrestorable {
-            self.rejected = Some(Staging::file(staging, named("rejected"), Role::Rejected, &namespace, None)?);
+            self.rejected =
+                Some(Staging::file(staging, named("rejected"), Role::Rejected, &namespace, None)?);
         }
         self.counts = vec![0; plan.target_count()];
         self.digests = vec![0; plan.target_count()];
@@ -130,8 +154,15 @@ impl<'d> Outputs<'d> {
             files.push(file.finish()?);
             let target = &targets[number].namespace;
             let path = metadata_path(&self.database, names[number], options.gzip_level.is_some());
-            let mut metadata = Staging::file(staging.as_deref_mut(), path, Role::Metadata, target, options.gzip_level)?;
-            metadata.append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
+            let mut metadata = Staging::file(
+                staging.as_deref_mut(),
+                path,
+                Role::Metadata,
+                target,
+                options.gzip_level,
+            )?;
+            metadata
+                .append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
             files.push(metadata.finish()?);
         }
         for file in [self.journal, self.rejected].into_iter().flatten() {
@@ -140,7 +171,12 @@ impl<'d> Outputs<'d> {
         let (bytes, sha256) = self.hash.finish();
         let findings = self.findings.sorted().into_iter().map(|(rule, documents, first_ids)| {
             let rule = &plan.rules()[rule];
-            manifest::Finding { rule: rule.name.clone(), expects: rule.text.clone(), documents, first_ids }
+            manifest::Finding {
+                rule: rule.name.clone(),
+                expects: rule.text.clone(),
+                documents,
+                first_ids,
+            }
         });
         let source = manifest::Source {
             namespace: namespace.clone(),
@@ -149,25 +185,41 @@ impl<'d> Outputs<'d> {
             sha256,
             targets,
             rejected: self.refused_count,
-            round_trip: manifest::RoundTrip { proven: self.documents, whole: self.whole + self.refused_count },
+            round_trip: manifest::RoundTrip {
+                proven: self.documents,
+                whole: self.whole + self.refused_count,
+            },
             findings: findings.collect(),
         };
         let metadata = self.metadata.as_ref();
-        let arrays = plan.arrays().iter().zip(&self.arrays).map(|((source_field, target_field), [source, target])| ArrayCount {
-            source_field: source_field.clone(),
-            source: *source,
-            target_field: target_field.clone(),
-            target: *target,
-        });
+        let arrays = plan.arrays().iter().zip(&self.arrays).map(
+            |((source_field, target_field), [source, target])| ArrayCount {
+                source_field: source_field.clone(),
+                source: *source,
+                target_field: target_field.clone(),
+                target: *target,
+            },
+        );
         let report = SourceReport {
             arrays: arrays.collect(),
             namespace,
             set_aside: self.refused,
             index_commands: metadata
-                .map(|metadata| metadata.own_indexes().map(|index| create_index_command(&self.collection.name, index)).collect())
+                .map(|metadata| {
+                    metadata
+                        .own_indexes()
+                        .map(|index| create_index_command(&self.collection.name, index))
+                        .collect()
+                })
                 .unwrap_or_default(),
             options: metadata
-                .map(|metadata| metadata.options.iter().map(|(name, value)| format!("{name}: {value}")).collect())
+                .map(|metadata| {
+                    metadata
+                        .options
+                        .iter()
+                        .map(|(name, value)| format!("{name}: {value}"))
+                        .collect()
+                })
                 .unwrap_or_default(),
             metadata: self.metadata,
         };
@@ -191,7 +243,11 @@ pub(super) struct Beside<'a> {
 }
 
 /// The collections that an archive holds: every target of every source.
-pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) -> Vec<archive_writer::Collection> {
+pub(super) fn archived(
+    sources: &[Outputs<'_>],
+    plan: &Plan,
+    options: &Options,
+) -> Vec<archive_writer::Collection> {
     let of_source = |source: &Outputs<'_>| -> Vec<archive_writer::Collection> {
         let target = |(number, name): (usize, &str)| archive_writer::Collection {
             database: source.database.clone(),
@@ -205,18 +261,27 @@ pub(super) fn archived(sources: &[Outputs<'_>], plan: &Plan, options: &Options) 
 
 /// Where the documents of a collection lie in an output.
 pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!("{database}/{}.bson{}", crate::base::namespace::collection_file_name(collection), if gzip { ".gz" } else { "" })
+    format!(
+        "{database}/{}.bson{}",
+        crate::base::namespace::collection_file_name(collection),
+        if gzip { ".gz" } else { "" }
+    )
 }
 
 /// Where the metadata of a collection lies in an output.
 pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!("{database}/{}.metadata.json{}", crate::base::namespace::collection_file_name(collection), if gzip { ".gz" } else { "" })
+    format!(
+        "{database}/{}.metadata.json{}",
+        crate::base::namespace::collection_file_name(collection),
+        if gzip { ".gz" } else { "" }
+    )
 }
 
 /// The metadata of a target, as mongorestore reads it: canonical Extended JSON.
 fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes) -> String {
     let int = |number: i64| serde_json::json!({ "$numberInt": number.to_string() });
-    let mut list = vec![serde_json::json!({ "v": int(2), "key": { "_id": int(1) }, "name": "_id_" })];
+    let mut list =
+        vec![serde_json::json!({ "v": int(2), "key": { "_id": int(1) }, "name": "_id_" })];
     for index in plan.indexes(target) {
         if indexes == Indexes::None || indexes == Indexes::NonUnique && index.unique {
             continue;

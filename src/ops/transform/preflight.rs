@@ -14,13 +14,27 @@ use crate::pipeline::Threads;
 use crate::progress::Progress;
 
 /// What is read and how, for users who ask for more.
-pub(super) fn detail_run(progress: &dyn Progress, dump: &Dump, collections: &[Collection], threads: &Threads, options: &Options) {
+pub(super) fn detail_run(
+    progress: &dyn Progress,
+    dump: &Dump,
+    collections: &[Collection],
+    threads: &Threads,
+    options: &Options,
+) {
     progress.detail(&dump.describe());
     for (collection, file) in collections.iter().zip(files_of(dump, collections)) {
-        let metadata = collection.metadata.as_ref().map_or("none".to_owned(), MetadataAt::to_string);
-        progress.detail(&format!("source {}: documents '{file}', metadata {metadata}", collection.namespace()));
+        let metadata =
+            collection.metadata.as_ref().map_or("none".to_owned(), MetadataAt::to_string);
+        progress.detail(&format!(
+            "source {}: documents '{file}', metadata {metadata}",
+            collection.namespace()
+        ));
     }
-    progress.detail(&format!("{}, {}", counted(threads.count() as u64, "thread"), options.io.describe()));
+    progress.detail(&format!(
+        "{}, {}",
+        counted(threads.count() as u64, "thread"),
+        options.io.describe()
+    ));
 }
 
 pub(super) fn single_database(options: &Options) -> Option<&str> {
@@ -79,10 +93,17 @@ pub(super) fn check_traps(
             // The one case that needs two passes: what stands in the targets must be known before the first output.
             let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
             let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
-                let is_entry = |collection: &Collection| (&collection.database, &collection.name) == (&entry.database, &entry.collection);
-                standing.iter().filter(|(_, _, collection)| is_entry(collection)).map(|(number, target, _)| (*number, *target)).collect()
+                let is_entry = |collection: &Collection| {
+                    (&collection.database, &collection.name) == (&entry.database, &entry.collection)
+                };
+                standing
+                    .iter()
+                    .filter(|(_, _, collection)| is_entry(collection))
+                    .map(|(number, target, _)| (*number, *target))
+                    .collect()
             };
-            let places: Vec<Vec<(usize, usize)>> = archive.prelude().entries.iter().map(of_entry).collect();
+            let places: Vec<Vec<(usize, usize)>> =
+                archive.prelude().entries.iter().map(of_entry).collect();
             archive.each_document(Checking::Framing, progress, |document| {
                 for &(number, target) in &places[document.namespace] {
                     existing.entry((number, target)).or_default().add(plan, target, document.bytes);
@@ -103,22 +124,37 @@ pub(super) fn check_traps(
         check_standing(options, &collection.namespace(), counts, remarks)?;
         if counts.documents > 0 {
             let known = existing.entry((number, target)).or_default();
-            each_document(&mut Splitter::open(disk, path)?, Checking::Framing, progress, |document| {
-                known.add(plan, target, document.bytes());
-                Ok(())
-            })?;
+            each_document(
+                &mut Splitter::open(disk, path)?,
+                Checking::Framing,
+                progress,
+                |document| {
+                    known.add(plan, target, document.bytes());
+                    Ok(())
+                },
+            )?;
         }
     }
     Ok(existing)
 }
 
 /// Collections of the dump that are targets, with the numbers of source and target.
-fn standing_targets<'a>(options: &Options, plan: &Plan, dump: &'a Dump, sources: &[Collection]) -> Vec<(usize, usize, &'a Collection)> {
+fn standing_targets<'a>(
+    options: &Options,
+    plan: &Plan,
+    dump: &'a Dump,
+    sources: &[Collection],
+) -> Vec<(usize, usize, &'a Collection)> {
     let mut standing = Vec::new();
-    for (number, source) in sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore) {
+    for (number, source) in
+        sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore)
+    {
         let database = options.to_database.as_ref().unwrap_or(&source.database);
         for (target, name) in plan.target_collections().enumerate() {
-            let found = dump.collections.iter().find(|other| other.database == *database && other.name == name);
+            let found = dump
+                .collections
+                .iter()
+                .find(|other| other.database == *database && other.name == name);
             standing.extend(found.map(|collection| (number, target, collection)));
         }
     }
@@ -138,11 +174,15 @@ pub(super) fn check_oplog(
             "{oplog} has {touching} of {all} operations on {namespace}, which happened during the dump and are not in its documents"
         );
         if !options.ignore_oplog {
-            return Err(Error::Check(format!("{what}; dump again while nothing writes, or give --ignore-oplog to leave them out")));
+            return Err(Error::Check(format!(
+                "{what}; dump again while nothing writes, or give --ignore-oplog to leave them out"
+            )));
         }
         remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
     } else if all > 0 {
-        remarks.push(format!("{oplog} is not in the output; none of its {all} operations is on {namespace}"));
+        remarks.push(format!(
+            "{oplog} is not in the output; none of its {all} operations is on {namespace}"
+        ));
     }
     Ok(())
 }
@@ -157,7 +197,10 @@ pub(super) fn check_standing(
     if documents == 0 {
         return Ok(());
     }
-    let what = format!("the dump holds {} ({bytes} bytes) in the target collection {namespace} already", counted(documents, "document"));
+    let what = format!(
+        "the dump holds {} ({bytes} bytes) in the target collection {namespace} already",
+        counted(documents, "document")
+    );
     if options.existing_targets == ExistingTargets::Refuse {
         return Err(Error::Check(format!(
             "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
@@ -168,7 +211,11 @@ pub(super) fn check_standing(
 }
 
 /// What a user should know of a source's metadata.
-pub(super) fn metadata_remark(dump: &Dump, collection: &Collection, metadata: Option<&Metadata>) -> Option<String> {
+pub(super) fn metadata_remark(
+    dump: &Dump,
+    collection: &Collection,
+    metadata: Option<&Metadata>,
+) -> Option<String> {
     let what = match (&collection.metadata, metadata) {
         // Of a single file, the dump's own remark says so.
         (None, _) if dump.is_single_file() => return None,
@@ -183,11 +230,18 @@ pub(super) fn metadata_remark(dump: &Dump, collection: &Collection, metadata: Op
 /// What of the dump is not in the output.
 pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<String> {
     let mut remarks = Vec::new();
-    let others: Vec<String> = dump.others(sources).map(|other| other.namespace().escape_debug().to_string()).collect();
+    let others: Vec<String> =
+        dump.others(sources).map(|other| other.namespace().escape_debug().to_string()).collect();
     if !others.is_empty() {
-        remarks.push(format!("not in the output, as they are other collections: {}", others.join(", ")));
+        remarks.push(format!(
+            "not in the output, as they are other collections: {}",
+            others.join(", ")
+        ));
     }
-    if dump.others(sources).any(|other| other.database == "admin" || other.name.starts_with("$admin.system.")) {
+    if dump
+        .others(sources)
+        .any(|other| other.database == "admin" || other.name.starts_with("$admin.system."))
+    {
         remarks.push("users and roles of the dump are not in the output".to_owned());
     }
     remarks
@@ -195,7 +249,8 @@ pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<Strin
 
 /// What no file can tell of a dump that comes in a pipe: whether mongodump ran to its end.
 pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
-    if !crate::base::stream::is_standard_input(&options.dump) || options.expect_documents.is_some() {
+    if !crate::base::stream::is_standard_input(&options.dump) || options.expect_documents.is_some()
+    {
         return Vec::new();
     }
     vec![format!(

@@ -39,18 +39,31 @@ pub(super) struct Read {
 }
 
 impl Transforming<'_> {
-    fn map_batch(&self, batch: &Batch, duplicates: &HashMap<usize, UniqueValue>, mapped: &mut Mapped) -> Result<()> {
-        let refusal = |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
+    fn map_batch(
+        &self,
+        batch: &Batch,
+        duplicates: &HashMap<usize, UniqueValue>,
+        mapped: &mut Mapped,
+    ) -> Result<()> {
+        let refusal =
+            |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
         let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), refusal, mapped);
         let mapped = self.mappers.with(|| Mapper::new(self.plan), map);
-        mapped.map_err(|(index, fault)| Error::document(batch.position(index, &self.files[batch.source]), fault))
+        mapped.map_err(|(index, fault)| {
+            Error::document(batch.position(index, &self.files[batch.source]), fault)
+        })
     }
 
     /// The unique values of a batch's documents, by their index.
-    fn unique_values<'m>(&self, mapped: &'m Mapped) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
+    fn unique_values<'m>(
+        &self,
+        mapped: &'m Mapped,
+    ) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
         let classes = self.plan.unique_classes();
-        let values = mapped.fingerprints.iter().enumerate().filter(|(_, fingerprint)| **fingerprint != 0);
-        values.map(move |(number, fingerprint)| (number / classes, (number % classes, *fingerprint)))
+        let values =
+            mapped.fingerprints.iter().enumerate().filter(|(_, fingerprint)| **fingerprint != 0);
+        values
+            .map(move |(number, fingerprint)| (number / classes, (number % classes, *fingerprint)))
     }
 
     /// The documents of a batch whose unique values an earlier document has. The others' are noted.
@@ -66,7 +79,11 @@ impl Transforming<'_> {
 
     /// Names, for each duplicate that was refused, the document that has its value first: only fingerprints are kept
     /// of that, so the source is mapped again until all are found.
-    pub(super) fn name_earlier(&self, reader: &mut Reading, sources: &mut [Outputs<'_>]) -> Result<()> {
+    pub(super) fn name_earlier(
+        &self,
+        reader: &mut Reading,
+        sources: &mut [Outputs<'_>],
+    ) -> Result<()> {
         let mut refused = HashMap::<(usize, UniqueValue), Vec<&mut SetAside>>::new();
         for (number, source) in sources.iter_mut().enumerate() {
             for one in &mut source.refused {
@@ -83,7 +100,10 @@ impl Transforming<'_> {
                 for one in refused.remove(&(batch.source, value)).into_iter().flatten() {
                     let earlier = batch.position(index, "");
                     let id = earlier.id.map_or("no _id".to_owned(), |id| format!("_id {id}"));
-                    one.reason += &format!(": document {} (byte offset {}, {id})", earlier.document, earlier.offset);
+                    one.reason += &format!(
+                        ": document {} (byte offset {}, {id})",
+                        earlier.document, earlier.offset
+                    );
                 }
             }
         }
@@ -98,14 +118,19 @@ impl Transforming<'_> {
                 let (document, behind) = rest.split_at(u32::from_le_bytes(*length) as usize);
                 rest = behind;
                 let collides = |what: &str| {
-                    let name = self.plan.target_collections().nth(target).unwrap_or_default().to_owned();
+                    let name =
+                        self.plan.target_collections().nth(target).unwrap_or_default().to_owned();
                     let id = crate::raw::display_id(document);
                     let file = &self.files[batch.source];
                     let positions = (0..batch.ends.len()).map(|index| batch.position(index, file));
                     // The target's document need not have its source's _id.
-                    let place =
-                        positions.into_iter().find(|position| id.is_some() && position.id == id).map(|position| position.to_string());
-                    let place = place.unwrap_or_else(|| format!("'{file}': a document with _id {}", id.unwrap_or_default()));
+                    let place = positions
+                        .into_iter()
+                        .find(|position| id.is_some() && position.id == id)
+                        .map(|position| position.to_string());
+                    let place = place.unwrap_or_else(|| {
+                        format!("'{file}': a document with _id {}", id.unwrap_or_default())
+                    });
                     Err(Error::Check(format!(
                         "{place}: {name} in the dump holds a document with the same {what} already, so a server would refuse one of them; remove the one that does not belong there and dump again"
                     )))
@@ -115,7 +140,10 @@ impl Transforming<'_> {
                 }
                 for unique in self.plan.unique_fingerprints(target, document) {
                     if known.unique.contains(&unique) {
-                        return collides(&format!("value in the unique index '{}'", self.plan.unique_index(target, unique.0)));
+                        return collides(&format!(
+                            "value in the unique index '{}'",
+                            self.plan.unique_index(target, unique.0)
+                        ));
                     }
                 }
             }
@@ -127,7 +155,13 @@ impl Transforming<'_> {
 impl Transforming<'_> {
     /// Settles what a batch has become, in the batches' order: duplicates of earlier documents, collisions with existing ones,
     /// counts, and what the journal gets.
-    fn account(&self, source: &mut Outputs<'_>, batch: &Batch, mapped: &mut Mapped, journal: &mut Vec<u8>) -> Result<()> {
+    fn account(
+        &self,
+        source: &mut Outputs<'_>,
+        batch: &Batch,
+        mapped: &mut Mapped,
+        journal: &mut Vec<u8>,
+    ) -> Result<()> {
         let duplicates = self.duplicates(source, mapped);
         if !duplicates.is_empty() {
             self.map_batch(batch, &duplicates, mapped)?;
@@ -163,15 +197,19 @@ impl<'a> Writing<'a> {
         let goes_out = |source: &Outputs<'_>| source.refused_count == 0 || skips_unrestorable;
         let blocks = match &mut self.archive {
             Some(archive) => {
-                let of_round = round.iter().filter(|(read, _)| goes_out(&self.sources[read.batch.source]));
+                let of_round =
+                    round.iter().filter(|(read, _)| goes_out(&self.sources[read.batch.source]));
                 archive_blocks(of_round, archive)
             }
             None => Vec::new(),
         };
         let mut beside_archive = None;
         let mut appends = Vec::new();
-        for (number, source) in self.sources.iter_mut().enumerate().filter(|(_, source)| goes_out(source)) {
-            let of_source: Vec<&Mapping> = round.iter().filter(|(read, _)| read.batch.source == number).collect();
+        for (number, source) in
+            self.sources.iter_mut().enumerate().filter(|(_, source)| goes_out(source))
+        {
+            let of_source: Vec<&Mapping> =
+                round.iter().filter(|(read, _)| read.batch.source == number).collect();
             let SourceAppends { mut files, hash, pieces } = source.appends(&of_source);
             // The source is hashed side by side with the largest of its files, or with the archive that stands for them.
             if self.archive.is_some() && beside_archive.is_none() && !pieces.is_empty() {
@@ -185,21 +223,34 @@ impl<'a> Writing<'a> {
         appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
         let write_archive = || {
             let Some(archive) = &mut self.archive else { return Ok(()) };
-            archive.blocks(&blocks, beside_archive.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice())))?;
+            archive.blocks(
+                &blocks,
+                beside_archive.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice())),
+            )?;
             archive.compress()
         };
-        let (in_archive, in_files) = pipeline::join(write_archive, || pipeline::for_each(&mut appends, Append::run));
+        let (in_archive, in_files) =
+            pipeline::join(write_archive, || pipeline::for_each(&mut appends, Append::run));
         in_archive.and(in_files)
     }
 }
 
 /// Each batch's documents collection by collection, with the collection's number in the archive: the blocks' bounds do
 /// not depend on the rounds.
-fn archive_blocks<'r>(round: impl Iterator<Item = &'r Mapping>, archive: &mut ArchiveFile<'_>) -> Vec<(usize, &'r [u8])> {
+fn archive_blocks<'r>(
+    round: impl Iterator<Item = &'r Mapping>,
+    archive: &mut ArchiveFile<'_>,
+) -> Vec<(usize, &'r [u8])> {
     let mut blocks = Vec::new();
     for (read, (mapped, _)) in round {
         let first = read.batch.source * mapped.outputs.len();
-        blocks.extend(mapped.outputs.iter().enumerate().map(|(target, bytes)| (first + target, bytes.as_slice())));
+        blocks.extend(
+            mapped
+                .outputs
+                .iter()
+                .enumerate()
+                .map(|(target, bytes)| (first + target, bytes.as_slice())),
+        );
         archive.count(mapped.counts.iter().sum());
     }
     blocks
@@ -227,17 +278,33 @@ impl<'d> Outputs<'d> {
         self.findings.append(&mapped.findings);
     }
     /// Appends to `journal` the document on a batch.
-    fn write_journal(&mut self, batch: &Batch, mapped: &Mapped, journal: &mut Vec<u8>) -> Result<()> {
-        let written = self.journal_writer.write_batch(batch.ends.len(), &mapped.counts, &mapped.notes, journal);
+    fn write_journal(
+        &mut self,
+        batch: &Batch,
+        mapped: &Mapped,
+        journal: &mut Vec<u8>,
+    ) -> Result<()> {
+        let written = self.journal_writer.write_batch(
+            batch.ends.len(),
+            &mapped.counts,
+            &mapped.notes,
+            journal,
+        );
         written.map_err(|why| {
-            let (first, last) = (batch.documents_before + 1, batch.documents_before + batch.ends.len() as u64);
-            unreadable_journal(&self.collection.namespace(), &format!("part on documents {first} to {last}"), &why)
+            let (first, last) =
+                (batch.documents_before + 1, batch.documents_before + batch.ends.len() as u64);
+            unreadable_journal(
+                &self.collection.namespace(),
+                &format!("part on documents {first} to {last}"),
+                &why,
+            )
         })
     }
     fn appends<'r>(&'r mut self, round: &[&'r Mapping]) -> SourceAppends<'r, 'd> {
         let mut files = Vec::new();
         for (target, file) in self.targets.iter_mut().enumerate() {
-            let pieces = round.iter().map(|(_, (mapped, _))| mapped.outputs[target].as_slice()).collect();
+            let pieces =
+                round.iter().map(|(_, (mapped, _))| mapped.outputs[target].as_slice()).collect();
             let documents = round.iter().map(|(_, (mapped, _))| mapped.counts[target]).sum();
             files.push(Append { file, pieces, documents, beside: None });
         }
@@ -250,7 +317,11 @@ impl<'d> Outputs<'d> {
             let documents = round.iter().map(|(_, (mapped, _))| mapped.refused.len() as u64).sum();
             files.push(Append { file, pieces, documents, beside: None });
         }
-        SourceAppends { files, hash: &mut self.hash, pieces: round.iter().map(|(read, _)| read.batch.bytes.as_slice()).collect() }
+        SourceAppends {
+            files,
+            hash: &mut self.hash,
+            pieces: round.iter().map(|(read, _)| read.batch.bytes.as_slice()).collect(),
+        }
     }
 }
 

@@ -33,11 +33,21 @@ impl Reading {
         if let Some(archive) = dump.archive(disk)? {
             // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
             // input has one pass, and its order.
-            let is_in_turn = layout.is_archive() && collections.len() > 1 && !crate::base::stream::is_standard_input(&options.dump);
-            let mut passes = vec![Demultiplexing::new(archive, collections, is_in_turn.then_some(0), options, plan)];
+            let is_in_turn = layout.is_archive()
+                && collections.len() > 1
+                && !crate::base::stream::is_standard_input(&options.dump);
+            let mut passes = vec![Demultiplexing::new(
+                archive,
+                collections,
+                is_in_turn.then_some(0),
+                options,
+                plan,
+            )];
             for number in (1..collections.len()).take_while(|_| is_in_turn) {
                 let again = dump.archive(disk)?.into_iter();
-                passes.extend(again.map(|archive| Demultiplexing::new(archive, collections, Some(number), options, plan)));
+                passes.extend(again.map(|archive| {
+                    Demultiplexing::new(archive, collections, Some(number), options, plan)
+                }));
             }
             return Ok(Reading::Archive { passes, current: 0 });
         }
@@ -45,21 +55,33 @@ impl Reading {
         for (number, collection) in collections.iter().enumerate() {
             let path = collection.documents.as_deref().unwrap_or(&options.dump);
             dump::refuse_other_content(disk, path)?;
-            splitters.push(Splitter::new(Stream::open(disk, path)?, number, path.display().to_string()));
+            splitters.push(Splitter::new(
+                Stream::open(disk, path)?,
+                number,
+                path.display().to_string(),
+            ));
         }
         Ok(Reading::Files { splitters, current: 0 })
     }
     /// The permission bits that all its files have.
     pub(super) fn mode(&self) -> u32 {
         match self {
-            Reading::Files { splitters, .. } => splitters.iter().fold(u32::MAX, |mode, splitter| mode & splitter.stream().mode),
-            Reading::Archive { passes, .. } => passes.iter().fold(u32::MAX, |mode, archive| mode & archive.reader.stream().mode),
+            Reading::Files { splitters, .. } => {
+                splitters.iter().fold(u32::MAX, |mode, splitter| mode & splitter.stream().mode)
+            }
+            Reading::Archive { passes, .. } => {
+                passes.iter().fold(u32::MAX, |mode, archive| mode & archive.reader.stream().mode)
+            }
         }
     }
     pub(super) fn total(&self) -> Option<u64> {
         match self {
-            Reading::Files { splitters, .. } => Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum()),
-            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().total()).sum(),
+            Reading::Files { splitters, .. } => {
+                Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum())
+            }
+            Reading::Archive { passes, .. } => {
+                passes.iter().map(|archive| archive.reader.stream().total()).sum()
+            }
         }
     }
     /// Fills a batch of one source. False at the end.
@@ -87,22 +109,40 @@ impl Reading {
     }
     pub(super) fn file_bytes_read(&self) -> u64 {
         match self {
-            Reading::Files { splitters, .. } => splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum(),
-            Reading::Archive { passes, .. } => passes.iter().map(|archive| archive.reader.stream().file_bytes_read()).sum(),
+            Reading::Files { splitters, .. } => {
+                splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum()
+            }
+            Reading::Archive { passes, .. } => {
+                passes.iter().map(|archive| archive.reader.stream().file_bytes_read()).sum()
+            }
         }
     }
     /// Refuses what has shown only when all was read.
-    pub(super) fn check_after(&self, options: &Options, sources: &[Collection], remarks: &mut Vec<String>) -> Result<()> {
+    pub(super) fn check_after(
+        &self,
+        options: &Options,
+        sources: &[Collection],
+        remarks: &mut Vec<String>,
+    ) -> Result<()> {
         match self {
-            Reading::Files { splitters, .. } => splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged()),
+            Reading::Files { splitters, .. } => {
+                splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged())
+            }
             Reading::Archive { passes, .. } => {
                 passes.iter().try_for_each(|archive| archive.reader.stream().check_unchanged())?;
                 let archive = &passes[0];
                 archive.check_standing(options, remarks)?;
                 let of_source = sources.iter().zip(&archive.touching);
                 of_source.into_iter().try_for_each(|(source, touching)| {
-                    let operations = OplogOperations { touching: *touching, all: archive.operations };
-                    check_oplog(options, "the archive's oplog", &source.namespace(), operations, remarks)
+                    let operations =
+                        OplogOperations { touching: *touching, all: archive.operations };
+                    check_oplog(
+                        options,
+                        "the archive's oplog",
+                        &source.namespace(),
+                        operations,
+                        remarks,
+                    )
                 })
             }
         }
@@ -139,19 +179,39 @@ pub(super) struct Demultiplexing {
 }
 
 impl Demultiplexing {
-    fn new(mut reader: archive::Reader<Stream>, sources: &[Collection], only: Option<usize>, options: &Options, plan: &Plan) -> Self {
+    fn new(
+        mut reader: archive::Reader<Stream>,
+        sources: &[Collection],
+        only: Option<usize>,
+        options: &Options,
+        plan: &Plan,
+    ) -> Self {
         let targets: Vec<&str> = plan.target_collections().collect();
         let mut uses = Vec::new();
         for entry in &reader.prelude().entries {
-            let is_source = |source: &Collection| source.database == entry.database && source.name == entry.collection;
-            let goes_to = |source: &Collection| options.to_database.as_ref().unwrap_or(&source.database) == &entry.database;
+            let is_source = |source: &Collection| {
+                source.database == entry.database && source.name == entry.collection
+            };
+            let goes_to = |source: &Collection| {
+                options.to_database.as_ref().unwrap_or(&source.database) == &entry.database
+            };
             uses.push(match sources.iter().position(is_source) {
                 // Another pass has all that this one passes over.
-                number if only.is_some() && number != only && (number.is_some() || only != Some(0)) => Use::Other,
+                number
+                    if only.is_some()
+                        && number != only
+                        && (number.is_some() || only != Some(0)) =>
+                {
+                    Use::Other
+                }
                 _ if entry.is_oplog() => Use::Oplog,
                 Some(number) => Use::Source(number),
                 None if options.existing_targets == ExistingTargets::Ignore => Use::Other,
-                None if targets.contains(&entry.collection.as_str()) && sources.iter().any(goes_to) => Use::Target,
+                None if targets.contains(&entry.collection.as_str())
+                    && sources.iter().any(goes_to) =>
+                {
+                    Use::Target
+                }
                 None => Use::Other,
             });
         }
@@ -216,7 +276,8 @@ impl Demultiplexing {
                     if let Err(fault) = self.validator.check(document.bytes) {
                         let offset = document.offset;
                         let file = format!("{}, the oplog", self.reader.file());
-                        let position = Position { file, document: self.operations + 1, offset, id: None };
+                        let position =
+                            Position { file, document: self.operations + 1, offset, id: None };
                         return Err(Error::document(position, fault));
                     }
                     self.operations += 1;
@@ -240,7 +301,14 @@ impl Demultiplexing {
     }
 
     fn check_standing(&self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
-        for (number, entry) in self.reader.prelude().entries.iter().enumerate().filter(|(number, _)| self.uses[*number] == Use::Target) {
+        for (number, entry) in self
+            .reader
+            .prelude()
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| self.uses[*number] == Use::Target)
+        {
             let seen = self.reader.seen(number);
             check_standing(options, &entry.namespace(), seen.counts(), remarks)?;
         }

@@ -24,22 +24,36 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     if Indexes::of_name(&manifest.options.indexes).is_none() {
         found.push(unknown_indexes(manifest));
     }
-    let level = manifest.options.gzip_level.map_or("no level of compression".to_owned(), |level| format!("compression level {level}"));
-    let is_other =
-        |file: &&manifest::File| file.role != Role::Rejected && file.raw_sha256.is_some() != manifest.options.gzip_level.is_some();
+    let level = manifest
+        .options
+        .gzip_level
+        .map_or("no level of compression".to_owned(), |level| format!("compression level {level}"));
+    let is_other = |file: &&manifest::File| {
+        file.role != Role::Rejected
+            && file.raw_sha256.is_some() != manifest.options.gzip_level.is_some()
+    };
     found.extend(manifest.files.iter().find(is_other).map(|file| {
         let sum = if file.raw_sha256.is_some() { "a" } else { "no" };
-        format!("the manifest gives {level}, and {sum} SHA-256 of uncompressed bytes for '{}'", file.path)
+        format!(
+            "the manifest gives {level}, and {sum} SHA-256 of uncompressed bytes for '{}'",
+            file.path
+        )
     }));
     for source in &manifest.sources {
         if (manifest.kind == Kind::Transform) == source.targets.is_empty() {
             let kind = if manifest.kind == Kind::Transform { "transform" } else { "reverse" };
-            found.push(format!("the manifest is of {kind}, and has {} target collections for {}", source.targets.len(), source.namespace));
+            found.push(format!(
+                "the manifest is of {kind}, and has {} target collections for {}",
+                source.targets.len(),
+                source.namespace
+            ));
         }
         for target in &source.targets {
-            let documents = manifest.file(Role::Documents, &target.namespace).and_then(|file| file.documents);
+            let documents =
+                manifest.file(Role::Documents, &target.namespace).and_then(|file| file.documents);
             if !manifest.options.archive && documents != Some(target.documents) {
-                let of_file = documents.map_or("none".to_owned(), |documents| documents.to_string());
+                let of_file =
+                    documents.map_or("none".to_owned(), |documents| documents.to_string());
                 found.push(format!(
                     "the manifest gives {} documents for {}, and {of_file} for its file",
                     target.documents, target.namespace
@@ -54,7 +68,9 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
                 source.round_trip.proven
             ));
         }
-        if manifest.kind == Kind::Transform && manifest.file(Role::Journal, &source.namespace).is_none() {
+        if manifest.kind == Kind::Transform
+            && manifest.file(Role::Journal, &source.namespace).is_none()
+        {
             found.push(format!("the manifest names no journal of {}", source.namespace));
         }
     }
@@ -79,7 +95,10 @@ impl Differences<'_> {
     fn note(&mut self, what: &str, found: String, said: &str) {
         if found != said {
             let space = if what.is_empty() { "" } else { " " };
-            self.found.push(format!("'{}' has {what}{space}{found}, the manifest says {said}", self.file));
+            self.found.push(format!(
+                "'{}' has {what}{space}{found}, the manifest says {said}",
+                self.file
+            ));
         }
     }
 }
@@ -106,25 +125,37 @@ pub(super) fn check_file(
         return Ok(differences.found);
     }
     let (stream, stored) = match file.raw_sha256 {
-        Some(_) => Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?,
+        Some(_) => {
+            Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?
+        }
         None => (Stream::open(disk, path)?, None),
     };
-    let limit = if file.role == Role::Journal { journal::MAX_DOCUMENT_BYTES } else { raw::MAX_DOCUMENT_BYTES };
+    let limit = if file.role == Role::Journal {
+        journal::MAX_DOCUMENT_BYTES
+    } else {
+        raw::MAX_DOCUMENT_BYTES
+    };
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
     let mut batch = Batch::default();
     let mut content = Counted::default();
     let mut digest = 0u128;
     let before = (checked.documents, checked.bytes);
-    let framed = Framing { behind: &[stored.as_deref()], progress }.run(threads, &mut content, |bytes| {
-        std::mem::swap(bytes, &mut batch.bytes);
-        if !splitter.fill(&mut batch)? {
-            return Ok(0);
-        }
-        batch.documents().for_each(|document| digest = digest.wrapping_add(document_digest(document)));
-        std::mem::swap(bytes, &mut batch.bytes);
-        progress.advance(before.0 + splitter.counts().0, before.1 + splitter.stream().file_bytes_read());
-        Ok(bytes.len())
-    });
+    let framed =
+        Framing { behind: &[stored.as_deref()], progress }.run(threads, &mut content, |bytes| {
+            std::mem::swap(bytes, &mut batch.bytes);
+            if !splitter.fill(&mut batch)? {
+                return Ok(0);
+            }
+            batch
+                .documents()
+                .for_each(|document| digest = digest.wrapping_add(document_digest(document)));
+            std::mem::swap(bytes, &mut batch.bytes);
+            progress.advance(
+                before.0 + splitter.counts().0,
+                before.1 + splitter.stream().file_bytes_read(),
+            );
+            Ok(bytes.len())
+        });
     let (documents, _) = splitter.counts();
     checked.documents += documents;
     checked.bytes += splitter.stream().file_bytes_read();
@@ -136,8 +167,16 @@ pub(super) fn check_file(
         None => differences.note("SHA-256", sha256, &file.sha256),
         Some(stored) => {
             differences.note("SHA-256", stored.finish().1, &file.sha256);
-            differences.note("uncompressed bytes:", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
-            differences.note("uncompressed SHA-256", sha256, file.raw_sha256.as_deref().unwrap_or_default());
+            differences.note(
+                "uncompressed bytes:",
+                bytes.to_string(),
+                &file.raw_bytes.unwrap_or_default().to_string(),
+            );
+            differences.note(
+                "uncompressed SHA-256",
+                sha256,
+                file.raw_sha256.as_deref().unwrap_or_default(),
+            );
         }
     }
     if let Some(said) = file.documents {
@@ -145,10 +184,19 @@ pub(super) fn check_file(
     }
     // What says something of other bytes than the manifest's, says nothing of the manifest.
     if differences.found.is_empty() {
-        differences.found.extend(check_digest(manifest, &file.path, &file.namespace, digest).filter(|_| file.role == Role::Documents));
+        differences.found.extend(
+            check_digest(manifest, &file.path, &file.namespace, digest)
+                .filter(|_| file.role == Role::Documents),
+        );
         if file.role == Role::Journal {
-            let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-            differences.found.extend(reader::of_another_run(&header, path, manifest, &file.namespace));
+            let (_, header) =
+                JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
+            differences.found.extend(reader::of_another_run(
+                &header,
+                path,
+                manifest,
+                &file.namespace,
+            ));
         }
     }
     Ok(differences.found)
@@ -171,19 +219,23 @@ pub(super) fn check_archive(
     let mut reader = archive::Reader::open(stream, path.display().to_string())?;
     reader.check_all_and_go_on();
     let mut digests = vec![0u128; reader.prelude().entries.len()];
-    Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(threads, &mut Counted::default(), |_| {
-        let mut bytes = 0;
-        while bytes < BATCH_BYTES
-            && let Some(document) = reader.next_document()?
-        {
-            bytes += document.bytes.len();
-            let digest = &mut digests[document.namespace];
-            *digest = digest.wrapping_add(document_digest(document.bytes));
-            checked.documents += 1;
-        }
-        progress.advance(checked.documents, before.1 + reader.stream().file_bytes_read());
-        Ok(bytes)
-    })?;
+    Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(
+        threads,
+        &mut Counted::default(),
+        |_| {
+            let mut bytes = 0;
+            while bytes < BATCH_BYTES
+                && let Some(document) = reader.next_document()?
+            {
+                bytes += document.bytes.len();
+                let digest = &mut digests[document.namespace];
+                *digest = digest.wrapping_add(document_digest(document.bytes));
+                checked.documents += 1;
+            }
+            progress.advance(checked.documents, before.1 + reader.stream().file_bytes_read());
+            Ok(bytes)
+        },
+    )?;
     reader.stream().check_unchanged()?;
     checked.bytes += reader.stream().file_bytes_read();
     let (bytes, sha256) = stored.finish();
@@ -191,34 +243,69 @@ pub(super) fn check_archive(
     differences.note("SHA-256", sha256, &file.sha256);
     if let Some(unpacked) = unpacked {
         let (bytes, sha256) = unpacked.finish();
-        differences.note("bytes uncompressed", bytes.to_string(), &file.raw_bytes.unwrap_or_default().to_string());
-        differences.note("SHA-256 uncompressed", sha256, file.raw_sha256.as_deref().unwrap_or_default());
+        differences.note(
+            "bytes uncompressed",
+            bytes.to_string(),
+            &file.raw_bytes.unwrap_or_default().to_string(),
+        );
+        differences.note(
+            "SHA-256 uncompressed",
+            sha256,
+            file.raw_sha256.as_deref().unwrap_or_default(),
+        );
     }
-    differences.note("documents", (checked.documents - before.0).to_string(), &file.documents.unwrap_or_default().to_string());
+    differences.note(
+        "documents",
+        (checked.documents - before.0).to_string(),
+        &file.documents.unwrap_or_default().to_string(),
+    );
     let expected: Vec<(&str, u64)> = match manifest.kind {
-        Kind::Transform => {
-            manifest.sources.iter().flat_map(|source| &source.targets).map(|target| (target.namespace.as_str(), target.documents)).collect()
-        }
-        Kind::Reverse => manifest.sources.iter().map(|source| (source.namespace.as_str(), source.documents)).collect(),
+        Kind::Transform => manifest
+            .sources
+            .iter()
+            .flat_map(|source| &source.targets)
+            .map(|target| (target.namespace.as_str(), target.documents))
+            .collect(),
+        Kind::Reverse => manifest
+            .sources
+            .iter()
+            .map(|source| (source.namespace.as_str(), source.documents))
+            .collect(),
     };
     let entries = &reader.prelude().entries;
     for (number, entry) in entries.iter().enumerate() {
         let (namespace, seen) = (entry.namespace(), reader.seen(number));
-        let said = expected.iter().find(|(name, _)| *name == namespace).map_or("none".to_owned(), |(_, documents)| documents.to_string());
+        let said = expected
+            .iter()
+            .find(|(name, _)| *name == namespace)
+            .map_or("none".to_owned(), |(_, documents)| documents.to_string());
         differences.note(&format!("documents of {namespace}:"), seen.documents.to_string(), &said);
         if seen.checksum_holds == Some(false) {
-            differences.note(&format!("a CRC of {namespace} that"), "does not hold".to_owned(), "it holds");
+            differences.note(
+                &format!("a CRC of {namespace} that"),
+                "does not hold".to_owned(),
+                "it holds",
+            );
         }
         Metadata::parse(entry.metadata.clone(), &path)?;
     }
-    for (namespace, _) in expected.iter().filter(|(namespace, _)| !entries.iter().any(|entry| entry.namespace() == *namespace)) {
+    for (namespace, _) in expected
+        .iter()
+        .filter(|(namespace, _)| !entries.iter().any(|entry| entry.namespace() == *namespace))
+    {
         differences.note("no collection", String::new(), namespace);
     }
     if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
-        differences.note("open at once", reader.most_open().to_string(), &reader.prelude().concurrent_collections.to_string());
+        differences.note(
+            "open at once",
+            reader.most_open().to_string(),
+            &reader.prelude().concurrent_collections.to_string(),
+        );
     }
     if differences.found.is_empty() {
-        let of_entry = |(entry, digest): (&archive::Entry, &u128)| check_digest(manifest, &file.path, &entry.namespace(), *digest);
+        let of_entry = |(entry, digest): (&archive::Entry, &u128)| {
+            check_digest(manifest, &file.path, &entry.namespace(), *digest)
+        };
         differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
     }
     Ok(differences.found)
@@ -226,9 +313,15 @@ pub(super) fn check_archive(
 
 /// How the digest of a target's documents differs from the manifest's.
 fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) -> Option<String> {
-    let target = manifest.sources.iter().flat_map(|source| &source.targets).find(|target| target.namespace == namespace)?;
+    let target = manifest
+        .sources
+        .iter()
+        .flat_map(|source| &source.targets)
+        .find(|target| target.namespace == namespace)?;
     let found = manifest::digest_text(digest);
-    (found != target.digest).then(|| format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest))
+    (found != target.digest).then(|| {
+        format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest)
+    })
 }
 
 /// Frames documents while what was read is hashed on another thread.
@@ -242,7 +335,12 @@ struct Framing<'a> {
 type Frame<'a> = Box<dyn FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a>;
 
 impl<'a> Framing<'a> {
-    fn run(&self, threads: &Threads, hash: &mut Counted, frame: impl FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a) -> Result<()> {
+    fn run(
+        &self,
+        threads: &Threads,
+        hash: &mut Counted,
+        frame: impl FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a,
+    ) -> Result<()> {
         pipeline::run(threads, self, &mut (Box::new(frame) as Frame<'a>), hash)
     }
 }

@@ -98,9 +98,18 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
         }
     }
     progress.finish();
-    let findings = manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
-    let strict_findings =
-        findings.map(|finding| format!("{}: {} ({})", finding.rule, finding.expects, counted(finding.documents, "document"))).collect();
+    let findings =
+        manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
+    let strict_findings = findings
+        .map(|finding| {
+            format!(
+                "{}: {} ({})",
+                finding.rule,
+                finding.expects,
+                counted(finding.documents, "document")
+            )
+        })
+        .collect();
     Ok(Report {
         out: options.out.clone(),
         files: manifest.files.len(),
@@ -114,5 +123,8 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
 }
 
 pub(crate) fn unknown_indexes(manifest: &Manifest) -> String {
-    format!("the manifest names the option indexes '{}', which this version does not know", manifest.options.indexes.escape_debug())
+    format!(
+        "the manifest names the option indexes '{}', which this version does not know",
+        manifest.options.indexes.escape_debug()
+    )
 }

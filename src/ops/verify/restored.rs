@@ -70,7 +70,11 @@ impl RestoredReport {
         self.missing + self.extra + self.changed == 0 && self.index_differences.is_empty()
     }
     /// Counts a difference and passes it on.
-    pub(super) fn note(&mut self, difference: DocumentDifference, each: &mut dyn FnMut(&DocumentDifference) -> Result<()>) -> Result<()> {
+    pub(super) fn note(
+        &mut self,
+        difference: DocumentDifference,
+        each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+    ) -> Result<()> {
         *match difference.difference {
             "missing" => &mut self.missing,
             "extra" => &mut self.extra,
@@ -95,21 +99,35 @@ pub fn compare_with_restored(
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let artifact = Artifact { layout: Layout::of(&options.out, manifest), manifest: manifest.clone() };
+    let artifact =
+        Artifact { layout: Layout::of(&options.out, manifest), manifest: manifest.clone() };
     let expected = expected_collections(manifest);
     if expected.is_empty() {
-        return Err(Error::Check(format!("'{}': the manifest names no collection, so there is nothing to compare", options.out.display())));
+        return Err(Error::Check(format!(
+            "'{}': the manifest names no collection, so there is nothing to compare",
+            options.out.display()
+        )));
     }
-    let is_expected = |collection: &dump::Collection| expected.iter().any(|one| one.namespace == collection.namespace());
-    let dump = Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), progress, is_expected)?;
-    let mut report = RestoredReport { redump: redump.to_owned(), remarks: dump.remarks.clone(), ..RestoredReport::default() };
+    let is_expected = |collection: &dump::Collection| {
+        expected.iter().any(|one| one.namespace == collection.namespace())
+    };
+    let dump =
+        Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), progress, is_expected)?;
+    let mut report = RestoredReport {
+        redump: redump.to_owned(),
+        remarks: dump.remarks.clone(),
+        ..RestoredReport::default()
+    };
     let metadata = metadata_of(&disk, &artifact, &expected)?;
     for (target, metadata) in expected.iter().zip(metadata) {
         let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(
                 redump,
-                format!("has no {}, which the output has; was it dumped whole, and from the right database?", target.namespace),
+                format!(
+                    "has no {}, which the output has; was it dumped whole, and from the right database?",
+                    target.namespace
+                ),
             ));
         };
         if let (Some(standing), Some(metadata)) = (standing, metadata) {
@@ -118,10 +136,14 @@ pub fn compare_with_restored(
         }
         report.documents += target.documents;
         let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
-        if documents == target.documents && target.digest.is_some_and(|said| manifest::digest_text(digest) == said) {
+        if documents == target.documents
+            && target.digest.is_some_and(|said| manifest::digest_text(digest) == said)
+        {
             continue;
         }
-        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), progress, |document| Some(id_fingerprint(document)))?;
+        let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), progress, |document| {
+            Some(id_fingerprint(document))
+        })?;
         let mut ours = documents_of(&disk, &artifact, target.namespace)?;
         each_document(&mut ours, Checking::Framing, progress, |document| {
             compare_one(target.namespace, document.bytes(), &lookup, &mut report, each)
@@ -154,8 +176,11 @@ fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
             targets.map(expected).collect()
         }
         Kind::Reverse => {
-            let expected =
-                |source: &'m manifest::Source| Expected { namespace: &source.namespace, documents: source.documents, digest: None };
+            let expected = |source: &'m manifest::Source| Expected {
+                namespace: &source.namespace,
+                documents: source.documents,
+                digest: None,
+            };
             manifest.sources.iter().map(expected).collect()
         }
     }
@@ -163,7 +188,12 @@ fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
 
 /// The documents of a collection of an output.
 fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Documents> {
-    let none = || Error::Check(format!("'{}': the manifest names no documents of {namespace}", artifact.out().display()));
+    let none = || {
+        Error::Check(format!(
+            "'{}': the manifest names no documents of {namespace}",
+            artifact.out().display()
+        ))
+    };
     if let Some(file) = artifact.manifest.archive() {
         let path = artifact.path(file);
         let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
@@ -174,29 +204,62 @@ fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Doc
 }
 
 /// The metadata of each of these collections as an output has it.
-fn metadata_of(disk: &Disk, artifact: &Artifact, expected: &[Expected<'_>]) -> Result<Vec<Option<Metadata>>> {
+fn metadata_of(
+    disk: &Disk,
+    artifact: &Artifact,
+    expected: &[Expected<'_>],
+) -> Result<Vec<Option<Metadata>>> {
     if let Some(file) = artifact.manifest.archive() {
         let path = artifact.path(file);
         let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
         let entries = &reader.prelude().entries;
-        let entry = |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);
-        return expected.iter().map(|one| entry(one).map_or(Ok(None), |entry| Metadata::parse(entry.metadata.clone(), &path))).collect();
+        let entry =
+            |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);
+        return expected
+            .iter()
+            .map(|one| {
+                entry(one).map_or(Ok(None), |entry| Metadata::parse(entry.metadata.clone(), &path))
+            })
+            .collect();
     }
-    let file = |one: &Expected<'_>| artifact.manifest.file(Role::Metadata, one.namespace).map(|file| artifact.path(file));
-    expected.iter().map(|one| file(one).map_or(Ok(None), |path| Metadata::parse(read_small(disk, &path)?, &path))).collect()
+    let file = |one: &Expected<'_>| {
+        artifact.manifest.file(Role::Metadata, one.namespace).map(|file| artifact.path(file))
+    };
+    expected
+        .iter()
+        .map(|one| {
+            file(one).map_or(Ok(None), |path| Metadata::parse(read_small(disk, &path)?, &path))
+        })
+        .collect()
 }
 
 /// Compares the indexes of a collection, as sets by name.
-fn compare_indexes(namespace: &str, ours: &Metadata, theirs: Option<&Metadata>, report: &mut RestoredReport) {
+fn compare_indexes(
+    namespace: &str,
+    ours: &Metadata,
+    theirs: Option<&Metadata>,
+    report: &mut RestoredReport,
+) {
     let Some(theirs) = theirs else {
-        let remark =
-            format!("'{}' has no metadata of {namespace}, so whether its indexes were built is not known", report.redump.display());
+        let remark = format!(
+            "'{}' has no metadata of {namespace}, so whether its indexes were built is not known",
+            report.redump.display()
+        );
         return report.remarks.push(remark);
     };
-    report.index_differences.extend(theirs.index_differences(ours).into_iter().map(|difference| format!("{namespace}: {difference}")));
-    let further: Vec<String> = theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();
+    report.index_differences.extend(
+        theirs
+            .index_differences(ours)
+            .into_iter()
+            .map(|difference| format!("{namespace}: {difference}")),
+    );
+    let further: Vec<String> =
+        theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();
     if !further.is_empty() {
-        report.remarks.push(format!("{namespace} has further indexes, which the output does not: {}", further.join(", ")));
+        report.remarks.push(format!(
+            "{namespace} has further indexes, which the output does not: {}",
+            further.join(", ")
+        ));
     }
 }
 
@@ -209,7 +272,15 @@ pub(super) fn note_extra(
 ) -> Result<()> {
     for document in lookup.left() {
         let id = raw::display_id(document).unwrap_or_default();
-        report.note(DocumentDifference { namespace: namespace.to_owned(), id, difference: "extra", fields: Vec::new() }, each)?;
+        report.note(
+            DocumentDifference {
+                namespace: namespace.to_owned(),
+                id,
+                difference: "extra",
+                fields: Vec::new(),
+            },
+            each,
+        )?;
     }
     Ok(())
 }
@@ -235,7 +306,15 @@ pub(super) fn compare_one(
         None => ("missing", Vec::new()),
     };
     let id = raw::display_id(document).unwrap_or_default();
-    report.note(DocumentDifference { namespace: namespace.to_owned(), id, difference: difference.0, fields: difference.1 }, each)
+    report.note(
+        DocumentDifference {
+            namespace: namespace.to_owned(),
+            id,
+            difference: difference.0,
+            fields: difference.1,
+        },
+        each,
+    )
 }
 
 fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<(u64, u128)> {

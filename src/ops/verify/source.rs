@@ -50,7 +50,12 @@ pub fn compare_with_source(
     let began = Instant::now();
     let disk = Disk::new(options.io);
     let manifest = &verified.manifest;
-    let reversing = reverse::Options { dry_run: true, threads: options.threads, io: options.io, ..reverse::Options::new(&options.out, "") };
+    let reversing = reverse::Options {
+        dry_run: true,
+        threads: options.threads,
+        io: options.io,
+        ..reverse::Options::new(&options.out, "")
+    };
     let artifact = reverse::open_output(&disk, &reversing, plan)?;
     let mut journaled = HashMap::new();
     for source in &manifest.sources {
@@ -58,7 +63,11 @@ pub fn compare_with_source(
             journaled.insert(source.namespace.clone(), bytes);
         }
     }
-    let derived = transform::transform(&derivation(options, &artifact, dump, journaled.clone())?, plan, progress)?;
+    let derived = transform::transform(
+        &derivation(options, &artifact, dump, journaled.clone())?,
+        plan,
+        progress,
+    )?;
     let mut remarks = Vec::new();
     let mut differences = Vec::new();
     for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
@@ -71,7 +80,9 @@ pub fn compare_with_source(
     }
     let source_differs = !differences.is_empty();
     for is in &derived.sources {
-        let was = journaled.remove(&is.namespace).map_or(Ok(None), |bytes| Metadata::parse(bytes, is.namespace.as_ref()))?;
+        let was = journaled
+            .remove(&is.namespace)
+            .map_or(Ok(None), |bytes| Metadata::parse(bytes, is.namespace.as_ref()))?;
         match metadata_differences(was.as_ref(), is.metadata.as_ref()) {
             Metadatas::Same => {}
             Metadatas::Alike => remarks.push(format!(
@@ -86,20 +97,31 @@ pub fn compare_with_source(
     for file in &derived.manifest.files {
         match manifest.files.iter().find(|known| known.path == file.path) {
             Some(known) if known == file => {}
-            Some(known) => {
-                differences.push(format!("'{}' derived anew has SHA-256 {}, the output's has {}", file.path, file.sha256, known.sha256))
+            Some(known) => differences.push(format!(
+                "'{}' derived anew has SHA-256 {}, the output's has {}",
+                file.path, file.sha256, known.sha256
+            )),
+            None => {
+                differences.push(format!("'{}' is derived anew, but not in the output", file.path))
             }
-            None => differences.push(format!("'{}' is derived anew, but not in the output", file.path)),
         }
     }
     if derived.manifest.sources != manifest.sources && differences.is_empty() {
-        differences.push("the manifest's counts, findings or digests are not those derived anew".to_owned());
+        differences.push(
+            "the manifest's counts, findings or digests are not those derived anew".to_owned(),
+        );
     }
     let documents = match source_differs {
         true => Some(compare_documents(&disk, &artifact, dump, plan, progress, each)?),
         false => None,
     };
-    Ok(SourceReport { derived, differences, documents, remarks, seconds: rounded_seconds(began.elapsed()) })
+    Ok(SourceReport {
+        derived,
+        differences,
+        documents,
+        remarks,
+        seconds: rounded_seconds(began.elapsed()),
+    })
 }
 
 /// How a source's metadata is to that which the journal holds.
@@ -118,8 +140,12 @@ fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metada
             differences if differences.is_empty() => Metadatas::Alike,
             differences => Metadatas::Different(differences.join("; ")),
         },
-        (Some(_), None) => Metadatas::Different("it is missing now, the output's journal holds it".to_owned()),
-        (None, Some(_)) => Metadatas::Different("it is there now, the output's journal holds none".to_owned()),
+        (Some(_), None) => {
+            Metadatas::Different("it is missing now, the output's journal holds it".to_owned())
+        }
+        (None, Some(_)) => {
+            Metadatas::Different("it is there now, the output's journal holds none".to_owned())
+        }
         (None, None) => Metadatas::Same,
     }
 }
@@ -128,20 +154,31 @@ fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metada
 fn archived_version(options: &Options, artifact: &Artifact) -> Result<Option<String>> {
     let Some(file) = artifact.manifest.archive() else { return Ok(None) };
     let path = artifact.path(file);
-    let reader = archive::Reader::open(Stream::open(&Disk::new(options.io), &path)?, path.display().to_string())?;
+    let reader = archive::Reader::open(
+        Stream::open(&Disk::new(options.io), &path)?,
+        path.display().to_string(),
+    )?;
     Ok(Some(reader.prelude().server_version.clone()))
 }
 
 /// The options by which a transformation makes an output's bytes again.
-fn derivation(options: &Options, artifact: &Artifact, dump: &Path, journaled: HashMap<String, Vec<u8>>) -> Result<transform::Options> {
+fn derivation(
+    options: &Options,
+    artifact: &Artifact,
+    dump: &Path,
+    journaled: HashMap<String, Vec<u8>>,
+) -> Result<transform::Options> {
     let manifest = &artifact.manifest;
-    let database = |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
-    let sources: Vec<String> = manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
+    let database =
+        |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
+    let sources: Vec<String> =
+        manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
     let renamed = |source: &Source| {
         let to = source.targets.first().and_then(|target| database(&target.namespace));
         to.filter(|to| Some(to) != database(&source.namespace).as_ref())
     };
-    let indexes = Indexes::of_name(&manifest.options.indexes).ok_or_else(|| Error::Check(unknown_indexes(manifest)))?;
+    let indexes = Indexes::of_name(&manifest.options.indexes)
+        .ok_or_else(|| Error::Check(unknown_indexes(manifest)))?;
     Ok(transform::Options {
         databases: sources,
         to_database: manifest.sources.first().and_then(renamed),
@@ -174,11 +211,23 @@ fn compare_documents(
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
     for source in &artifact.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
-        let is_source = |collection: &Collection| collection.database == database && collection.name == plan.collection();
-        let later = Dump::open_unpacked(disk, dump, Some(database), &std::env::temp_dir(), progress, is_source)?;
-        let collection = later.sources(disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
+        let is_source = |collection: &Collection| {
+            collection.database == database && collection.name == plan.collection()
+        };
+        let later = Dump::open_unpacked(
+            disk,
+            dump,
+            Some(database),
+            &std::env::temp_dir(),
+            progress,
+            is_source,
+        )?;
+        let collection =
+            later.sources(disk, plan.collection(), &[database.to_owned()], false)?.remove(0);
         let path = collection.documents.as_deref().unwrap_or(dump);
-        let lookup = Lookup::open(disk, path, &std::env::temp_dir(), progress, |document| Some(id_fingerprint(document)))?;
+        let lookup = Lookup::open(disk, path, &std::env::temp_dir(), progress, |document| {
+            Some(id_fingerprint(document))
+        })?;
         report.documents += source.documents;
         original::each_source_document(disk, artifact, plan, source, progress, &mut |document| {
             compare_one(&source.namespace, document, &lookup, &mut report, each)
