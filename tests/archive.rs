@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use flate2::read::MultiGzDecoder;
+use mongosplit::Dump;
 use mongosplit::base::archive_format::Reader;
 use mongosplit::disk::{Disk, IoMode};
-use mongosplit::dump::Dump;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::{Error, inspect, reverse, transform, verify};
@@ -809,7 +809,7 @@ fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
     run(&options(&dump, &folder.path().join("out"))).unwrap();
     let disk = Disk::new(IoMode::Buffered);
     let report =
-        inspect::inspect(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
+        inspect::inspect_on(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
     let holds: Vec<_> = report
         .collections
         .iter()
@@ -1038,7 +1038,7 @@ fn the_corpus_is_read_or_refused() {
     let disk = Disk::new(IoMode::Buffered);
     let inspected = |name: &str| {
         Dump::open_on(&disk, &corpus.join(name), None)
-            .and_then(|dump| inspect::inspect(&disk, &dump, &Silent))
+            .and_then(|dump| inspect::inspect_on(&disk, &dump, &Silent))
     };
     for (name, documents) in [
         ("mongo-tools/test.bar.archive", 2),

@@ -4,16 +4,16 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use mongosplit::dump::{Metadata, create_index_command};
+use mongosplit::Metadata;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(Some(metadata)) = Metadata::parse(data.to_vec(), Path::new("m")) {
-        assert_eq!(metadata.bytes, data);
-        assert!(metadata.own_indexes().count() <= metadata.indexes.len());
-        assert!(metadata.ttl_indexes().len() <= metadata.indexes.len());
-        for index in &metadata.indexes {
-            let command = create_index_command("c", index);
-            assert!(command.starts_with("db.getCollection(\"c\").createIndex(") && command.ends_with(')') && !command.contains('\n'));
+        assert_eq!(metadata.bytes(), data);
+        assert!(metadata.ttl_indexes().len() <= metadata.index_names().len());
+        assert_eq!(metadata.differences(&metadata), Vec::<String>::new());
+        for command in metadata.create_index_commands("c") {
+            assert!(command.starts_with("db.getCollection(\"c\").createIndex("));
+            assert!(command.ends_with(')') && !command.contains('\n'));
         }
     }
 });

@@ -6,6 +6,18 @@ use super::manifest::{self, Manifest};
 use crate::error::{Error, Result};
 
 /// Where an output is, and in which form.
+///
+/// # Examples
+///
+/// ```
+/// use std::path::Path;
+/// use mongosplit::Layout;
+///
+/// let layout = Layout::new(Path::new("/out.archive"), true, None)?;
+/// assert_eq!(layout.manifest(), Path::new("/out.archive.manifest.json"));
+/// assert!(Layout::new(Path::new("-"), true, None).is_err()); // needs a prefix for the other files
+/// # Ok::<(), mongosplit::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// A directory that holds all files.

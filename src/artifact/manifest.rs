@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::mapping_id::MappingId;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::hash;
 
@@ -185,7 +186,38 @@ impl Manifest {
         text
     }
 
-    /// Reads a manifest. Its checksum comes first, then its format version, then every other rule.
+    /// Reads the manifest of an output: in its directory, or beside its archive.
+    ///
+    /// The files that it names are not looked at: that is [`verify`](crate::verify::verify)'s task.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] if the manifest is damaged, altered, or of another output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mongosplit::manifest::{Manifest, Role};
+    /// # use mongosplit::{Plan, transform};
+    ///
+    /// # fn main() -> mongosplit::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let out = directory.path().join("out");
+    /// # let options = transform::Options::new("fixtures/dump", &out);
+    /// # transform::transform(&options, &Plan::built_in()?, &mongosplit::progress::Silent)?;
+    /// let manifest = Manifest::read(&out)?;
+    /// let source = &manifest.sources[0];
+    /// assert_eq!((source.documents, source.targets.len()), (60, 3));
+    /// assert_eq!(manifest.files_of(Role::Journal).count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read(out: impl AsRef<Path>) -> Result<Manifest> {
+        let artifact = super::reader::Artifact::open(&Disk::default(), out.as_ref())?;
+        Ok(artifact.manifest)
+    }
+
+    /// Parses a manifest. Its checksum comes first, then its format version, then every other rule.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let refuse = |what: String| Error::Check(format!("'{}': {what}", path.display()));
         let text = std::str::from_utf8(bytes)

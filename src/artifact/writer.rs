@@ -65,7 +65,8 @@ impl DeferredTail {
         while !rest.is_empty() {
             match rustix::io::write(io::stdout(), rest) {
                 Ok(0) => {
-                    return Err(io::Error::from(io::ErrorKind::WriteZero)).writing("write to", path);
+                    return Err(io::Error::from(io::ErrorKind::WriteZero))
+                        .writing("write to", path);
                 }
                 Ok(written) => rest = &rest[written..],
                 Err(rustix::io::Errno::INTR) => {}

@@ -173,6 +173,8 @@ pub struct Shares {
     numbers: Vec<Option<usize>>,
     waiting: Vec<VecDeque<Batch>>,
     waiting_bytes: usize,
+    /// How many documents of each share have been read.
+    documents: Vec<u64>,
     is_at_end: bool,
 }
 
@@ -203,6 +205,7 @@ impl Shares {
             numbers,
             waiting,
             waiting_bytes: 0,
+            documents: vec![0; namespaces.len()],
             is_at_end: false,
         }));
         let share = |(number, namespace): (usize, &&str)| Documents::Share {
@@ -219,13 +222,14 @@ impl Shares {
             *batch = next;
             return Ok(true);
         }
-        batch.restart(number, 0, 0);
+        batch.restart(number, self.documents[number], 0);
         while !self.is_at_end {
             let Some(document) = self.reader.next_document()? else {
                 self.is_at_end = true;
                 break;
             };
             let Some(of) = self.numbers[document.namespace] else { continue };
+            self.documents[of] += 1;
             if of == number && batch.has_room(document.bytes.len()) {
                 batch.push_from(document.bytes, document.offset);
                 continue;
@@ -233,7 +237,7 @@ impl Shares {
             let queue = &mut self.waiting[of];
             if queue.back().is_none_or(|last| !last.has_room(document.bytes.len())) {
                 let mut new = Batch::default();
-                new.restart(of, 0, 0);
+                new.restart(of, self.documents[of] - 1, 0);
                 queue.push_back(new);
             }
             if let Some(last) = queue.back_mut() {

@@ -37,6 +37,7 @@ impl fmt::Display for Position {
 
 /// Everything that can go wrong, by what it means. The exit code is [`Error::exit_code`].
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The command line or the mapping asks for something that cannot be. Exit code 2.
     #[error("{0}")]
@@ -142,7 +143,22 @@ impl Error {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Error::Read { source, .. } | Error::Write { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
-    /// The document that the error is about, where it is about one.
+    /// The document that the error is about, if it is about one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mongosplit::{Dump, inspect, progress::Silent};
+    ///
+    /// # fn main() -> mongosplit::Result<()> {
+    /// let dump = Dump::open("fixtures/odd/truncated-document")?;
+    /// let error = inspect::inspect(&dump, &Silent).unwrap_err();
+    /// let position = error.position().expect("a document");
+    /// assert_eq!((position.document, position.offset), (3, 460));
+    /// assert_eq!(error.exit_code(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn position(&self) -> Option<&Position> {
         match self {
             Error::Document { position, .. } => Some(position),

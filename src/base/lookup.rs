@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::documents::{Checking, each_document};
+use crate::base::mmap::Mapped;
 use crate::base::stream::{Stream, head};
 use crate::batch::Splitter;
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result};
 use crate::fingerprints::fingerprint_of;
-use crate::mmap::Mapped;
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Value, kind};
 

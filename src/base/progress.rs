@@ -4,6 +4,29 @@ use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Watches a run. All methods may be called from any thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use mongosplit::{Dump, inspect, progress::Progress};
+///
+/// #[derive(Default)]
+/// struct Counter(AtomicU64);
+///
+/// impl Progress for Counter {
+///     fn advance(&self, documents: u64, _bytes: u64) {
+///         self.0.fetch_max(documents, Ordering::Relaxed);
+///     }
+/// }
+///
+/// # fn main() -> mongosplit::Result<()> {
+/// let counter = Counter::default();
+/// inspect::inspect(&Dump::open("fixtures/dump")?, &counter)?;
+/// assert_eq!(counter.0.into_inner(), 60); // of the largest collection
+/// # Ok(())
+/// # }
+/// ```
 pub trait Progress: Sync {
     /// A stage begins, of so many input bytes where that is known. With compressed input these are compressed
     /// bytes.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use mongosplit::Dump;
 use mongosplit::disk::{Disk, IoMode};
-use mongosplit::dump::Dump;
 use mongosplit::layout::{Layout, is_standard_output};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Progress;
@@ -255,7 +255,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
         let disk = Disk::new(io_mode(common));
         let dump = Dump::open_on(&disk, &arguments.dump, None)?;
         session.display.detail(&dump.describe());
-        let report = inspect::inspect(&disk, &dump, &session.display)?;
+        let report = inspect::inspect_on(&disk, &dump, &session.display)?;
         let trouble = (!report.is_sound()).then(|| summary::unsound(&dump, &report));
         session.finish(Outcome {
             report: &report,

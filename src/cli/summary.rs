@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use mongosplit::dump::Dump;
+use mongosplit::Dump;
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;

@@ -25,21 +25,20 @@ pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
 #[derive(Debug, Clone)]
 pub struct Metadata {
     /// The file, byte for byte (uncompressed).
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// `collection`, `view` or `timeseries`.
-    pub kind: Option<String>,
-    /// The indexes.
-    pub indexes: Vec<Value>,
-    /// The collection's options.
-    pub options: serde_json::Map<String, Value>,
+    pub(crate) kind: Option<String>,
+    pub(crate) indexes: Vec<Value>,
+    pub(crate) options: serde_json::Map<String, Value>,
     /// The name that the metadata has for the collection.
-    pub collection_name: Option<String>,
+    pub(crate) collection_name: Option<String>,
     /// What else it says, but for the collection's `uuid`, which a restore makes anew.
     others: serde_json::Map<String, Value>,
 }
 
 impl Metadata {
     /// Reads metadata; a file without bytes has none.
+    #[doc(hidden)]
     pub fn parse(bytes: Vec<u8>, path: &Path) -> Result<Option<Metadata>> {
         if bytes.is_empty() {
             return Ok(None);
@@ -69,8 +68,26 @@ impl Metadata {
         metadata.others = json;
         Ok(Some(metadata))
     }
+    /// The metadata file, byte for byte (uncompressed).
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    /// `collection`, `view` or `timeseries`, if the metadata says so.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+    /// The names of the indexes, in the file's order.
+    pub fn index_names(&self) -> Vec<&str> {
+        self.indexes.iter().map(index_name).collect()
+    }
+    /// The commands for `mongosh` that create the indexes of a collection of this name, but for the
+    /// one on `_id`.
+    pub fn create_index_commands(&self, collection: &str) -> Vec<String> {
+        self.own_indexes().map(|index| create_index_command(collection, index)).collect()
+    }
     /// How this metadata differs from what it was. What a restore changes by itself is no difference: the `uuid`, and the
     /// order of indexes and of keys where it means nothing.
+    #[doc(hidden)]
     pub fn differences(&self, was: &Metadata) -> Vec<String> {
         let mut differences = Vec::new();
         if (&self.kind, &self.collection_name) != (&was.kind, &was.collection_name) {
@@ -87,6 +104,7 @@ impl Metadata {
         differences
     }
     /// Indexes, as a set by name, that are missing here or are not what they were.
+    #[doc(hidden)]
     pub fn index_differences(&self, was: &Metadata) -> Vec<String> {
         let differences = was.indexes.iter().filter_map(|was| {
             let name = index_name(was);
@@ -100,20 +118,23 @@ impl Metadata {
         differences.collect()
     }
     /// Names of indexes that are here and were not.
+    #[doc(hidden)]
     pub fn further_indexes<'a>(&'a self, was: &'a Metadata) -> impl Iterator<Item = &'a str> {
         let known = |name: &str| was.indexes.iter().any(|was| index_name(was) == name);
         self.indexes.iter().map(index_name).filter(move |name| !known(name))
     }
     /// The collection that the metadata is of: as it says, or as the indexes of a server before 4.4 do.
+    #[doc(hidden)]
     pub fn own_collection(&self) -> Option<&str> {
         let namespace = || self.indexes.iter().find_map(|index| index.get("ns")?.as_str());
         self.collection_name.as_deref().or_else(|| Some(namespace()?.split_once('.')?.1))
     }
     /// The indexes but the one on `_id`, which every collection has.
-    pub fn own_indexes(&self) -> impl Iterator<Item = &Value> {
+    fn own_indexes(&self) -> impl Iterator<Item = &Value> {
         self.indexes.iter().filter(|index| index_name(index) != "_id_")
     }
     /// Names and seconds of the indexes by which a server deletes old documents.
+    #[doc(hidden)]
     pub fn ttl_indexes(&self) -> Vec<(String, String)> {
         let ttl = |index: &Value| {
             let seconds = index.get("expireAfterSeconds")?;
@@ -124,7 +145,7 @@ impl Metadata {
 }
 
 /// An index's name. One without is skipped by mongorestore.
-pub fn index_name(index: &Value) -> &str {
+fn index_name(index: &Value) -> &str {
     index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
 }
 
@@ -156,7 +177,7 @@ fn index_difference(is: &Value, was: &Value) -> Option<String> {
 }
 
 /// The command for mongosh that creates an index as the metadata describes it.
-pub fn create_index_command(collection: &str, index: &Value) -> String {
+fn create_index_command(collection: &str, index: &Value) -> String {
     let key = shell_text(index.get("key").unwrap_or(&Value::Null));
     let mut options = serde_json::Map::new();
     for (name, value) in index.as_object().into_iter().flatten() {

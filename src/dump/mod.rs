@@ -5,16 +5,19 @@
 mod metadata;
 mod names;
 mod oplog;
+mod read;
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub(crate) use metadata::MOST_METADATA_BYTES;
+pub use metadata::Metadata;
 use metadata::check_metadata_size;
-pub use metadata::{MOST_METADATA_BYTES, Metadata, create_index_command, index_name};
 pub(crate) use names::metadata_beside;
-pub use oplog::OplogOperations;
+pub(crate) use oplog::OplogOperations;
 pub(crate) use oplog::touching_in;
+pub use read::{Document, DocumentIter, OpenCollection};
 
 use crate::base::archive_format as archive;
 use crate::base::documents::{Checking, Counts, count};
@@ -27,15 +30,16 @@ use crate::progress::{Progress, Silent};
 
 /// A dump, and what is in it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Dump {
     /// What was named as the dump.
     pub path: PathBuf,
     /// The collections, by database and name.
-    pub collections: Vec<Collection>,
+    pub(crate) collections: Vec<Collection>,
     /// The version of the server that it comes from, where the dump tells.
     pub server_version: Option<String>,
     /// The oplog of `mongodump --oplog`.
-    pub oplog: Option<PathBuf>,
+    pub(crate) oplog: Option<PathBuf>,
     /// What a user should know of it.
     pub remarks: Vec<String>,
     kind: Kind,
@@ -57,7 +61,7 @@ enum Kind {
 
 /// Where a collection's metadata is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetadataAt {
+pub(crate) enum MetadataAt {
     /// A file.
     File(PathBuf),
     /// The prelude of an archive.
@@ -75,7 +79,7 @@ impl std::fmt::Display for MetadataAt {
 
 /// A collection in a dump.
 #[derive(Debug, Clone)]
-pub struct Collection {
+pub(crate) struct Collection {
     /// Its database.
     pub database: String,
     /// Its name.
@@ -107,7 +111,7 @@ fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
 }
 
 /// The whole uncompressed content of a metadata file or a prelude. One of more than [`MOST_METADATA_BYTES`] is refused.
-pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     Stream::open(disk, path)?
         .take(MOST_METADATA_BYTES + 1)
@@ -148,7 +152,7 @@ impl Dump {
 
     /// Opens a dump whose collections are then read by path: those that `wanted` chooses are unpacked from an
     /// archive, in one pass, into files below `scratch`, which go with the dump.
-    pub fn open_unpacked(
+    pub(crate) fn open_unpacked(
         disk: &Disk,
         path: &Path,
         database: Option<&str>,
@@ -195,6 +199,7 @@ impl Dump {
     }
 
     /// What the dump was opened as, in a line.
+    #[doc(hidden)]
     pub fn describe(&self) -> String {
         let shape = match self.kind {
             Kind::Directory => "a directory dump",
@@ -210,17 +215,17 @@ impl Dump {
     }
 
     /// Whether the dump is one file of documents, which is the source whatever its name.
-    pub fn is_single_file(&self) -> bool {
+    pub(crate) fn is_single_file(&self) -> bool {
         self.kind == Kind::SingleFile
     }
 
     /// Whether the dump is an archive, whose documents [`Dump::archive`] reads.
-    pub fn is_archive(&self) -> bool {
+    pub(crate) fn is_archive(&self) -> bool {
         self.kind == Kind::Archive
     }
 
     /// The archive that the dump is, its prelude read. Each call begins anew, which standard input cannot.
-    pub fn archive(&self, disk: &Disk) -> Result<Option<archive::Reader<Stream>>> {
+    pub(crate) fn archive(&self, disk: &Disk) -> Result<Option<archive::Reader<Stream>>> {
         if self.kind != Kind::Archive {
             return Ok(None);
         }
@@ -405,7 +410,7 @@ impl Dump {
     }
 
     /// The collections named `collection` to work on: those of the databases asked for, or the only one.
-    pub fn sources(
+    pub(crate) fn sources(
         &self,
         disk: &Disk,
         collection: &str,
@@ -520,7 +525,11 @@ impl Dump {
     }
 
     /// The metadata of a collection, where there is any.
-    pub fn metadata(&self, disk: &Disk, collection: &Collection) -> Result<Option<Metadata>> {
+    pub(crate) fn metadata(
+        &self,
+        disk: &Disk,
+        collection: &Collection,
+    ) -> Result<Option<Metadata>> {
         match &collection.metadata {
             None => Ok(None),
             Some(MetadataAt::File(path)) => Metadata::parse(read_small(disk, path)?, path),
@@ -529,7 +538,7 @@ impl Dump {
     }
 
     /// Why a source is none that documents can be taken from: a view, a time series, or a file of another collection.
-    pub fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
+    pub(crate) fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
         let in_prelude = match &source.metadata {
             Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
             _ => None,
@@ -573,7 +582,10 @@ impl Dump {
     }
 
     /// Collections other than the given ones.
-    pub fn others<'a>(&'a self, sources: &'a [Collection]) -> impl Iterator<Item = &'a Collection> {
+    pub(crate) fn others<'a>(
+        &'a self,
+        sources: &'a [Collection],
+    ) -> impl Iterator<Item = &'a Collection> {
         let is_source = |other: &Collection| {
             self.kind == Kind::SingleFile
                 || sources.iter().any(|source| source.namespace() == other.namespace())
@@ -582,7 +594,7 @@ impl Dump {
     }
 
     /// The operations of the dump's oplog, and how many of them touch a namespace.
-    pub fn oplog_operations(
+    pub(crate) fn oplog_operations(
         &self,
         disk: &Disk,
         namespace: &str,
@@ -686,7 +698,7 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
 }
 
 /// Names what is in a `.bson` file of a directory where it plainly is something else.
-pub fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
+pub(crate) fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
     match looks_like(disk, path)? {
         Some(what) => Err(Error::input(path, what)),
         None => Ok(()),

@@ -14,7 +14,7 @@ const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
 /// How many operations an oplog has, those inside `applyOps` included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OplogOperations {
+pub(crate) struct OplogOperations {
     /// Those that touch a namespace.
     pub touching: u64,
     /// All of them.

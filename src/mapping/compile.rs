@@ -25,11 +25,33 @@ const MAX_COLLECTION_NAME: usize = 253;
 
 impl Plan {
     /// The built-in mapping of `user_data`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let plan = mongosplit::Plan::built_in()?;
+    /// let targets: Vec<&str> = plan.target_collections().collect();
+    /// assert_eq!(plan.collection(), "user_data");
+    /// assert_eq!(targets, ["dataset_metadata", "transformation_configs", "model_configs"]);
+    /// assert!(plan.show().contains("aiSummary"));
+    /// # Ok::<(), mongosplit::Error>(())
+    /// ```
     pub fn built_in() -> Result<Plan> {
         Plan::parse(BUILT_IN)
     }
 
-    /// Compiles the text of a mapping file. An error lists everything that is wrong with it.
+    /// Compiles the text of a mapping file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`](crate::Error::Usage), which lists all that is wrong with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = mongosplit::Plan::parse("format = 1").unwrap_err();
+    /// assert_eq!(error.exit_code(), 2);
+    /// ```
     pub fn parse(text: &str) -> Result<Plan> {
         let mapping: model::Mapping = toml::from_str(text)
             .map_err(|error| Error::Usage(format!("the mapping is not readable: {error}")))?;

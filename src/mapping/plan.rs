@@ -379,34 +379,42 @@ impl Plan {
         self.targets.iter().map(|target| target.collection.as_str())
     }
     /// Number of targets.
+    #[doc(hidden)]
     pub fn target_count(&self) -> usize {
         self.targets.len()
     }
     /// The arrays that are mapped item by item: the source's field, and the target's behind its collection.
+    #[doc(hidden)]
     pub fn arrays(&self) -> &[(String, String)] {
         &self.arrays
     }
     /// The indexes of a target, the one on `_id` not among them.
+    #[doc(hidden)]
     pub fn indexes(&self, target: usize) -> &[Index] {
         &self.targets[target].indexes
     }
     /// Whether every source document makes a document of this target.
+    #[doc(hidden)]
     pub fn is_unconditional(&self, target: usize) -> bool {
         self.targets[target].when_any.is_empty()
     }
     /// The rules that findings refer to by number.
+    #[doc(hidden)]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
     /// How many classes of unique values a document has.
+    #[doc(hidden)]
     pub fn unique_classes(&self) -> usize {
         self.unique_classes
     }
     /// The fingerprint of a document's `_id`.
+    #[doc(hidden)]
     pub fn id_fingerprint(&self, document: &[u8]) -> Option<u128> {
         raw::Elements::new(document).find(b"_id").map(fingerprint_of)
     }
     /// For each unique index of a target its number, and the fingerprint of a document's value in it.
+    #[doc(hidden)]
     pub fn unique_fingerprints(&self, target: usize, document: &[u8]) -> Vec<(usize, u128)> {
         let target = &self.targets[target];
         let value = |row: &usize| {
@@ -420,10 +428,12 @@ impl Plan {
             .collect()
     }
     /// The name of a unique index by its number in a target.
+    #[doc(hidden)]
     pub fn unique_index(&self, target: usize, number: usize) -> &str {
         &self.targets[target].unique[number].index
     }
     /// Why a document with an earlier one's value of a class of unique values is refused.
+    #[doc(hidden)]
     pub fn duplicate(&self, class: usize) -> Refusal {
         let find = |target: &Target| {
             target
@@ -436,14 +446,17 @@ impl Plan {
         Refusal::Duplicate { collection, index }
     }
     /// The target whose documents decide which source documents there are.
+    #[doc(hidden)]
     pub fn driver(&self) -> usize {
         self.rest.unwrap_or(0)
     }
     /// The name of the field by which the targets' documents are joined.
+    #[doc(hidden)]
     pub fn key_name(&self) -> String {
         String::from_utf8_lossy(&self.key_nul[..self.key_nul.len() - 1]).into_owned()
     }
     /// The value by which the targets' documents are joined.
+    #[doc(hidden)]
     pub fn key<'a>(&self, document: &'a [u8]) -> Option<Value<'a>> {
         raw::Elements::new(document).find(&self.key_nul[..self.key_nul.len() - 1])
     }

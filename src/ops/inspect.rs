@@ -45,7 +45,26 @@ impl Report {
 
 /// Lists the collections of a dump, reads every document of them, and checks an archive's checksums. A checksum that
 /// does not hold is in the report; a document that is not sound is an error.
-pub fn inspect(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Report> {
+///
+/// # Examples
+///
+/// ```
+/// use mongosplit::{Dump, inspect, progress::Silent};
+///
+/// # fn main() -> mongosplit::Result<()> {
+/// let report = inspect::inspect(&Dump::open("fixtures/dump")?, &Silent)?;
+/// assert!(report.is_sound());
+/// assert_eq!(report.collections.iter().map(|collection| collection.documents).sum::<u64>(), 106);
+/// # Ok(())
+/// # }
+/// ```
+pub fn inspect(dump: &Dump, progress: &dyn Progress) -> Result<Report> {
+    inspect_on(&Disk::default(), dump, progress)
+}
+
+/// [`inspect`] by the file operations of `disk`.
+#[doc(hidden)]
+pub fn inspect_on(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Report> {
     if let Some(reader) = dump.archive(disk)? {
         return inspect_archive(disk, dump, reader, progress);
     }
@@ -70,16 +89,13 @@ fn listed(
     kind: Option<String>,
     Counts { documents, bytes }: Counts,
 ) -> Collection {
-    let name = |index: &serde_json::Value| dump::index_name(index).to_owned();
     let kind = metadata.as_ref().and_then(|metadata| metadata.kind.clone()).or(kind);
     Collection {
         namespace,
         kind: kind.unwrap_or_else(|| "collection".to_owned()),
         documents,
         bytes,
-        indexes: metadata
-            .map(|metadata| metadata.indexes.iter().map(name).collect())
-            .unwrap_or_default(),
+        indexes: metadata.iter().flat_map(Metadata::index_names).map(str::to_owned).collect(),
         checksum_holds: None,
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The elements of a document that [`Validator::check`] has accepted.
+/// The elements of a document that [`Validator::check`](super::Validator::check) has accepted.
 ///
 /// On bytes that were not checked it ends early rather than panic.
 #[derive(Clone, Copy, Debug)]

@@ -117,6 +117,7 @@ impl Counts {
 
 /// What a run has done.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The reversal.
     pub reversal: reverse::Report,
@@ -133,8 +134,34 @@ pub struct Report {
 /// Events that a report keeps.
 const FIRST: usize = 20;
 
-/// Brings the source collections of today back. `each` gets every document of which there is something to tell;
-/// with `strict`, such documents fail the run.
+/// Brings the source collections of today back, after the application has lived on the new ones:
+/// `redump` is a later dump of them. `each` gets every document of which there is something to
+/// report; with `strict`, such documents fail the run.
+///
+/// # Errors
+///
+/// As [`reverse`](super::reverse); also [`Error::Check`] if `redump` looks cut short, and
+/// [`Error::Input`] if it lacks one of the collections.
+///
+/// # Examples
+///
+/// Here nothing has changed since, so that the result is the original.
+///
+/// ```
+/// use mongosplit::{Plan, progress::Silent, reverse, transform};
+///
+/// # fn main() -> mongosplit::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let (out, back) = (directory.path().join("out"), directory.path().join("back"));
+/// let plan = Plan::built_in()?;
+/// transform::transform(&transform::Options::new("fixtures/dump", &out), &plan, &Silent)?;
+/// let options = reverse::Options::new(&out, &back);
+/// let report =
+///     reverse::reverse_current(&options, &out, false, &plan, &Silent, &mut |_| Ok(()))?;
+/// assert!(report.counts.is_unchanged());
+/// # Ok(())
+/// # }
+/// ```
 pub fn reverse_current(
     options: &Options,
     redump: &Path,

@@ -29,6 +29,8 @@ use crate::transform::{layout_as_path, metadata_path, rounded_seconds};
 use original::OpenSource;
 
 /// What to reverse, and how.
+///
+/// Make one with [`Options::new`], and set what differs. Fields are added in later versions.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The output of `transform`.
@@ -98,6 +100,7 @@ pub struct TtlIndex {
 
 /// What a run has done.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Nothing was written.
     pub dry_run: bool,

@@ -19,6 +19,15 @@ use crate::progress::Progress;
 use crate::transform::documents_path;
 
 /// Brings the source collections back, byte for byte, proven by their SHA-256.
+///
+/// # Errors
+///
+/// [`Error::Check`] if the output does not verify, or was made with another mapping. Nothing is
+/// published.
+///
+/// # Examples
+///
+/// See the [example of the crate](crate#example).
 pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
     reverse_on(&Disk::new(options.io), options, plan, progress)
 }

@@ -75,6 +75,9 @@ pub enum ExistingTargets {
 }
 
 /// What to transform, and how.
+///
+/// Make one with [`Options::new`], and set what differs: `Options { strict: true, ..Options::new(dump, out) }`. Fields are
+/// added in later versions.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The dump.
@@ -164,6 +167,7 @@ impl Options {
 
 /// What a run has done.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Nothing was written.
     pub dry_run: bool,
@@ -232,7 +236,37 @@ pub struct SetAside {
 /// A value of a unique index: the number of its class, and its fingerprint.
 type UniqueValue = (usize, u128);
 
-/// Transforms a dump.
+/// Splits the source collections of a dump into the collections that the plan describes.
+///
+/// Every document is brought back from what it became, and compared with the source byte for byte.
+/// The output is published only when all of it is proven and on disk.
+///
+/// # Errors
+///
+/// [`Error::Check`] if something in the dump would be lost or refused by a server;
+/// [`Error::Document`], [`Error::Input`] and [`Error::Read`] if the dump cannot be read;
+/// [`Error::Output`] and [`Error::Write`] if the output cannot be written. Nothing is published.
+///
+/// # Examples
+///
+/// A dry run reads everything, and reports what a real run would write.
+///
+/// ```
+/// use mongosplit::{Plan, progress::Silent, transform};
+///
+/// # fn main() -> mongosplit::Result<()> {
+/// let options = transform::Options {
+///     dry_run: true,
+///     expect_documents: Some(60),
+///     ..transform::Options::new("fixtures/dump", "out")
+/// };
+/// let report = transform::transform(&options, &Plan::built_in()?, &Silent)?;
+/// let targets = &report.manifest.sources[0].targets;
+/// assert_eq!(targets[0].namespace, "narrative_modeling.dataset_metadata");
+/// assert_eq!(targets[0].documents, 60);
+/// # Ok(())
+/// # }
+/// ```
 pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
     transform_on(&Disk::new(options.io), options, plan, progress)
 }

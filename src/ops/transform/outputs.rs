@@ -5,7 +5,7 @@ use crate::artifact::archive_writer;
 use crate::artifact::staging::Staging;
 use crate::artifact::writer::OutputFile;
 use crate::base::namespace::is_database_name;
-use crate::dump::{Collection, Metadata, create_index_command};
+use crate::dump::{Collection, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::Fingerprints;
 use crate::hash::Counted;
@@ -205,12 +205,7 @@ impl<'d> Outputs<'d> {
             namespace,
             set_aside: self.refused,
             index_commands: metadata
-                .map(|metadata| {
-                    metadata
-                        .own_indexes()
-                        .map(|index| create_index_command(&self.collection.name, index))
-                        .collect()
-                })
+                .map(|metadata| metadata.create_index_commands(&self.collection.name))
                 .unwrap_or_default(),
             options: metadata
                 .map(|metadata| {

@@ -22,6 +22,8 @@ pub use restored::{DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
 
 /// What to check, and how.
+///
+/// Make one with [`Options::new`], and set what differs. Fields are added in later versions.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The output.
@@ -43,6 +45,7 @@ impl Options {
 
 /// What a check has found.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The output.
     pub out: PathBuf,
@@ -70,11 +73,39 @@ impl Report {
 }
 
 /// Checks an output against its manifest: which files there are, their sizes, SHA-256, framing and counts.
+///
+/// All that is wrong is in the report; the first difference does not end the check.
+///
+/// # Errors
+///
+/// [`Error::Check`] if there is no sound manifest, [`Error::Read`] if a file cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// use mongosplit::{Plan, progress::Silent, transform, verify};
+///
+/// # fn main() -> mongosplit::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let out = directory.path().join("out");
+/// transform::transform(
+///     &transform::Options::new("fixtures/dump", &out),
+///     &Plan::built_in()?,
+///     &Silent,
+/// )?;
+/// std::fs::remove_file(out.join("SHA256SUMS")).expect("it is there");
+/// let report = verify::verify(&verify::Options::new(&out), &Silent)?;
+/// assert!(!report.holds());
+/// assert_eq!(report.differences[0].to_string(), "'SHA256SUMS' is missing");
+/// # Ok(())
+/// # }
+/// ```
 pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     verify_on(&Disk::new(options.io), options, progress)
 }
 
 /// [`verify`] by the file operations of `disk`.
+#[doc(hidden)]
 pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     let artifact = Artifact::open(disk, &options.out)?;
