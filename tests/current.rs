@@ -459,7 +459,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let told: Vec<_> = outcome
         .events
         .iter()
-        .map(|event| (event.kind, event.id.clone(), event.not_carried_back.concat()))
+        .map(|event| (event.kind.name(), event.id.clone(), event.not_carried_back.concat()))
         .collect();
     let of = |number: u32| format!("ObjectId('{}')", id(number));
     assert_eq!(
@@ -594,7 +594,7 @@ fn a_step_of_which_nothing_goes_back_keeps_its_bytes() {
     set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps.into());
     let outcome = world.reverse(&redump);
     assert!(outcome.bytes == world.source);
-    assert_eq!((outcome.event().kind, outcome.changed().len()), ("unchanged", 0));
+    assert_eq!((outcome.event().kind.name(), outcome.changed().len()), ("unchanged", 0));
     assert_eq!(
         outcome.event().not_carried_back,
         [

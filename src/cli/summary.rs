@@ -293,7 +293,8 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         );
     }
     for event in &report.first {
-        let _ = writeln!(text, "    {} _id {}{}", event.kind, event.id, event_details(event));
+        let _ =
+            writeln!(text, "    {} _id {}{}", event.kind.name(), event.id, event_details(event));
     }
     let told = counts.drifted + counts.added + counts.deleted + counts.in_source();
     if told > report.first.len() as u64 {
@@ -309,7 +310,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
 
 fn event_details(event: &reverse::Event) -> String {
     let mut details = Vec::new();
-    if event.kind == "drifted" {
+    if event.kind == reverse::EventKind::Drifted {
         details.extend(
             event.changed.iter().map(|change| format!("{} from {}", change.field, change.from)),
         );
@@ -512,7 +513,9 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
         let _ = writeln!(
             text,
             "    {} {} _id {}{fields}",
-            difference.difference, difference.namespace, difference.id
+            difference.difference.name(),
+            difference.namespace,
+            difference.id
         );
     }
     let all = report.missing + report.extra + report.changed;

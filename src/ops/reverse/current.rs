@@ -25,6 +25,48 @@ use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
 use crate::transform::documents_path;
 
+/// What can become of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// Nothing, but there is something else to report.
+    Unchanged,
+    /// At least one field has changed.
+    Drifted,
+    /// Created since.
+    Added,
+    /// Deleted since.
+    Deleted,
+    /// A document of another collection than the first, whose sibling there does not exist.
+    Orphan,
+    /// Changed in the source collection itself.
+    SourceChanged,
+    /// Added to the source collection itself.
+    SourceAdded,
+    /// Removed from the source collection itself.
+    SourceRemoved,
+}
+
+impl EventKind {
+    /// Its name, as reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Unchanged => "unchanged",
+            EventKind::Drifted => "drifted",
+            EventKind::Added => "added",
+            EventKind::Deleted => "deleted",
+            EventKind::Orphan => "orphan",
+            EventKind::SourceChanged => "source-changed",
+            EventKind::SourceAdded => "source-added",
+            EventKind::SourceRemoved => "source-removed",
+        }
+    }
+    /// Whether it is about the source collection itself.
+    fn is_of_source(self) -> bool {
+        matches!(self, EventKind::SourceChanged | EventKind::SourceAdded | EventKind::SourceRemoved)
+    }
+}
+
 /// What has become of one document since the migration.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
@@ -32,10 +74,8 @@ pub struct Event {
     pub namespace: String,
     /// The document's `_id`.
     pub id: String,
-    /// `drifted`, `added`, `deleted`, or `unchanged` with something else to tell; of the source collection itself
-    /// in the later dump `source-changed`, `source-added`, `source-removed`; `orphan` of a document whose first
-    /// sibling is not there.
-    pub kind: &'static str,
+    /// What has become of it.
+    pub kind: EventKind,
     /// Source fields with a new value.
     pub changed: Vec<Change>,
     /// Copies of one field that have changed and disagree.
@@ -74,12 +114,12 @@ pub struct Counts {
 impl Counts {
     fn note(&mut self, event: &Event) {
         let count = match event.kind {
-            "drifted" => &mut self.drifted,
-            "added" => &mut self.added,
-            "deleted" => &mut self.deleted,
-            "source-changed" => &mut self.source_changed,
-            "source-added" => &mut self.source_added,
-            "source-removed" => &mut self.source_removed,
+            EventKind::Drifted => &mut self.drifted,
+            EventKind::Added => &mut self.added,
+            EventKind::Deleted => &mut self.deleted,
+            EventKind::SourceChanged => &mut self.source_changed,
+            EventKind::SourceAdded => &mut self.source_added,
+            EventKind::SourceRemoved => &mut self.source_removed,
             _ => &mut self.unchanged,
         };
         *count += 1;
@@ -193,44 +233,56 @@ pub fn reverse_current(
     let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, is_read)?;
     let mut remarks = later.remarks.clone();
     let mut result = Reversal::new(manifest, options, &layout);
-    let mut telling = Telling { counts: Counts::default(), first: Vec::new(), each };
-    for ((mut source, said), namespace) in sources.into_iter().zip(&manifest.sources).zip(&restored)
+    let mut log = EventLog { counts: Counts::default(), first: Vec::new(), each };
+    for ((mut source, recorded), namespace) in
+        sources.into_iter().zip(&manifest.sources).zip(&restored)
     {
-        let database = database_of(&said.namespace, options.to_database.as_deref())?;
+        let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, namespace, level)?;
-        let lookups = open_lookups(&disk, plan, &later, redump, said, &scratch, progress)?;
-        check_driver(options, redump, said, plan, &lookups)?;
+        let lookups = open_lookups(&disk, plan, &later, redump, recorded, &scratch, progress)?;
+        check_driver(options, redump, recorded, plan, &lookups)?;
         let source_lookup =
             open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?;
-        remarks.extend(redump_remarks(redump, namespace, source_lookup.as_ref(), said, &lookups));
+        remarks.extend(redump_remarks(
+            redump,
+            namespace,
+            source_lookup.as_ref(),
+            recorded,
+            &lookups,
+        ));
         let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
         progress.start("reverse", Some(total));
-        let before = telling.counts.clone();
+        let before = log.counts.clone();
         let today = Today {
             plan,
-            said,
+            recorded,
             lookups: &lookups,
             source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)),
             progress,
         };
-        merge_source(&disk, &threads, today, &mut source, &mut file, &mut telling)?;
+        merge_source(&disk, &threads, today, &mut source, &mut file, &mut log)?;
         progress.finish();
         for lookup in lookups.iter().chain(&source_lookup) {
             lookup.check_unchanged()?;
         }
         drop((lookups, source_lookup)); // what was unpacked must be gone before the result is published
         let entry = threads.run(|| file.finish())?;
-        let has_source_documents = telling.counts.since(&before).has_source_documents();
-        result.manifest.sources.push(source_entry(said, namespace, &entry, has_source_documents)?);
+        let has_source_documents = log.counts.since(&before).has_source_documents();
+        result.manifest.sources.push(source_entry(
+            recorded,
+            namespace,
+            &entry,
+            has_source_documents,
+        )?);
         result.manifest.files.push(entry);
         let metadata = source.header.metadata.clone();
         result.write_metadata(staging.as_mut(), &threads, namespace, metadata)?;
     }
     drop(later); // what was unpacked must be gone before the result is published
     reader::check_stored(&disk, &artifact, UNREAD)?;
-    let Telling { counts, first, .. } = telling;
+    let EventLog { counts, first, .. } = log;
     if strict && !counts.is_unchanged() {
         return Err(Error::Check(format!(
             "the collections have changed since the migration, and --strict was given: {} drifted, {} added, {} deleted, {} with conflicts, {} with changes that are not carried back, {} missing in one collection only; in the source collection itself {} changed, {} added, {} removed; nothing was published",
@@ -251,13 +303,13 @@ pub fn reverse_current(
 
 /// What the result's manifest says of a source. Where it holds the source's own documents, it must be the source itself.
 fn source_entry(
-    said: &manifest::Source,
+    recorded: &manifest::Source,
     namespace: &str,
     restored: &manifest::File,
     has_source_documents: bool,
 ) -> Result<manifest::Source> {
     if has_source_documents {
-        return proven(said, namespace, &Content::of(restored));
+        return proven(recorded, namespace, &Content::of(restored));
     }
     let content = Content::of(restored);
     Ok(manifest::Source {
@@ -278,12 +330,12 @@ fn open_lookups(
     plan: &Plan,
     later: &Dump,
     redump: &Path,
-    said: &manifest::Source,
+    recorded: &manifest::Source,
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Lookup>> {
     let mut lookups = Vec::new();
-    for (number, target) in said.targets.iter().enumerate() {
+    for (number, target) in recorded.targets.iter().enumerate() {
         let standing = later.collections.iter().find(|other| other.namespace() == target.namespace);
         let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else {
             return Err(Error::input(
@@ -318,11 +370,12 @@ fn open_lookups(
 fn check_driver(
     options: &Options,
     redump: &Path,
-    said: &manifest::Source,
+    recorded: &manifest::Source,
     plan: &Plan,
     lookups: &[Lookup],
 ) -> Result<()> {
-    let (target, documents) = (&said.targets[plan.driver()], lookups[plan.driver()].len() as u64);
+    let (target, documents) =
+        (&recorded.targets[plan.driver()], lookups[plan.driver()].len() as u64);
     if documents == 0 && !options.allow_empty {
         return Err(Error::Check(format!(
             "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and every document would be taken for deleted. Dump again, or give --allow-empty if all of them have been deleted",
@@ -367,11 +420,11 @@ fn redump_remarks(
     redump: &Path,
     restored: &str,
     source: Option<&Lookup>,
-    said: &manifest::Source,
+    recorded: &manifest::Source,
     lookups: &[Lookup],
 ) -> Vec<String> {
     let mut remarks = Vec::new();
-    for (target, lookup) in said.targets.iter().zip(lookups) {
+    for (target, lookup) in recorded.targets.iter().zip(lookups) {
         if lookup.is_empty() && target.documents > 0 {
             remarks.push(format!(
                 "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file beside sound metadata",
@@ -385,24 +438,24 @@ fn redump_remarks(
         None => {
             remarks.push(format!("'{}' has no {restored}, so what the application has written there since is not known", redump.display()))
         }
-        Some(lookup) if lookup.is_empty() && said.documents > 0 => remarks.push(format!(
+        Some(lookup) if lookup.is_empty() && recorded.documents > 0 => remarks.push(format!(
             "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file beside sound metadata",
             redump.display(),
-            said.documents
+            recorded.documents
         )),
         Some(_) => {}
     }
     remarks
 }
 
-struct Telling<'a> {
+struct EventLog<'a> {
     counts: Counts,
     first: Vec<Event>,
     each: &'a mut (dyn FnMut(&Event) -> Result<()> + Send),
 }
 
-impl Telling<'_> {
-    fn tell(&mut self, event: Event) -> Result<()> {
+impl EventLog<'_> {
+    fn record(&mut self, event: Event) -> Result<()> {
         self.counts.note(&event);
         self.pass_on(event)
     }
@@ -421,9 +474,9 @@ fn merge_source(
     today: Today<'_>,
     source: &mut OpenSource,
     file: &mut OutputFile<'_>,
-    telling: &mut Telling<'_>,
+    log: &mut EventLog<'_>,
 ) -> Result<()> {
-    let Today { plan, said, lookups, progress, .. } = today;
+    let Today { plan, recorded, lookups, progress, .. } = today;
     let journal = source.streams[0].path.display().to_string();
     let outcome = {
         let stages = Merging { today, journal, pool: Pool::default() };
@@ -435,12 +488,12 @@ fn merge_source(
             reader::append_watching(file, &restored, streams)?;
             for (_, merged) in round.iter_mut() {
                 file.count(merged.documents);
-                telling.counts.unchanged += merged.unchanged;
+                log.counts.unchanged += merged.unchanged;
                 for event in merged.events.drain(..) {
-                    telling.tell(event)?;
+                    log.record(event)?;
                 }
             }
-            let counts = &telling.counts;
+            let counts = &log.counts;
             progress.advance(
                 counts.unchanged + counts.drifted + counts.deleted,
                 streams.iter().map(Watched::bytes_read).sum(),
@@ -456,11 +509,11 @@ fn merge_source(
         .sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
     let mut merger = Merger::new(plan);
     for document in added {
-        let mut event = Event::new(said, document, "added");
+        let mut event = Event::new(recorded, document, EventKind::Added);
         let current =
             current_documents(plan, lookups, &vec![None; lookups.len()], document, &mut event);
         let merged = merger.merge(None, &vec![None; lookups.len()], &current);
-        append_merged(merged, event, file, telling)?;
+        append_merged(merged, event, file, log)?;
     }
     for (number, lookup) in lookups.iter().enumerate() {
         if number == plan.driver() {
@@ -468,18 +521,18 @@ fn merge_source(
         }
         for document in lookup.left() {
             // Neither it nor its sibling has been there, or the sibling has been deleted.
-            let mut event = Event::new(said, document, "orphan");
+            let mut event = Event::new(recorded, document, EventKind::Orphan);
             event.not_carried_back.push(format!(
                 "{} without a document in {}",
-                said.targets[number].namespace,
-                said.targets[plan.driver()].namespace
+                recorded.targets[number].namespace,
+                recorded.targets[plan.driver()].namespace
             ));
-            telling.counts.not_carried_back += 1;
-            telling.pass_on(event)?;
+            log.counts.not_carried_back += 1;
+            log.pass_on(event)?;
         }
     }
     for document in today.source.iter().flat_map(|(_, lookup)| lookup.left()) {
-        telling.tell(today.source_event(document, "source-added", "added since"))?;
+        log.record(today.source_event(document, EventKind::SourceAdded, "added since"))?;
     }
     Ok(())
 }
@@ -488,13 +541,13 @@ fn append_merged(
     merged: Merged,
     mut event: Event,
     file: &mut OutputFile<'_>,
-    telling: &mut Telling<'_>,
+    log: &mut EventLog<'_>,
 ) -> Result<()> {
     check_size(&merged, &event)?;
     file.append(&merged.document)?;
     file.count(1);
     event.take(merged);
-    telling.tell(event)
+    log.record(event)
 }
 
 fn check_size(merged: &Merged, event: &Event) -> Result<()> {
@@ -512,11 +565,11 @@ fn check_size(merged: &Merged, event: &Event) -> Result<()> {
 impl Event {
     /// Whether it tells of the source collection itself.
     fn is_of_source(&self) -> bool {
-        self.kind.starts_with("source-")
+        self.kind.is_of_source()
     }
-    fn new(said: &manifest::Source, document: &[u8], kind: &'static str) -> Self {
+    fn new(recorded: &manifest::Source, document: &[u8], kind: EventKind) -> Self {
         Event {
-            namespace: said.namespace.clone(),
+            namespace: recorded.namespace.clone(),
             id: raw::display_id(document).unwrap_or_default(),
             kind,
             changed: Vec::new(),
@@ -587,7 +640,7 @@ struct MergedBatch {
 #[derive(Clone, Copy)]
 struct Today<'a> {
     plan: &'a Plan,
-    said: &'a manifest::Source,
+    recorded: &'a manifest::Source,
     lookups: &'a [Lookup],
     /// The source collection itself, and its namespace.
     source: Option<(&'a str, &'a Lookup)>,
@@ -604,10 +657,10 @@ struct Merging<'a> {
 type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Send + 'a>;
 
 impl Today<'_> {
-    fn source_event(&self, document: &[u8], kind: &'static str, what: &str) -> Event {
-        let mut event = Event::new(self.said, document, kind);
+    fn source_event(&self, document: &[u8], kind: EventKind, what: &str) -> Event {
+        let mut event = Event::new(self.recorded, document, kind);
         let namespace =
-            self.source.map_or(self.said.namespace.as_str(), |(namespace, _)| namespace);
+            self.source.map_or(self.recorded.namespace.as_str(), |(namespace, _)| namespace);
         event.not_carried_back.push(format!("{namespace}: {what}"));
         event
     }
@@ -616,13 +669,13 @@ impl Today<'_> {
     fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
         let (_, lookup) = self.source?;
         let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
-            return Some(self.source_event(original, "source-removed", "removed since"));
+            return Some(self.source_event(original, EventKind::SourceRemoved, "removed since"));
         };
         let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
         let event = || {
             self.source_event(
                 original,
-                "source-changed",
+                EventKind::SourceChanged,
                 &format!("changed since: {}", fields.join(", ")),
             )
         };
@@ -638,7 +691,7 @@ impl Merging<'_> {
         merger: &mut Merger<'_>,
         out: &mut MergedBatch,
     ) -> Result<()> {
-        let Today { plan, said, lookups, .. } = self.today;
+        let Today { plan, recorded, lookups, .. } = self.today;
         let driver = plan.driver();
         let misfit = |misfit| {
             Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
@@ -658,15 +711,15 @@ impl Merging<'_> {
                 continue;
             };
             let key = plan.key(migrated).map(fingerprint_of).unwrap_or_default();
-            let mut event = Event::new(said, &original, "unchanged");
+            let mut event = Event::new(recorded, &original, EventKind::Unchanged);
             let Some(now) = lookups[driver].take(key).next() else {
-                event.kind = "deleted";
+                event.kind = EventKind::Deleted;
                 // Siblings that are left behind are told of with it.
                 for (number, lookup) in lookups.iter().enumerate() {
                     if number != driver && lookup.take(key).next().is_some() {
                         event.not_carried_back.push(format!(
                             "{} still has a document of it",
-                            said.targets[number].namespace
+                            recorded.targets[number].namespace
                         ));
                     }
                 }
@@ -701,7 +754,7 @@ impl Merging<'_> {
                 }
                 out.bytes.extend_from_slice(&merged.document);
                 if merged.document != original {
-                    event.kind = "drifted";
+                    event.kind = EventKind::Drifted;
                 }
                 event.take(merged);
             }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-pub use current::{Counts, Event, Report as CurrentReport, reverse_current};
+pub use current::{Counts, Event, EventKind, Report as CurrentReport, reverse_current};
 pub use plain::{reverse, reverse_on};
 
 use crate::artifact::apart;

@@ -124,15 +124,16 @@ impl<'r> Prepared<'r> {
 /// The collection that a source is in a result that is an archive.
 fn archived(
     source: &OpenSource,
-    said: &manifest::Source,
+    recorded: &manifest::Source,
     options: &Options,
     plan: &Plan,
 ) -> Result<archive_writer::Collection> {
     let metadata = source.header.metadata.clone().unwrap_or_default();
-    let metadata = String::from_utf8(metadata)
-        .map_err(|_| Error::Check(format!("the metadata of {} is not UTF-8", said.namespace)))?;
+    let metadata = String::from_utf8(metadata).map_err(|_| {
+        Error::Check(format!("the metadata of {} is not UTF-8", recorded.namespace))
+    })?;
     Ok(archive_writer::Collection {
-        database: database_of(&said.namespace, options.to_database.as_deref())?,
+        database: database_of(&recorded.namespace, options.to_database.as_deref())?,
         name: plan.collection().to_owned(),
         metadata,
     })

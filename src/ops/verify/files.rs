@@ -92,11 +92,11 @@ struct Differences<'a> {
 
 impl Differences<'_> {
     /// Compares one thing; `what` may be empty.
-    fn note(&mut self, what: &str, found: String, said: &str) {
-        if found != said {
+    fn note(&mut self, what: &str, found: String, recorded: &str) {
+        if found != recorded {
             let space = if what.is_empty() { "" } else { " " };
             self.found.push(format!(
-                "'{}' has {what}{space}{found}, the manifest says {said}",
+                "'{}' has {what}{space}{found}, the manifest says {recorded}",
                 self.file
             ));
         }
@@ -179,8 +179,8 @@ pub(super) fn check_file(
             );
         }
     }
-    if let Some(said) = file.documents {
-        differences.note("", counted(documents, "document"), &counted(said, "document"));
+    if let Some(recorded) = file.documents {
+        differences.note("", counted(documents, "document"), &counted(recorded, "document"));
     }
     // What says something of other bytes than the manifest's, says nothing of the manifest.
     if differences.found.is_empty() {
@@ -275,11 +275,15 @@ pub(super) fn check_archive(
     let entries = &reader.prelude().entries;
     for (number, entry) in entries.iter().enumerate() {
         let (namespace, seen) = (entry.namespace(), reader.seen(number));
-        let said = expected
+        let recorded = expected
             .iter()
             .find(|(name, _)| *name == namespace)
             .map_or("none".to_owned(), |(_, documents)| documents.to_string());
-        differences.note(&format!("documents of {namespace}:"), seen.documents.to_string(), &said);
+        differences.note(
+            &format!("documents of {namespace}:"),
+            seen.documents.to_string(),
+            &recorded,
+        );
         if seen.checksum_holds == Some(false) {
             differences.note(
                 &format!("a CRC of {namespace} that"),

@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::transform::rounded_seconds;
 use files::{Checked, check_archive, check_file, contradictions};
 
-pub use restored::{DocumentDifference, RestoredReport, compare_with_restored};
+pub use restored::{DifferenceKind, DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
 
 /// What to check, and how.

@@ -23,6 +23,29 @@ use crate::progress::Progress;
 use crate::raw::{self, differing_paths};
 use crate::transform::rounded_seconds;
 
+/// How a document can differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DifferenceKind {
+    /// The later dump lacks it.
+    Missing,
+    /// Only the later dump has it.
+    Extra,
+    /// Fields differ.
+    Changed,
+}
+
+impl DifferenceKind {
+    /// Its name, as reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DifferenceKind::Missing => "missing",
+            DifferenceKind::Extra => "extra",
+            DifferenceKind::Changed => "changed",
+        }
+    }
+}
+
 /// How a document differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DocumentDifference {
@@ -30,8 +53,8 @@ pub struct DocumentDifference {
     pub namespace: String,
     /// The document's `_id`.
     pub id: String,
-    /// `missing`, `extra` or `changed`.
-    pub difference: &'static str,
+    /// How it differs.
+    pub difference: DifferenceKind,
     /// Paths of the fields that differ.
     pub fields: Vec<String>,
 }
@@ -76,9 +99,9 @@ impl RestoredReport {
         each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
     ) -> Result<()> {
         *match difference.difference {
-            "missing" => &mut self.missing,
-            "extra" => &mut self.extra,
-            _ => &mut self.changed,
+            DifferenceKind::Missing => &mut self.missing,
+            DifferenceKind::Extra => &mut self.extra,
+            DifferenceKind::Changed => &mut self.changed,
         } += 1;
         each(&difference)?;
         if self.first.len() < FIRST {
@@ -137,7 +160,7 @@ pub fn compare_with_restored(
         report.documents += target.documents;
         let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
         if documents == target.documents
-            && target.digest.is_some_and(|said| manifest::digest_text(digest) == said)
+            && target.digest.is_some_and(|recorded| manifest::digest_text(digest) == recorded)
         {
             continue;
         }
@@ -276,7 +299,7 @@ pub(super) fn note_extra(
             DocumentDifference {
                 namespace: namespace.to_owned(),
                 id,
-                difference: "extra",
+                difference: DifferenceKind::Extra,
                 fields: Vec::new(),
             },
             each,
@@ -301,9 +324,9 @@ pub(super) fn compare_one(
                 report.reordered += 1;
                 return Ok(());
             }
-            ("changed", fields)
+            (DifferenceKind::Changed, fields)
         }
-        None => ("missing", Vec::new()),
+        None => (DifferenceKind::Missing, Vec::new()),
     };
     let id = raw::display_id(document).unwrap_or_default();
     report.note(
