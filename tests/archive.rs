@@ -731,7 +731,7 @@ fn documents_in_a_target_are_refused_with_their_number() {
     let error = run_archive(&parts(&targets), |_| {}).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the dump holds 2 documents (28 bytes) in the target collection d.dataset_metadata already; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+        "the dump holds 2 documents (28 bytes) in the target collection d.dataset_metadata already; has the migration run before? --allow-existing-targets accepts them if none collides"
     );
     run_archive(&parts(&targets), |options| {
         options.existing_targets = mongosplit::transform::ExistingTargets::Check
@@ -766,7 +766,7 @@ fn the_oplog_of_an_archive_is_looked_at() {
         run_archive(&parts(&[operation("d.user_data"), operation("d.x")]), |_| {}).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the archive's oplog has 1 of 2 operations on d.user_data, which happened during the dump and are not in its documents; dump again while nothing writes, or give --ignore-oplog to leave them out"
+        "the archive's oplog has 1 of 2 operations on d.user_data, which happened during the dump and are not in its documents; dump again while nothing writes, or leave them out with --ignore-oplog"
     );
     let ignored =
         run_archive(&parts(&[operation("d.user_data")]), |options| options.ignore_oplog = true)
@@ -991,7 +991,7 @@ fn duplicates_are_named() {
         format!(
             "'{name}, d.user_data': a server would refuse 1 of the 3 documents of d.user_data:\n  \
              document 3 (byte offset {second}, _id 1): dataset_metadata: an earlier document has the same value in the unique \
-             index 'dataset_id_1_unique'{place}\nmend them in the database and dump again, or give --skip-unrestorable to leave them out"
+             index 'dataset_id_1_unique'{place}\nfix them in the database and dump again, or leave them out with --skip-unrestorable"
         )
     };
     let dump = folder.path().join("dump.archive");

@@ -505,7 +505,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let path = world.write(&redump);
     let remarks = world.reverse_from(&path, false).unwrap().report.remarks;
     let expected = format!(
-        "'{}' has no narrative_modeling.user_data, so what the application has written there since is not known",
+        "'{}' has no narrative_modeling.user_data, so what the application wrote there since is unknown",
         path.display()
     );
     assert!(remarks.contains(&expected), "{remarks:?}");
@@ -526,14 +526,14 @@ fn a_later_dump_that_was_cut_short_is_refused() {
     };
     assert_eq!(
         message(&full, Some(3)),
-        "'REDUMP': narrative_modeling.dataset_metadata has 2 documents, --expect-docs 3 was given; the ones that are missing would be taken for deleted. Was the dump stopped?"
+        "'REDUMP': narrative_modeling.dataset_metadata has 2 documents, --expect-docs 3 was given; missing ones would count as deleted. Was the dump stopped?"
     );
     assert!(world.reverse_with(&full, true, |options| options.expect_documents = Some(2)).is_ok());
     redump.get_mut(TARGETS[0]).unwrap().clear();
     let empty = world.write(&redump);
     assert_eq!(
         message(&empty, None),
-        "'REDUMP': narrative_modeling.dataset_metadata has no documents, the output has 2; a mongodump that was stopped leaves such a file, and every document would be taken for deleted. Dump again, or give --allow-empty if all of them have been deleted"
+        "'REDUMP': narrative_modeling.dataset_metadata has no documents, the output has 2; a mongodump that was stopped leaves such a file, and every document would count as deleted. Dump again, or give --allow-empty if all of them were deleted"
     );
     let outcome = world.reverse_with(&empty, false, |options| options.allow_empty = true).unwrap();
     assert_eq!((outcome.report.counts.deleted, outcome.documents.len()), (2, 0));
@@ -543,7 +543,7 @@ fn a_later_dump_that_was_cut_short_is_refused() {
     let path = world.write(&redump);
     let outcome = world.reverse_from(&path, false).unwrap();
     let expected = format!(
-        "'{}': narrative_modeling.transformation_configs has no documents, the output has 2; a mongodump that was stopped leaves such a file beside sound metadata",
+        "'{}': narrative_modeling.transformation_configs has no documents, the output has 2; a mongodump that was stopped leaves such a file next to sound metadata",
         path.display()
     );
     assert!(outcome.report.remarks.contains(&expected), "{:?}", outcome.report.remarks);
@@ -917,7 +917,7 @@ fn bad_input_is_named() {
         &world.write(&twice),
         1,
         &format!(
-            "'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, '{}' (the second has _id ObjectId('{}')); which of them goes back cannot be told",
+            "'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, '{}' (the second has _id ObjectId('{}')); it is not clear which of them should go back",
             id(1),
             id(9)
         ),

@@ -188,7 +188,7 @@ fn a_rollback_is_validated_by_one_command() {
         run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump])
     };
     let (code, said) = compare(&after);
-    let remark = "the metadata of narrative_modeling.user_data differs from what the journal holds only in its uuid, or in an order that means nothing, as after a restore";
+    let remark = "the metadata of narrative_modeling.user_data differs from the journal's only in its uuid or in an order that means nothing, as after a restore";
     assert!(
         code == 0
             && said.contains(remark)
@@ -303,7 +303,7 @@ fn indexes_that_were_not_built_are_told() {
     );
     std::fs::write(metadata(TARGETS[0]), more).unwrap();
     let (code, said) = compare();
-    let remark = "narrative_modeling.dataset_metadata has further indexes, which the output does not: dataset_id_1";
+    let remark = "narrative_modeling.dataset_metadata has indexes that the output does not have: dataset_id_1";
     assert!(code == 0 && said.contains(remark), "{code} {said}");
 
     std::fs::remove_file(metadata(TARGETS[0])).unwrap();
@@ -311,7 +311,7 @@ fn indexes_that_were_not_built_are_told() {
     assert!(
         code == 0
             && said.contains(
-                "has no metadata of narrative_modeling.dataset_metadata, so whether its indexes"
+                "has no metadata of narrative_modeling.dataset_metadata, so it is unknown whether its indexes"
             ),
         "{code} {said}"
     );

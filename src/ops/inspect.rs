@@ -1,4 +1,4 @@
-//! `inspect`: what is in a dump.
+//! `inspect`: lists what is in a dump, and checks it.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub struct Report {
 pub struct Collection {
     /// Its namespace.
     pub namespace: String,
-    /// `collection`, `view`, `timeseries`, as its metadata says.
+    /// `collection`, `view` or `timeseries`, from its metadata.
     pub kind: String,
     /// Its documents.
     pub documents: u64,
@@ -31,20 +31,21 @@ pub struct Collection {
     pub bytes: u64,
     /// The names of its indexes.
     pub indexes: Vec<String>,
-    /// Whether the archive's checksum of its documents holds; nothing of a dump that has none.
+    /// Whether the archive's checksum of its documents holds; none if the dump has no checksums.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_holds: Option<bool>,
 }
 
 impl Report {
-    /// Whether no checksum was found wrong.
+    /// Whether all checksums hold.
     pub fn is_sound(&self) -> bool {
         self.collections.iter().all(|collection| collection.checksum_holds != Some(false))
     }
 }
 
-/// Lists the collections of a dump, reads every document of them, and checks an archive's checksums. A checksum that
-/// does not hold is in the report; a document that is not sound is an error.
+/// Lists the collections of a dump, reads every document, and checks an archive's checksums.
+///
+/// A checksum that does not hold is in the report; a document that is not sound is an error.
 ///
 /// # Examples
 ///
@@ -62,7 +63,7 @@ pub fn inspect(dump: &Dump, progress: &dyn Progress) -> Result<Report> {
     inspect_on(&Disk::default(), dump, progress)
 }
 
-/// [`inspect`] by the file operations of `disk`.
+/// [`inspect`], with the file operations of `disk`.
 #[doc(hidden)]
 pub fn inspect_on(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<Report> {
     if let Some(reader) = dump.archive(disk)? {

@@ -1,5 +1,5 @@
-//! `reverse --current`: the source collection of today, from an output, its journal and a later dump of the
-//! collections that the application has lived on since.
+//! `reverse --current`: today's source collection, from an output, its journal, and a later dump of
+//! the collections that the application has used since.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -37,7 +37,7 @@ pub enum EventKind {
     Added,
     /// Deleted since.
     Deleted,
-    /// A document of another collection than the first, whose sibling there does not exist.
+    /// A document of another collection than the first, without a sibling there.
     Orphan,
     /// Changed in the source collection itself.
     SourceChanged,
@@ -48,7 +48,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Its name, as reports have it.
+    /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             EventKind::Unchanged => "unchanged",
@@ -67,14 +67,14 @@ impl EventKind {
     }
 }
 
-/// What has become of one document since the migration.
+/// What happened to one document since the migration.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
     /// The source's namespace.
     pub namespace: String,
     /// The document's `_id`.
     pub id: String,
-    /// What has become of it.
+    /// What happened to it.
     pub kind: EventKind,
     /// Source fields with a new value.
     pub changed: Vec<Change>,
@@ -82,11 +82,11 @@ pub struct Event {
     pub conflicts: Vec<Conflict>,
     /// Changes, and documents, that no source field takes.
     pub not_carried_back: Vec<String>,
-    /// Collections that lack the document, which counts as unchanged there.
+    /// Collections that lack the document; it counts as unchanged there.
     pub missing_in: Vec<String>,
 }
 
-/// How many documents have become what.
+/// The number of documents by what happened to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// As they were.
@@ -101,13 +101,13 @@ pub struct Counts {
     pub conflicts: u64,
     /// Documents with changes that no source field takes.
     pub not_carried_back: u64,
-    /// Documents that a collection besides the first lacks.
+    /// Documents that another collection than the first lacks.
     pub missing_siblings: u64,
-    /// Documents of the source collection itself that were changed there since; none of it is carried back.
+    /// Documents changed in the source collection itself; none of that is carried back.
     pub source_changed: u64,
-    /// Documents that were added to the source collection itself since.
+    /// Documents added to the source collection itself.
     pub source_added: u64,
-    /// Documents that were removed from the source collection itself since.
+    /// Documents removed from the source collection itself.
     pub source_removed: u64,
 }
 
@@ -130,7 +130,7 @@ impl Counts {
         self.not_carried_back += u64::from(!event.not_carried_back.is_empty());
         self.missing_siblings += u64::from(!event.missing_in.is_empty());
     }
-    /// Documents of the source collection itself that are not what they were.
+    /// All changes in the source collection itself.
     pub fn in_source(&self) -> u64 {
         self.source_changed + self.source_added + self.source_removed
     }
@@ -140,7 +140,7 @@ impl Counts {
             && self.conflicts + self.not_carried_back + self.missing_siblings + self.in_source()
                 == 0
     }
-    /// What has been counted since.
+    /// What was counted since.
     fn since(&self, before: &Counts) -> Counts {
         Counts {
             drifted: self.drifted - before.drifted,
@@ -155,7 +155,7 @@ impl Counts {
     }
 }
 
-/// What a run has done.
+/// What a run did.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -163,20 +163,20 @@ pub struct Report {
     pub reversal: reverse::Report,
     /// The later dump.
     pub redump: PathBuf,
-    /// How many documents have become what.
+    /// The number of documents by what happened to them.
     pub counts: Counts,
-    /// The first few that have become something else.
+    /// The first few events.
     pub first: Vec<Event>,
-    /// What a user should know of the later dump.
+    /// Remarks on the later dump.
     pub remarks: Vec<String>,
 }
 
-/// Events that a report keeps.
+/// How many events a report keeps.
 const FIRST: usize = 20;
 
-/// Brings the source collections of today back, after the application has lived on the new ones:
-/// `redump` is a later dump of them. `each` gets every document of which there is something to
-/// report; with `strict`, such documents fail the run.
+/// Brings back the source collections as of today, after the application has used the new ones:
+/// `redump` is a later dump of them. `each` receives every document with something to report; with
+/// `strict`, any such document fails the run.
 ///
 /// # Errors
 ///
@@ -185,7 +185,7 @@ const FIRST: usize = 20;
 ///
 /// # Examples
 ///
-/// Here nothing has changed since, so that the result is the original.
+/// Nothing has changed here, so the result is the original.
 ///
 /// ```
 /// use mongosplit::{Plan, progress::Silent, reverse, transform};
@@ -301,7 +301,7 @@ pub fn reverse_current(
     Ok(Report { reversal, redump: redump.to_owned(), counts, first, remarks })
 }
 
-/// What the result's manifest says of a source. Where it holds the source's own documents, it must be the source itself.
+/// The manifest's entry for a restored source. If nothing has changed, it must be the source itself.
 fn source_entry(
     recorded: &manifest::Source,
     namespace: &str,
@@ -324,7 +324,7 @@ fn source_entry(
     })
 }
 
-/// The documents of each target in the later dump, found by the mapping's key.
+/// Indexes the documents of each target in the later dump by the mapping's key.
 fn open_lookups(
     disk: &Disk,
     plan: &Plan,
@@ -354,7 +354,7 @@ fn open_lookups(
         {
             let key = plan.key(document).map(raw::display_value).unwrap_or_default();
             return Err(Error::Check(format!(
-                "'{}': two documents of {} have one {}, {key} (the second has _id {}); which of them goes back cannot be told",
+                "'{}': two documents of {} have one {}, {key} (the second has _id {}); it is not clear which of them should go back",
                 path.display(),
                 target.namespace,
                 plan.key_name(),
@@ -366,7 +366,7 @@ fn open_lookups(
     Ok(lookups)
 }
 
-/// Refuses a later dump that looks like one that was cut short: every document that it lacks would be deleted.
+/// Refuses a later dump that looks cut short: every document that it lacks would be deleted.
 fn check_driver(
     options: &Options,
     redump: &Path,
@@ -378,7 +378,7 @@ fn check_driver(
         (&recorded.targets[plan.driver()], lookups[plan.driver()].len() as u64);
     if documents == 0 && !options.allow_empty {
         return Err(Error::Check(format!(
-            "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and every document would be taken for deleted. Dump again, or give --allow-empty if all of them have been deleted",
+            "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and every document would count as deleted. Dump again, or give --allow-empty if all of them were deleted",
             redump.display(),
             target.namespace,
             target.documents
@@ -386,7 +386,7 @@ fn check_driver(
     }
     match options.expect_documents {
         Some(expected) if expected != documents => Err(Error::Check(format!(
-            "'{}': {} has {}, --expect-docs {expected} was given; the ones that are missing would be taken for deleted. Was the dump stopped?",
+            "'{}': {} has {}, --expect-docs {expected} was given; missing ones would count as deleted. Was the dump stopped?",
             redump.display(),
             target.namespace,
             counted(documents, "document")
@@ -395,7 +395,7 @@ fn check_driver(
     }
 }
 
-/// The source collection itself in the later dump, if it is there, found by `_id`.
+/// Indexes the source collection itself in the later dump by `_id`, if it is there.
 fn open_source_lookup(
     disk: &Disk,
     later: &Dump,
@@ -415,7 +415,7 @@ fn open_source_lookup(
     Lookup::open(disk, path, scratch, progress, |document| Some(id_fingerprint(document))).map(Some)
 }
 
-/// What a user should know of a later dump before it is trusted.
+/// Remarks on a later dump that help to decide whether to trust it.
 fn redump_remarks(
     redump: &Path,
     restored: &str,
@@ -427,7 +427,7 @@ fn redump_remarks(
     for (target, lookup) in recorded.targets.iter().zip(lookups) {
         if lookup.is_empty() && target.documents > 0 {
             remarks.push(format!(
-                "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file beside sound metadata",
+                "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file next to sound metadata",
                 redump.display(),
                 target.namespace,
                 target.documents
@@ -436,10 +436,10 @@ fn redump_remarks(
     }
     match source {
         None => {
-            remarks.push(format!("'{}' has no {restored}, so what the application has written there since is not known", redump.display()))
+            remarks.push(format!("'{}' has no {restored}, so what the application wrote there since is unknown", redump.display()))
         }
         Some(lookup) if lookup.is_empty() && recorded.documents > 0 => remarks.push(format!(
-            "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file beside sound metadata",
+            "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file next to sound metadata",
             redump.display(),
             recorded.documents
         )),
@@ -503,7 +503,7 @@ fn merge_source(
         pipeline::run(threads, &stages, &mut reader, &mut writer)
     };
     source.settle(disk, outcome)?;
-    // Documents created since come last, in the order of their `_id`s' bytes.
+    // New documents come last, sorted by the bytes of their `_id`s.
     let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
     added
         .sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
@@ -520,7 +520,7 @@ fn merge_source(
             continue;
         }
         for document in lookup.left() {
-            // Neither it nor its sibling has been there, or the sibling has been deleted.
+            // It never had a sibling, or the sibling was deleted.
             let mut event = Event::new(recorded, document, EventKind::Orphan);
             event.not_carried_back.push(format!(
                 "{} without a document in {}",
@@ -555,7 +555,7 @@ fn check_size(merged: &Merged, event: &Event) -> Result<()> {
         return Ok(());
     }
     Err(Error::Check(format!(
-        "{}: the document with _id {} would have {} bytes, a server takes 16777216; nothing was published",
+        "{}: the document with _id {} would have {} bytes, more than the 16777216 that a server takes; nothing was published",
         event.namespace,
         event.id,
         merged.document.len()
@@ -563,7 +563,7 @@ fn check_size(merged: &Merged, event: &Event) -> Result<()> {
 }
 
 impl Event {
-    /// Whether it tells of the source collection itself.
+    /// Whether it is about the source collection itself.
     fn is_of_source(&self) -> bool {
         self.kind.is_of_source()
     }
@@ -585,8 +585,8 @@ impl Event {
     }
 }
 
-/// The documents of today that belong to one document of the first target, `driver`. Of several in another target
-/// the one with the `_id` of before counts, else the first.
+/// Today's documents that belong to `driver`, a document of the first target. Of several in another
+/// target, the one with the previous `_id` counts, else the first.
 fn current_documents<'a>(
     plan: &Plan,
     lookups: &'a [Lookup],
@@ -627,7 +627,7 @@ fn current_documents<'a>(
     current
 }
 
-/// A batch merged: the documents, and what there is to tell of them.
+/// A merged batch: the documents, and the events about them.
 #[derive(Debug, Default)]
 struct MergedBatch {
     bytes: Vec<u8>,
@@ -665,7 +665,7 @@ impl Today<'_> {
         event
     }
 
-    /// What has become of a document in the source collection itself, to which the application may write still.
+    /// Compares a document with the source collection itself, which the application may still write to.
     fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
         let (_, lookup) = self.source?;
         let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
@@ -706,7 +706,7 @@ impl Merging<'_> {
             out.events.extend(self.today.compare_with_source(&original));
             let base: Vec<Option<&[u8]>> = batch.migrated().collect();
             let Some(migrated) = base[driver] else {
-                // Set aside by the migration, so nothing can have happened to it.
+                // Set aside by the migration, so the application has never seen it.
                 out.keep(&original);
                 continue;
             };
@@ -714,7 +714,7 @@ impl Merging<'_> {
             let mut event = Event::new(recorded, &original, EventKind::Unchanged);
             let Some(now) = lookups[driver].take(key).next() else {
                 event.kind = EventKind::Deleted;
-                // Siblings that are left behind are told of with it.
+                // The same event reports the siblings that are left.
                 for (number, lookup) in lookups.iter().enumerate() {
                     if number != driver && lookup.take(key).next().is_some() {
                         event.not_carried_back.push(format!(

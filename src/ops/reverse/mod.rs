@@ -37,19 +37,19 @@ pub struct Options {
     pub out: PathBuf,
     /// Where the result goes.
     pub dest: PathBuf,
-    /// The database's name in the result, where it is to be another.
+    /// Another name for the database in the result.
     pub to_database: Option<String>,
-    /// Compress files, at this level.
+    /// Compress the files at this level, 1 to 9.
     pub gzip_level: Option<u32>,
-    /// Make one archive, with the other files beside it; `-` is standard output.
+    /// Write one archive, with the other files next to it; `-` is standard output.
     pub archive: bool,
-    /// What the files beside an archive on standard output are named after.
+    /// The prefix of the files that go with an archive on standard output.
     pub sidecar: Option<PathBuf>,
-    /// Replace what stands at the result's place.
+    /// Replace an existing result.
     pub force: bool,
-    /// With a later dump: how many documents its driving collection must have.
+    /// With a later dump: the number of documents that its driving collection must have.
     pub expect_documents: Option<u64>,
-    /// With a later dump: its driving collection may be empty.
+    /// With a later dump: accept an empty driving collection.
     pub allow_empty: bool,
     /// Write nothing.
     pub dry_run: bool,
@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// How the result is to lie in the file system.
+    /// The result's layout in the file system.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Options {
     pub fn layout(&self) -> Result<Layout> {
         Layout::new(&self.dest, self.archive, self.sidecar.as_deref())
     }
-    /// From an output to a dump, everything else as the command line has it by default.
+    /// From an output to a dump, with the command line's defaults.
     pub fn new(out: impl Into<PathBuf>, dest: impl Into<PathBuf>) -> Self {
         Options {
             out: out.into(),
@@ -87,7 +87,7 @@ impl Options {
     }
 }
 
-/// An index by which a server deletes documents some time after a date in them.
+/// An index that makes the server delete documents some time after a date in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TtlIndex {
     /// Its collection's namespace.
@@ -98,7 +98,7 @@ pub struct TtlIndex {
     pub seconds: String,
 }
 
-/// What a run has done.
+/// What a run did.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -107,15 +107,15 @@ pub struct Report {
     /// The result.
     #[serde(rename = "dest", serialize_with = "layout_as_path")]
     pub layout: Layout,
-    /// The manifest that was written, or would have been.
+    /// The manifest that was written, or would have been in a dry run.
     pub manifest: Manifest,
-    /// Indexes in the restored metadata by which a server deletes documents.
+    /// Indexes in the restored metadata that make the server delete documents.
     pub ttl_indexes: Vec<TtlIndex>,
-    /// Seconds that the run took.
+    /// How long the run took, in seconds.
     pub seconds: f64,
 }
 
-/// Opens an output that can be reversed by this plan; its files are there and of the right sizes.
+/// Opens an output that this plan can reverse, and checks which files it has and their sizes.
 pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result<Artifact> {
     let layout = options.layout()?;
     if !options.dry_run {
@@ -154,8 +154,7 @@ pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result
     Ok(artifact)
 }
 
-/// What a reversal's manifest says of a source, once the restored documents are those that the manifest of the
-/// transformation describes.
+/// The manifest's entry for a restored source, once its documents are proven to be the source's.
 fn proven(
     recorded: &manifest::Source,
     namespace: &str,
@@ -179,7 +178,7 @@ fn proven(
     })
 }
 
-/// What a reversal reads and writes, once all of it is open.
+/// All that a reversal reads and writes, opened.
 struct Opened<'r> {
     artifact: Artifact,
     layout: Layout,
@@ -208,7 +207,7 @@ impl<'r> Opened<'r> {
     }
 }
 
-/// The result of a reversal while it is made.
+/// The result of a reversal while it is written.
 struct Reversal {
     manifest: Manifest,
     ttl_indexes: Vec<TtlIndex>,
@@ -260,7 +259,7 @@ impl Reversal {
         }));
         Ok(())
     }
-    /// Publishes the result, and says what it is.
+    /// Publishes the result, and reports it.
     fn publish(
         self,
         staging: Option<Staging<'_>>,
@@ -299,10 +298,10 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
     }
 }
 
-/// The files that a reversal does not read otherwise.
+/// The files that a reversal reads only to check them.
 pub(crate) const UNREAD: &[Role] = &[Role::Metadata, Role::Rejected];
 
-/// The form of a reversal's result, made from files with these permission bits.
+/// The form of a reversal's result, given the permission bits of the files it is made from.
 pub(crate) fn form_of(options: &Options, layout: Layout, source_mode: u32) -> Form {
     Form {
         layout,

@@ -1,4 +1,4 @@
-//! The source's documents as an output and its journal have them, for all that brings them back.
+//! The source's documents, brought back from an output and its journal.
 
 use std::path::PathBuf;
 
@@ -87,7 +87,7 @@ impl OpenSource {
         Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
     }
 
-    /// The error of a journal that does not fit the collections.
+    /// The error for a journal that does not fit the collections.
     pub fn misfit(&self, misfit: Misfit) -> Error {
         Error::Check(format!(
             "'{}' does not fit the collections: {misfit}",
@@ -95,8 +95,9 @@ impl OpenSource {
         ))
     }
 
-    /// What a run over the files comes to. Altered files are named as such, rather than by what they made the journal
-    /// say. Where the run has stopped early, they are read anew for that: what is left unread says nothing of a file.
+    /// Settles the outcome of a run over the files. An altered file is reported as such, rather than by
+    /// the nonsense it led to. If the run stopped early, the files are read again for that: a hash of
+    /// half a file proves nothing.
     pub fn settle(&mut self, disk: &Disk, outcome: Result<()>) -> Result<()> {
         let outcome = outcome.and_then(|()| self.drain());
         let altered = |watched: &Watched| {
@@ -110,7 +111,7 @@ impl OpenSource {
         if differences.is_empty() { outcome } else { Err(not_verified(&self.out, &differences)) }
     }
 
-    /// Fails where a collection has documents that the journal does not describe.
+    /// Fails if a collection has documents that the journal does not describe.
     fn drain(&mut self) -> Result<()> {
         for documents in &mut self.targets {
             let mut rest = Group::default();
@@ -125,7 +126,7 @@ impl OpenSource {
     }
 }
 
-/// Documents one behind the other, and where each ends.
+/// Documents one after the other, and where each ends.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub bytes: Vec<u8>,
@@ -156,7 +157,7 @@ impl Documents {
     fn new(input: documents::Documents, file: String) -> Self {
         Documents { input, batch: Batch::default(), next: 0, file }
     }
-    /// Appends so many documents to the group, or as many as are left.
+    /// Appends up to `count` documents to the group; returns how many there were.
     fn take(&mut self, count: usize, group: &mut Group) -> Result<usize> {
         for taken in 0..count {
             while self.next == self.batch.ends.len() {
@@ -182,7 +183,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Bytes of the documents; at least one, as a batch without any is one all the same.
+    /// Bytes of the documents; at least 1, as an empty batch counts too.
     pub fn size(&self) -> usize {
         self.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
     }
@@ -220,7 +221,7 @@ pub(crate) fn read_pieces(
     Ok(true)
 }
 
-/// A source's metadata, as the journal has it.
+/// A source's metadata, from the journal.
 pub(crate) fn journaled_metadata(
     disk: &Disk,
     artifact: &Artifact,
@@ -230,7 +231,7 @@ pub(crate) fn journaled_metadata(
     Ok(OpenSource::open(disk, artifact, plan, source)?.header.metadata)
 }
 
-/// Gives each source document of an output, in order, as the journal and the collections have it.
+/// Passes each source document of an output to `each`, in order.
 pub(crate) fn each_source_document(
     disk: &Disk,
     artifact: &Artifact,
@@ -262,7 +263,7 @@ pub(crate) struct BatchRestorer<'b> {
     pieces: &'b Pieces,
     notes: Reader<'b>,
     left: usize,
-    /// For each target the number of its next document, and of the one after those that the last call took.
+    /// For each target, the number of the first document that the last call took, and of the next one.
     first: Vec<usize>,
     next: Vec<usize>,
     bytes: usize,
@@ -281,7 +282,8 @@ impl<'b> BatchRestorer<'b> {
             bytes: 0,
         }
     }
-    /// Appends the next source document to `out`. False at the end, when all that the journal says of the batch is used up.
+    /// Appends the next source document to `out`. Returns false at the end, when the batch's part of
+    /// the journal is used up.
     pub(crate) fn next(
         &mut self,
         restorer: &mut Restorer<'_>,
@@ -304,13 +306,13 @@ impl<'b> BatchRestorer<'b> {
         let before = out.len();
         restorer.restore(&mut self.notes, take, out)?;
         self.bytes += out.len() - before;
-        // The batch was one of source documents, which have the same bounds for every run.
+        // Batches of source documents have the same bounds in every run.
         if self.bytes > if pieces.notes.documents == 1 { MAX_DOCUMENT_BYTES } else { BATCH_BYTES } {
             return Err(Misfit("a batch would come back larger than one can be"));
         }
         Ok(true)
     }
-    /// For each target the document that the last source document became.
+    /// For each target, the document that the last source document became.
     pub(crate) fn migrated(&self) -> impl Iterator<Item = Option<&'b [u8]>> {
         let targets = self.pieces.targets.iter().zip(&self.first).zip(&self.next);
         targets

@@ -32,7 +32,7 @@ pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Resul
     reverse_on(&Disk::new(options.io), options, plan, progress)
 }
 
-/// [`reverse`] by the file operations of `disk`.
+/// [`reverse`], with the file operations of `disk`.
 #[doc(hidden)]
 pub fn reverse_on(
     disk: &Disk,
@@ -41,14 +41,14 @@ pub fn reverse_on(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan)?;
-    // From here on an archive goes to standard output.
+    // From here on, an archive is being written to standard output.
     let is_streaming = prepared.opened.layout.is_stream() && !options.dry_run;
     prepared
         .run(progress)
         .map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
 }
 
-/// A run of which nothing is written yet.
+/// A run that has written nothing yet.
 struct Prepared<'r> {
     began: Instant,
     disk: &'r Disk,
@@ -121,7 +121,7 @@ impl<'r> Prepared<'r> {
     }
 }
 
-/// The collection that a source is in a result that is an archive.
+/// A source's collection in a result that is an archive.
 fn archived(
     source: &OpenSource,
     recorded: &manifest::Source,
@@ -168,7 +168,7 @@ impl OpenSource {
     }
 }
 
-/// What of earlier sources is done: documents, and bytes of files.
+/// Documents and file bytes of the sources that are done.
 #[derive(Debug, Clone, Copy, Default)]
 struct Done {
     documents: u64,

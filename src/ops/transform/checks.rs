@@ -6,7 +6,7 @@ use crate::error::{Error, Result, counted};
 use crate::manifest::Manifest;
 use crate::mapping::Plan;
 
-/// Fails where documents are missing or must not be there.
+/// Fails if documents are missing, or are there and must not be.
 pub(super) fn check_results(
     options: &Options,
     files: &[String],
@@ -29,7 +29,7 @@ pub(super) fn check_results(
                 ));
             }
             return Err(Error::Check(format!(
-                "'{file}': a server would refuse {} of the {} documents of {namespace}:\n{}\nmend them in the database and dump again, or give --skip-unrestorable to leave them out",
+                "'{file}': a server would refuse {} of the {} documents of {namespace}:\n{}\nfix them in the database and dump again, or leave them out with --skip-unrestorable",
                 source.refused_count,
                 source.documents,
                 lines.join("\n")
@@ -38,7 +38,7 @@ pub(super) fn check_results(
         if source.documents == 0 && !options.allow_empty {
             let remarks: String = remarks.iter().map(|remark| format!("\n{remark}")).collect();
             return Err(Error::Check(format!(
-                "'{file}': {namespace} has no documents; if that is right, give --allow-empty (a mongodump that was killed can leave such files){remarks}"
+                "'{file}': {namespace} has no documents; a mongodump that was killed can leave such files. If it is right, give --allow-empty{remarks}"
             )));
         }
         if options.strict && !source.findings.is_empty() {
@@ -68,7 +68,7 @@ pub(super) fn check_results(
     }
 }
 
-/// Every source document is in each target that takes all, or was set aside.
+/// Checks that every source document is in each target that takes all, or was set aside.
 pub(super) fn check_conservation(manifest: &Manifest, plan: &Plan) -> Result<()> {
     for source in &manifest.sources {
         for (number, target) in source.targets.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `transform`: a dump's source collection to the collections that replace it.
+//! `transform`: splits a dump's source collection into the collections that replace it.
 
 mod checks;
 mod outputs;
@@ -33,7 +33,7 @@ use preflight::{
 use run::{Transforming, Writing};
 use source::Reading;
 
-/// Which indexes the metadata files carry, besides the one on `_id`.
+/// The indexes that the metadata files carry, besides the one on `_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Indexes {
     /// All of the mapping's.
@@ -62,15 +62,15 @@ impl Indexes {
     }
 }
 
-/// What documents in a target collection of the dump mean for a run.
+/// What a run does about documents that the dump has in a target collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExistingTargets {
-    /// They fail it.
+    /// Fails.
     #[default]
     Refuse,
-    /// They fail it if one of them collides with one of the output.
+    /// Fails if one of them collides with a document of the output.
     Check,
-    /// Nothing: the output is not to be restored beside them.
+    /// Ignores them: the output will not be restored next to them.
     Ignore,
 }
 
@@ -84,40 +84,40 @@ pub struct Options {
     pub dump: PathBuf,
     /// Where the output goes.
     pub out: PathBuf,
-    /// Databases whose source collection is taken; none where the dump has only one.
+    /// The databases whose source collection to split; may be empty if the dump has only one.
     pub databases: Vec<String>,
-    /// Take the source collection of every database.
+    /// Split the source collection of every database.
     pub all_databases: bool,
-    /// The database's name in the output, where it is to be another.
+    /// Another name for the database in the output.
     pub to_database: Option<String>,
     /// Indexes in the metadata.
     pub indexes: Indexes,
-    /// Compress files, at this level.
+    /// Compress the files at this level, 1 to 9.
     pub gzip_level: Option<u32>,
-    /// Make one archive, with the other files beside it; `-` is standard output.
+    /// Write one archive, with the other files next to it; `-` is standard output.
     pub archive: bool,
-    /// What the files beside an archive on standard output are named after.
+    /// The prefix of the files that go with an archive on standard output.
     pub sidecar: Option<PathBuf>,
-    /// The server's version in an archive, where it is not to be the dump's.
+    /// The server version to write into an archive instead of the dump's.
     pub server_version: Option<String>,
-    /// Metadata by namespace that the journal holds instead of the dump's, where that differs in nothing but what a
-    /// restore changes by itself (see [`Metadata::differences`]).
+    /// Metadata by namespace to keep in the journal instead of the dump's, if the two differ only in
+    /// what a restore changes (see [`Metadata::differences`]).
     pub known_metadata: HashMap<String, Vec<u8>>,
-    /// Replace what stands at the output's place.
+    /// Replace an existing output.
     pub force: bool,
-    /// Findings fail the run.
+    /// Treat findings as errors.
     pub strict: bool,
-    /// Set documents aside that a server would refuse.
+    /// Set aside documents that a server would refuse.
     pub skip_unrestorable: bool,
-    /// How many of those an error names.
+    /// How many of them an error lists.
     pub max_findings: usize,
-    /// How many documents the source must have.
+    /// The number of documents that the source must have.
     pub expect_documents: Option<u64>,
-    /// Zero documents are no failure.
+    /// Accept a source without documents.
     pub allow_empty: bool,
-    /// Whether the dump may have documents in a target collection.
+    /// What to do about documents that the dump has in a target collection.
     pub existing_targets: ExistingTargets,
-    /// Go on where the oplog has operations on the source.
+    /// Accept oplog operations on the source, and leave them out.
     pub ignore_oplog: bool,
     /// Write nothing.
     pub dry_run: bool,
@@ -128,7 +128,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// How the output is to lie in the file system.
+    /// The output's layout in the file system.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Options {
     pub fn layout(&self) -> Result<Layout> {
         Layout::new(&self.out, self.archive, self.sidecar.as_deref())
     }
-    /// From a dump to an output, everything else as the command line has it by default.
+    /// From a dump to an output, with the command line's defaults.
     pub fn new(dump: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Options {
             dump: dump.into(),
@@ -165,7 +165,7 @@ impl Options {
     }
 }
 
-/// What a run has done.
+/// What a run did.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -174,19 +174,19 @@ pub struct Report {
     /// The output.
     #[serde(rename = "out", serialize_with = "layout_as_path")]
     pub layout: Layout,
-    /// The manifest that was written, or would have been.
+    /// The manifest that was written, or would have been in a dry run.
     pub manifest: Manifest,
-    /// For each source what the manifest does not tell.
+    /// For each source, what the manifest does not hold.
     pub sources: Vec<SourceReport>,
-    /// What of the dump is not in the output, and other things that a user should know.
+    /// What the output leaves out, and other things worth knowing.
     pub remarks: Vec<String>,
-    /// What may be wrong although every check holds.
+    /// What may be wrong although every check passed.
     pub warnings: Vec<String>,
-    /// Seconds that the run took.
+    /// How long the run took, in seconds.
     pub seconds: f64,
 }
 
-/// What became of one source, beside what the manifest tells.
+/// What became of one source, beyond what the manifest holds.
 #[derive(Debug, Serialize)]
 pub struct SourceReport {
     /// Its namespace.
@@ -199,7 +199,7 @@ pub struct SourceReport {
     pub options: Vec<String>,
     /// Arrays that are mapped item by item.
     pub arrays: Vec<ArrayCount>,
-    /// Its metadata, where the dump has any.
+    /// Its metadata, if the dump has any.
     #[serde(skip)]
     pub metadata: Option<Metadata>,
 }
@@ -211,7 +211,7 @@ pub struct ArrayCount {
     pub source_field: String,
     /// Source documents (not set aside) in which it has items.
     pub source: u64,
-    /// The target's field, behind its collection.
+    /// The target's field, after its collection.
     pub target_field: String,
     /// Target documents in which it has items.
     pub target: u64,
@@ -228,7 +228,7 @@ pub struct SetAside {
     pub id: Option<String>,
     /// Why.
     pub reason: String,
-    /// The unique value that an earlier document has, too.
+    /// The unique value that an earlier document has as well.
     #[serde(skip)]
     duplicate: Option<UniqueValue>,
 }
@@ -271,7 +271,7 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
     transform_on(&Disk::new(options.io), options, plan, progress)
 }
 
-/// [`transform`] by the file operations of `disk`.
+/// [`transform`], with the file operations of `disk`.
 #[doc(hidden)]
 pub fn transform_on(
     disk: &Disk,
@@ -280,14 +280,15 @@ pub fn transform_on(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan, progress)?;
-    // From here on an archive goes to standard output.
+    // From here on, an archive is being written to standard output.
     let is_streaming = prepared.layout.is_stream() && !options.dry_run;
     prepared
         .run(progress)
         .map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
 }
 
-/// A run of which nothing is written yet: the dump is open, the output's place is claimed, and no trap was found.
+/// A run that has written nothing yet: the dump is open, the output's place is claimed, and no trap
+/// was found.
 struct Prepared<'r> {
     began: Instant,
     disk: &'r Disk,
@@ -461,7 +462,7 @@ fn source_collections(
         Error::Input { path, what }
             if plan.target_collections().any(|target| dump.collections.iter().any(|there| there.name == target)) =>
         {
-            Error::Input { path, what: format!("{what}, which looks like an output of transform; name the dump that it was made from") }
+            Error::Input { path, what: format!("{what}, and looks like an output of transform; name the dump it was made from") }
         }
         other => other,
     })?;
@@ -474,7 +475,7 @@ fn source_collections(
     }
 }
 
-/// The manifest of an output, its sources and files still to come.
+/// A manifest without sources and files.
 fn empty_manifest(options: &Options, layout: &Layout, plan: &Plan) -> Manifest {
     Manifest {
         format: manifest::FORMAT,
@@ -508,7 +509,7 @@ pub(crate) fn rounded_seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// One line on a document that a server would refuse.
+/// Describes a document that a server would refuse, on one line.
 pub fn set_aside_line(refused: &SetAside) -> String {
     let id = refused.id.as_deref().map_or("no _id".to_owned(), |id| format!("_id {id}"));
     format!(

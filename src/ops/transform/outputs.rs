@@ -1,4 +1,4 @@
-//! The files of one source's output while they are written, and what is counted meanwhile.
+//! The output files of one source while they are written, and the counts that go with them.
 
 use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
 use crate::artifact::archive_writer;
@@ -13,7 +13,7 @@ use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
 use crate::mapping::{Findings, Plan};
 
-/// The documents of one source on their way out.
+/// The output of one source while it is written.
 pub(super) struct Outputs<'d> {
     pub(super) collection: Collection,
     /// The database's name in the output.
@@ -26,7 +26,7 @@ pub(super) struct Outputs<'d> {
     pub(super) rejected: Option<OutputFile<'d>>,
     pub(super) journal_writer: JournalWriter,
     pub(super) seen: Vec<Fingerprints>,
-    /// Of the source's documents.
+    /// Hashes the source's documents.
     pub(super) hash: Counted,
     pub(super) documents: u64,
     pub(super) counts: Vec<u64>,
@@ -222,18 +222,18 @@ impl<'d> Outputs<'d> {
     }
 }
 
-/// The error of a journal that would not be read back.
+/// The error for a journal that does not read back as it was written.
 pub(super) fn unreadable_journal(namespace: &str, part: &str, why: &Unreadable) -> Error {
     Error::Check(format!(
         "the rollback journal of {namespace} does not read back: its {part}: {why}. Nothing was published; please report this"
     ))
 }
 
-/// How the files beside an archive are named.
+/// How the files next to an archive are named.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beside<'a> {
     pub(super) name: &'a str,
-    /// There is only one source, whose files need not be told from others'.
+    /// There is only one source, so its files need no namespace in their names.
     pub(super) is_only: bool,
 }
 
@@ -254,7 +254,7 @@ pub(super) fn archived(
     sources.iter().flat_map(of_source).collect()
 }
 
-/// Where the documents of a collection lie in an output.
+/// The path of a collection's documents in an output.
 pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
     format!(
         "{database}/{}.bson{}",
@@ -263,7 +263,7 @@ pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> St
     )
 }
 
-/// Where the metadata of a collection lies in an output.
+/// The path of a collection's metadata in an output.
 pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> String {
     format!(
         "{database}/{}.metadata.json{}",

@@ -1,4 +1,4 @@
-//! What is looked at before the first document: traps that refuse a run, and what a user should know.
+//! Checks before the first document: traps that refuse a run, and remarks for the user.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::mapping::Plan;
 use crate::pipeline::Threads;
 use crate::progress::Progress;
 
-/// What is read and how, for users who ask for more.
+/// Reports what is read and how, for `--verbose`.
 pub(super) fn detail_run(
     progress: &dyn Progress,
     dump: &Dump,
@@ -52,10 +52,10 @@ pub(super) fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
     collections.iter().map(name).collect()
 }
 
-/// What stands in target collections already, by the numbers of source and target.
+/// What target collections in the dump hold already, by the numbers of source and target.
 pub(super) type ExistingDocuments = HashMap<(usize, usize), Existing>;
 
-/// What stands in one target collection.
+/// What one target collection holds already.
 #[derive(Debug, Default)]
 pub(super) struct Existing {
     pub(super) ids: HashSet<u128>,
@@ -70,8 +70,9 @@ impl Existing {
     }
 }
 
-/// Refuses dumps whose documents are not all in the source's file, or whose restoring would collide. What an archive
-/// tells of it only while it is read, [`Reading::check_after`] refuses.
+/// Refuses a dump whose documents are not all in the source's file, or whose output would collide
+/// when it is restored. An archive shows some of this only while it is read:
+/// [`Reading::check_after`] refuses that.
 pub(super) fn check_traps(
     disk: &Disk,
     options: &Options,
@@ -90,7 +91,8 @@ pub(super) fn check_traps(
     let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
     if dump.is_archive() {
         if options.existing_targets == ExistingTargets::Check && !standing.is_empty() {
-            // The one case that needs two passes: what stands in the targets must be known before the first output.
+            // The one case that needs two passes: existing documents must be known before the first
+            // output.
             let Some(mut archive) = dump.archive(disk)? else { return Ok(existing) };
             let of_entry = |entry: &archive::Entry| -> Vec<(usize, usize)> {
                 let is_entry = |collection: &Collection| {
@@ -175,7 +177,7 @@ pub(super) fn check_oplog(
         );
         if !options.ignore_oplog {
             return Err(Error::Check(format!(
-                "{what}; dump again while nothing writes, or give --ignore-oplog to leave them out"
+                "{what}; dump again while nothing writes, or leave them out with --ignore-oplog"
             )));
         }
         remarks.push(format!("{what}; they are left out (--ignore-oplog)"));
@@ -203,21 +205,23 @@ pub(super) fn check_standing(
     );
     if options.existing_targets == ExistingTargets::Refuse {
         return Err(Error::Check(format!(
-            "{what}; has the migration run before? Give --allow-existing-targets to go on after checking that none of them collides"
+            "{what}; has the migration run before? --allow-existing-targets accepts them if none collides"
         )));
     }
-    remarks.push(format!("{what}; none of them collides with the output, and they are not in it"));
+    remarks.push(format!(
+        "{what}; none of them collides with the output, which does not include them"
+    ));
     Ok(())
 }
 
-/// What a user should know of a source's metadata.
+/// A remark on a source's metadata.
 pub(super) fn metadata_remark(
     dump: &Dump,
     collection: &Collection,
     metadata: Option<&Metadata>,
 ) -> Option<String> {
     let what = match (&collection.metadata, metadata) {
-        // Of a single file, the dump's own remark says so.
+        // The dump's own remark covers a single file.
         (None, _) if dump.is_single_file() => return None,
         (None, _) => "has no metadata file",
         (Some(MetadataAt::Prelude(_)), None) => "has no metadata in the archive",
@@ -227,16 +231,13 @@ pub(super) fn metadata_remark(
     Some(format!("{} {what}, so its indexes and options are not known", collection.namespace()))
 }
 
-/// What of the dump is not in the output.
+/// What the output leaves out of the dump.
 pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<String> {
     let mut remarks = Vec::new();
     let others: Vec<String> =
         dump.others(sources).map(|other| other.namespace().escape_debug().to_string()).collect();
     if !others.is_empty() {
-        remarks.push(format!(
-            "not in the output, as they are other collections: {}",
-            others.join(", ")
-        ));
+        remarks.push(format!("other collections, not in the output: {}", others.join(", ")));
     }
     if dump
         .others(sources)
@@ -247,7 +248,7 @@ pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<Strin
     remarks
 }
 
-/// What no file can tell of a dump that comes in a pipe: whether mongodump ran to its end.
+/// Warns that nothing in a piped dump shows whether mongodump ran to its end.
 pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
     if !crate::base::stream::is_standard_input(&options.dump) || options.expect_documents.is_some()
     {

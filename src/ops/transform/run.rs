@@ -31,7 +31,7 @@ pub(super) struct Writing<'d> {
     pub(super) file_bytes: u64,
 }
 
-/// A batch and how far the files had been read when it was.
+/// A batch, and how far the files had been read by then.
 #[derive(Default)]
 pub(super) struct Read {
     batch: Batch,
@@ -66,7 +66,8 @@ impl Transforming<'_> {
             .map(move |(number, fingerprint)| (number / classes, (number % classes, *fingerprint)))
     }
 
-    /// The documents of a batch whose unique values an earlier document has. The others' are noted.
+    /// The documents of a batch whose unique value an earlier document has. Remembers the values of
+    /// the others.
     fn duplicates(&self, source: &mut Outputs<'_>, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
         let mut duplicates = HashMap::new();
         for (index, value) in self.unique_values(mapped) {
@@ -77,8 +78,8 @@ impl Transforming<'_> {
         duplicates
     }
 
-    /// Names, for each duplicate that was refused, the document that has its value first: only fingerprints are kept
-    /// of that, so the source is mapped again until all are found.
+    /// Names, for each refused duplicate, the first document with its value. Only fingerprints were
+    /// kept, so the source is mapped again until all are found.
     pub(super) fn name_earlier(
         &self,
         reader: &mut Reading,
@@ -123,7 +124,7 @@ impl Transforming<'_> {
                     let id = crate::raw::display_id(document);
                     let file = &self.files[batch.source];
                     let positions = (0..batch.ends.len()).map(|index| batch.position(index, file));
-                    // The target's document need not have its source's _id.
+                    // A target's document may have another _id than its source.
                     let place = positions
                         .into_iter()
                         .find(|position| id.is_some() && position.id == id)
@@ -132,7 +133,7 @@ impl Transforming<'_> {
                         format!("'{file}': a document with _id {}", id.unwrap_or_default())
                     });
                     Err(Error::Check(format!(
-                        "{place}: {name} in the dump holds a document with the same {what} already, so a server would refuse one of them; remove the one that does not belong there and dump again"
+                        "{place}: {name} in the dump already holds a document with the same {what}, so a server would refuse one of them; remove the one that does not belong and dump again"
                     )))
                 };
                 if self.plan.id_fingerprint(document).is_some_and(|id| known.ids.contains(&id)) {
@@ -153,8 +154,8 @@ impl Transforming<'_> {
 }
 
 impl Transforming<'_> {
-    /// Settles what a batch has become, in the batches' order: duplicates of earlier documents, collisions with existing ones,
-    /// counts, and what the journal gets.
+    /// Settles a batch, in the batches' order: duplicates of earlier documents, collisions with
+    /// existing ones, counts, and its part of the journal.
     fn account(
         &self,
         source: &mut Outputs<'_>,
@@ -170,7 +171,7 @@ impl Transforming<'_> {
         source.count(batch, mapped);
         for refused in &mapped.refused {
             source.refused_count += 1;
-            // What is set aside is all in the report; only an error stops listing.
+            // The report lists all documents set aside; only an error stops listing.
             if self.options.skip_unrestorable || source.refused.len() < self.options.max_findings {
                 let position = batch.position(refused.index, "");
                 source.refused.push(SetAside {
@@ -193,7 +194,7 @@ type Mapping = (Read, (Mapped, Vec<u8>));
 impl<'a> Writing<'a> {
     /// Appends a round to the files and the archive, and hashes the sources meanwhile.
     fn append(&mut self, round: &[Mapping], skips_unrestorable: bool) -> Result<()> {
-        // Once a document is refused the run will fail; what is left to do is to find all such documents.
+        // Once a document is refused the run will fail; it goes on only to find all such documents.
         let goes_out = |source: &Outputs<'_>| source.refused_count == 0 || skips_unrestorable;
         let blocks = match &mut self.archive {
             Some(archive) => {
@@ -211,7 +212,7 @@ impl<'a> Writing<'a> {
             let of_source: Vec<&Mapping> =
                 round.iter().filter(|(read, _)| read.batch.source == number).collect();
             let SourceAppends { mut files, hash, pieces } = source.appends(&of_source);
-            // The source is hashed side by side with the largest of its files, or with the archive that stands for them.
+            // The source is hashed side by side with its largest file, or with the archive.
             if self.archive.is_some() && beside_archive.is_none() && !pieces.is_empty() {
                 beside_archive = Some((hash, pieces));
             } else if let Some(largest) = files.iter_mut().max_by_key(|append| append.bytes()) {
@@ -219,7 +220,7 @@ impl<'a> Writing<'a> {
             }
             appends.append(&mut files);
         }
-        // The longest piece of work first, so that the threads end together.
+        // The longest piece of work first, so that the threads finish together.
         appends.sort_by_key(|append| std::cmp::Reverse(append.bytes()));
         let write_archive = || {
             let Some(archive) = &mut self.archive else { return Ok(()) };
@@ -235,8 +236,8 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Each batch's documents collection by collection, with the collection's number in the archive: the blocks' bounds do
-/// not depend on the rounds.
+/// Each batch's documents, collection by collection, with the collection's number in the archive.
+/// The blocks' bounds do not depend on the rounds.
 fn archive_blocks<'r>(
     round: impl Iterator<Item = &'r Mapping>,
     archive: &mut ArchiveFile<'_>,
@@ -256,7 +257,7 @@ fn archive_blocks<'r>(
     blocks
 }
 
-/// What the files of a source get of a round, and the source's own documents, which are to be hashed.
+/// What a round appends to the files of a source, and the source's own documents to hash.
 struct SourceAppends<'r, 'd> {
     files: Vec<Append<'r, 'd>>,
     hash: &'r mut Counted,
@@ -264,7 +265,7 @@ struct SourceAppends<'r, 'd> {
 }
 
 impl<'d> Outputs<'d> {
-    /// Counts a batch, whose documents are settled.
+    /// Counts a settled batch.
     fn count(&mut self, batch: &Batch, mapped: &Mapped) {
         self.documents += batch.ends.len() as u64;
         for (number, (count, digest)) in mapped.counts.iter().zip(&mapped.digests).enumerate() {
@@ -277,7 +278,7 @@ impl<'d> Outputs<'d> {
         self.whole += mapped.whole;
         self.findings.append(&mapped.findings);
     }
-    /// Appends to `journal` the document on a batch.
+    /// Appends a batch's part of the journal to `journal`.
     fn write_journal(
         &mut self,
         batch: &Batch,
@@ -356,7 +357,7 @@ impl<'a> Stages for Transforming<'a> {
     }
 }
 
-/// What a file gets of a round, and what is hashed beside it.
+/// What a round appends to a file, and what is hashed alongside.
 struct Append<'r, 'd> {
     file: &'r mut OutputFile<'d>,
     pieces: Vec<&'r [u8]>,

@@ -1,4 +1,5 @@
-//! Where the sources' documents come from: files one after the other, or one archive in which they interleave.
+//! Where the sources' documents come from: files one after the other, or one archive in which they
+//! interleave.
 
 use super::preflight::{check_oplog, check_standing};
 use super::{ExistingTargets, Options};
@@ -16,12 +17,13 @@ use crate::raw::Validator;
 pub(super) enum Reading {
     /// One file for each source, one after the other.
     Files { splitters: Vec<Splitter<Stream>>, current: usize },
-    /// One archive in which they interleave; read again for each where they are to come one after the other.
+    /// One archive in which they interleave; read once for each source if they have to come one after
+    /// the other.
     Archive { passes: Vec<Demultiplexing>, current: usize },
 }
 
 impl Reading {
-    /// From the beginning, which of standard input comes once.
+    /// Opens the sources at their beginning; standard input can be opened only once.
     pub(super) fn open(
         disk: &Disk,
         options: &Options,
@@ -31,8 +33,8 @@ impl Reading {
         collections: &[Collection],
     ) -> Result<Reading> {
         if let Some(archive) = dump.archive(disk)? {
-            // In an archive the sources come one after the other, whatever shape the dump has: a pass for each. Standard
-            // input has one pass, and its order.
+            // An archive holds the sources one after the other, whatever the dump's shape: one pass for
+            // each. Standard input has one pass, and keeps its order.
             let is_in_turn = layout.is_archive()
                 && collections.len() > 1
                 && !crate::base::stream::is_standard_input(&options.dump);
@@ -63,7 +65,7 @@ impl Reading {
         }
         Ok(Reading::Files { splitters, current: 0 })
     }
-    /// The permission bits that all its files have.
+    /// The permission bits that all files share.
     pub(super) fn mode(&self) -> u32 {
         match self {
             Reading::Files { splitters, .. } => {
@@ -117,7 +119,7 @@ impl Reading {
             }
         }
     }
-    /// Refuses what has shown only when all was read.
+    /// Refuses what shows only when all is read.
     pub(super) fn check_after(
         &self,
         options: &Options,
@@ -154,13 +156,13 @@ impl Reading {
 enum Use {
     /// The source with this number.
     Source(usize),
-    /// A target collection; documents in it refuse the run, or have been looked at before.
+    /// A target collection: documents in it refuse the run, or were checked before.
     Target,
     Oplog,
     Other,
 }
 
-/// An archive, taken apart in one pass: a batch for each source, whose bounds are those of a file's batches.
+/// An archive, demultiplexed in one pass into batches with the same bounds as a file's.
 pub(super) struct Demultiplexing {
     reader: archive::Reader<Stream>,
     uses: Vec<Use>,
@@ -168,13 +170,13 @@ pub(super) struct Demultiplexing {
     /// Documents and bytes of each source so far.
     before: Vec<(u64, u64)>,
     namespaces: Vec<String>,
-    /// Documents in a target collection end the reading.
+    /// Stop reading at a document in a target collection.
     refuses_targets: bool,
     /// Operations in the oplog, and those on each source.
     operations: u64,
     touching: Vec<u64>,
     validator: Validator,
-    /// How the archive has ended; what is pending goes first, so that the first fault is the one reported.
+    /// How the archive ended. Pending batches go first, so that the first fault is the one reported.
     end: Option<Result<()>>,
 }
 
@@ -196,7 +198,7 @@ impl Demultiplexing {
                 options.to_database.as_ref().unwrap_or(&source.database) == &entry.database
             };
             uses.push(match sources.iter().position(is_source) {
-                // Another pass has all that this one passes over.
+                // Another pass reads what this one skips.
                 number
                     if only.is_some()
                         && number != only
@@ -268,7 +270,7 @@ impl Demultiplexing {
                 }
                 Use::Target if !self.refuses_targets => {}
                 Use::Target => {
-                    // The run will be refused; what is left to do is to count what stands in its way.
+                    // The run will be refused; all that is left is to count the documents in its way.
                     self.end = Some(self.reader.skip_to_end());
                     self.pending.iter_mut().for_each(|pending| pending.restart(0, 0, 0));
                 }

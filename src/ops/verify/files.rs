@@ -1,4 +1,5 @@
-//! Files of an output against its manifest: what is stored, framing, counts, digests; and the manifest against itself.
+//! Checks the files of an output against its manifest (stored bytes, framing, counts, digests), and
+//! the manifest against itself.
 
 use super::unknown_indexes;
 use crate::artifact::reader::{self, Artifact};
@@ -18,7 +19,7 @@ use crate::progress::Progress;
 use crate::raw;
 use crate::transform::Indexes;
 
-/// Where what the manifest says does not agree, or is not known.
+/// Where the manifest contradicts itself, or names what this version does not know.
 pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
     if Indexes::of_name(&manifest.options.indexes).is_none() {
@@ -77,14 +78,14 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     found
 }
 
-/// What has been read of an output's files.
+/// How much of an output's files was read.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) documents: u64,
     pub(super) bytes: u64,
 }
 
-/// What a file has that the manifest says otherwise.
+/// Where a file differs from the manifest.
 struct Differences<'a> {
     file: &'a str,
     found: Vec<String>,
@@ -163,7 +164,7 @@ pub(super) fn check_file(
     splitter.stream().check_unchanged()?;
     let (bytes, sha256) = content.finish();
     match stored {
-        // Another size was noted before anything was read.
+        // Another size was reported before anything was read.
         None => differences.note("SHA-256", sha256, &file.sha256),
         Some(stored) => {
             differences.note("SHA-256", stored.finish().1, &file.sha256);
@@ -182,7 +183,7 @@ pub(super) fn check_file(
     if let Some(recorded) = file.documents {
         differences.note("", counted(documents, "document"), &counted(recorded, "document"));
     }
-    // What says something of other bytes than the manifest's, says nothing of the manifest.
+    // Bytes that are not the manifest's prove nothing about its digests.
     if differences.found.is_empty() {
         differences.found.extend(
             check_digest(manifest, &file.path, &file.namespace, digest)
@@ -202,7 +203,7 @@ pub(super) fn check_file(
     Ok(differences.found)
 }
 
-/// Checks an archive: what is stored and what is unpacked, framing, checksums, and each namespace's documents.
+/// Checks an archive: stored and unpacked bytes, framing, checksums, and each namespace's documents.
 pub(super) fn check_archive(
     disk: &Disk,
     threads: &Threads,
@@ -315,7 +316,7 @@ pub(super) fn check_archive(
     Ok(differences.found)
 }
 
-/// How the digest of a target's documents differs from the manifest's.
+/// How the digest of a target's documents differs from the manifest.
 fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) -> Option<String> {
     let target = manifest
         .sources
@@ -328,14 +329,15 @@ fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) 
     })
 }
 
-/// Frames documents while what was read is hashed on another thread.
+/// Frames documents while another thread hashes what was read.
 struct Framing<'a> {
-    /// What is hashed behind the reading.
+    /// What is hashed after it was read.
     behind: &'a [Option<&'a Hashing>],
     progress: &'a dyn Progress,
 }
 
-/// Frames some documents and says how many bytes they have, none at the end; what of them is to be hashed, it hands over.
+/// Frames some documents and returns how many bytes they have, 0 at the end. Leaves in the buffer
+/// what is to be hashed.
 type Frame<'a> = Box<dyn FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a>;
 
 impl<'a> Framing<'a> {

@@ -1,4 +1,4 @@
-//! `verify`: an output against its manifest. Reports every difference, then fails.
+//! `verify`: checks an output against its manifest. Reports every difference, then fails.
 
 mod files;
 mod restored;
@@ -28,7 +28,7 @@ pub use source::{SourceReport, compare_with_source};
 pub struct Options {
     /// The output.
     pub out: PathBuf,
-    /// Findings in the manifest fail the check.
+    /// Treat findings in the manifest as errors.
     pub strict: bool,
     /// Number of threads.
     pub threads: Option<usize>,
@@ -37,13 +37,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// For an output, everything else as the command line has it by default.
+    /// For an output, with the command line's defaults.
     pub fn new(out: impl Into<PathBuf>) -> Self {
         Options { out: out.into(), strict: false, threads: None, io: IoMode::Auto }
     }
 }
 
-/// What a check has found.
+/// What a check found.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -55,18 +55,18 @@ pub struct Report {
     pub files: usize,
     /// Bytes that were read.
     pub bytes: u64,
-    /// What does not hold; empty where everything does.
+    /// What does not match; empty if everything does.
     pub differences: Vec<String>,
-    /// The manifest's findings, where they fail the check.
+    /// The manifest's findings, if they are treated as errors.
     pub strict_findings: Vec<String>,
-    /// What is in the output besides, and harms nothing.
+    /// Harmless files that do not belong to the output.
     pub remarks: Vec<String>,
-    /// Seconds that it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
 impl Report {
-    /// Whether everything holds, and nothing was found that fails the check.
+    /// Whether the check passed.
     pub fn holds(&self) -> bool {
         self.differences.is_empty() && self.strict_findings.is_empty()
     }
@@ -74,7 +74,7 @@ impl Report {
 
 /// Checks an output against its manifest: which files there are, their sizes, SHA-256, framing and counts.
 ///
-/// All that is wrong is in the report; the first difference does not end the check.
+/// The report lists all that is wrong; the first difference does not end the check.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ pub fn verify(options: &Options, progress: &dyn Progress) -> Result<Report> {
     verify_on(&Disk::new(options.io), options, progress)
 }
 
-/// [`verify`] by the file operations of `disk`.
+/// [`verify`], with the file operations of `disk`.
 #[doc(hidden)]
 pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();

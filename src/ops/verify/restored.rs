@@ -1,4 +1,4 @@
-//! `verify --restored`: an output against a later dump of the database that it was restored into.
+//! `verify --restored`: compares an output with a later dump of the database it was restored into.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -36,7 +36,7 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
-    /// Its name, as reports have it.
+    /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             DifferenceKind::Missing => "missing",
@@ -59,7 +59,7 @@ pub struct DocumentDifference {
     pub fields: Vec<String>,
 }
 
-/// What a comparison has found.
+/// What a comparison found.
 #[derive(Debug, Default, Serialize)]
 pub struct RestoredReport {
     /// The later dump.
@@ -72,23 +72,23 @@ pub struct RestoredReport {
     pub extra: u64,
     /// Those that differ.
     pub changed: u64,
-    /// Those that differ in nothing but the order of their fields.
+    /// Those that differ only in the order of their fields.
     pub reordered: u64,
     /// The first few differences.
     pub first: Vec<DocumentDifference>,
-    /// Indexes that are missing, or are not what the output's metadata says.
+    /// Indexes that are missing, or differ from the output's metadata.
     pub index_differences: Vec<String>,
-    /// What a user should know of the later dump.
+    /// Remarks on the later dump.
     pub remarks: Vec<String>,
-    /// Seconds that it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
-/// Differences that a report keeps.
+/// How many differences a report keeps.
 const FIRST: usize = 20;
 
 impl RestoredReport {
-    /// Whether the later dump holds the output's documents and no others, and the output's indexes.
+    /// Whether the later dump has the output's documents and no others, and the output's indexes.
     pub fn is_same(&self) -> bool {
         self.missing + self.extra + self.changed == 0 && self.index_differences.is_empty()
     }
@@ -111,8 +111,8 @@ impl RestoredReport {
     }
 }
 
-/// Compares each collection of an output with that of a later dump, in any order of documents. `each` gets every
-/// difference.
+/// Compares each collection of an output with that of a later dump, in any order of documents.
+/// `each` receives every difference.
 pub fn compare_with_restored(
     options: &Options,
     manifest: &Manifest,
@@ -148,7 +148,7 @@ pub fn compare_with_restored(
             return Err(Error::input(
                 redump,
                 format!(
-                    "has no {}, which the output has; was it dumped whole, and from the right database?",
+                    "has no {}, which the output has; was the whole database dumped, and the right one?",
                     target.namespace
                 ),
             ));
@@ -182,11 +182,11 @@ pub fn compare_with_restored(
 struct Expected<'a> {
     namespace: &'a str,
     documents: u64,
-    /// Of the documents in any order, where the manifest has it.
+    /// The digest of the documents in any order, if the manifest has it.
     digest: Option<&'a str>,
 }
 
-/// What was restored: of a transformation the targets, of a reversal the sources.
+/// What was restored: the targets of a transformation, the sources of a reversal.
 fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
     match manifest.kind {
         Kind::Transform => {
@@ -226,7 +226,7 @@ fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Doc
     Ok(Documents::File(Splitter::open(disk, &path)?))
 }
 
-/// The metadata of each of these collections as an output has it.
+/// The output's metadata of each of these collections.
 fn metadata_of(
     disk: &Disk,
     artifact: &Artifact,
@@ -265,7 +265,7 @@ fn compare_indexes(
 ) {
     let Some(theirs) = theirs else {
         let remark = format!(
-            "'{}' has no metadata of {namespace}, so whether its indexes were built is not known",
+            "'{}' has no metadata of {namespace}, so it is unknown whether its indexes were built",
             report.redump.display()
         );
         return report.remarks.push(remark);
@@ -280,13 +280,13 @@ fn compare_indexes(
         theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();
     if !further.is_empty() {
         report.remarks.push(format!(
-            "{namespace} has further indexes, which the output does not: {}",
+            "{namespace} has indexes that the output does not have: {}",
             further.join(", ")
         ));
     }
 }
 
-/// Notes the documents of a lookup that nothing has asked for.
+/// Notes the documents of a lookup that nothing asked for.
 pub(super) fn note_extra(
     namespace: &str,
     lookup: &Lookup,
@@ -308,7 +308,7 @@ pub(super) fn note_extra(
     Ok(())
 }
 
-/// Compares a document with the one of the same `_id`.
+/// Compares a document with the one that has the same `_id`.
 pub(super) fn compare_one(
     namespace: &str,
     document: &[u8],

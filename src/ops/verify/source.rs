@@ -1,4 +1,5 @@
-//! `verify --source`: everything derived anew from the source's dump, and every document brought back.
+//! `verify --source`: derives everything again from the source's dump, and brings every document
+//! back.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::progress::Progress;
 use crate::reverse;
 use crate::transform::{self, ExistingTargets, Indexes, rounded_seconds};
 
-/// What was found, deriving everything anew.
+/// What was found by deriving everything again.
 #[derive(Debug, Serialize)]
 pub struct SourceReport {
     /// What was derived.
@@ -31,14 +32,14 @@ pub struct SourceReport {
     pub differences: Vec<String>,
     /// Where the source's documents differ from those that the output was made of.
     pub documents: Option<RestoredReport>,
-    /// What a restore has changed by itself.
+    /// What a restore changed by itself.
     pub remarks: Vec<String>,
-    /// Seconds that it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
-/// Derives an output anew from a dump and compares each file; brings each document back on the way. Where the
-/// source has changed since, tells which documents have; `each` gets every one.
+/// Derives an output again from a dump and compares each file; brings each document back on the way.
+/// If the source has changed since, reports which documents did; `each` receives every one.
 pub fn compare_with_source(
     options: &Options,
     verified: &Report,
@@ -73,7 +74,7 @@ pub fn compare_with_source(
     for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
         if (was.documents, &was.sha256) != (is.documents, &is.sha256) {
             differences.push(format!(
-                "{} has {} documents and SHA-256 {} now, the output was made of {} and {}",
+                "{} has {} documents and SHA-256 {} now; the output was made from {} and {}",
                 is.namespace, is.documents, is.sha256, was.documents, was.sha256
             ));
         }
@@ -86,7 +87,7 @@ pub fn compare_with_source(
         match metadata_differences(was.as_ref(), is.metadata.as_ref()) {
             Metadatas::Same => {}
             Metadatas::Alike => remarks.push(format!(
-                "the metadata of {} differs from what the journal holds only in its uuid, or in an order that means nothing, as after a restore",
+                "the metadata of {} differs from the journal's only in its uuid or in an order that means nothing, as after a restore",
                 is.namespace
             )),
             Metadatas::Different(what) => {
@@ -98,17 +99,17 @@ pub fn compare_with_source(
         match manifest.files.iter().find(|known| known.path == file.path) {
             Some(known) if known == file => {}
             Some(known) => differences.push(format!(
-                "'{}' derived anew has SHA-256 {}, the output's has {}",
+                "'{}' derived again has SHA-256 {}, the output's has {}",
                 file.path, file.sha256, known.sha256
             )),
             None => {
-                differences.push(format!("'{}' is derived anew, but not in the output", file.path))
+                differences.push(format!("'{}' is derived again, but not in the output", file.path))
             }
         }
     }
     if derived.manifest.sources != manifest.sources && differences.is_empty() {
         differences.push(
-            "the manifest's counts, findings or digests are not those derived anew".to_owned(),
+            "the manifest's counts, findings or digests differ from those derived again".to_owned(),
         );
     }
     let documents = match source_differs {
@@ -124,11 +125,11 @@ pub fn compare_with_source(
     })
 }
 
-/// How a source's metadata is to that which the journal holds.
+/// How a source's metadata compares with the journal's.
 enum Metadatas {
     /// The same bytes.
     Same,
-    /// What a restore changes by itself.
+    /// They differ only in what a restore changes.
     Alike,
     Different(String),
 }
@@ -150,7 +151,7 @@ fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metada
     }
 }
 
-/// The server's version that an archive carries: another shape of the same dump need not tell it.
+/// The server version in an archive: another shape of the same dump may not have it.
 fn archived_version(options: &Options, artifact: &Artifact) -> Result<Option<String>> {
     let Some(file) = artifact.manifest.archive() else { return Ok(None) };
     let path = artifact.path(file);
@@ -161,7 +162,7 @@ fn archived_version(options: &Options, artifact: &Artifact) -> Result<Option<Str
     Ok(Some(reader.prelude().server_version.clone()))
 }
 
-/// The options by which a transformation makes an output's bytes again.
+/// The options that make a transformation produce an output's bytes again.
 fn derivation(
     options: &Options,
     artifact: &Artifact,
@@ -198,7 +199,7 @@ fn derivation(
     })
 }
 
-/// Compares the documents that the output was made of with those of a later dump.
+/// Compares the documents that the output was made from with those of a later dump.
 fn compare_documents(
     disk: &Disk,
     artifact: &Artifact,
