@@ -127,6 +127,19 @@ class VerifyTest(EndToEnd):
         redump = self.redump("restored", lambda database: None)
         mongosplit("verify", self.out, "--restored", redump)
 
+    def test_an_index_that_is_missing_or_not_unique_is_a_difference_and_one_more_is_none(self):
+        def change(database):
+            database["dataset_metadata"].drop_index("dataset_id_1_unique")
+            database["transformation_configs"].drop_index("config_id_1_unique")
+            database["transformation_configs"].create_index("config_id", name="config_id_1_unique")
+
+        report = said(mongosplit("verify", self.out, "--restored", self.redump("indexes", change), status=1))
+        for name in ("dataset_id_1_unique", "config_id_1_unique"):
+            self.assertIn(name, report)
+        load()
+        own = lambda database: database["dataset_metadata"].create_index("dataset_id")
+        self.assertIn("dataset_id_1", said(mongosplit("verify", self.out, "--restored", self.redump("own index", own))))
+
     def test_a_restored_database_with_changes_is_told_apart_document_by_document(self):
         changed, missing = bson.decode(self.source.documents[0])["_id"], bson.decode(self.source.documents[1])["_id"]
         extra = ObjectId("0123456789abcdef01234567")
@@ -195,6 +208,39 @@ class ReverseTest(EndToEnd):
         rename_as_printed(self.back_summary)
         self.assert_same_documents(harness.stored(DB, "user_data"), self.source.documents)
         self.assertEqual(indexes(DB, "user_data"), SOURCE_INDEXES)
+
+
+class AfterRollbackTest(EndToEnd):
+    """`verify --source` with a dump of everything after a rollback, the new collections still there."""
+
+    def setUp(self):
+        load()
+        harness.restore(*printed_restore(self.summary))
+        back = self.folder / f"back for {self.id()}"
+        summary = mongosplit("reverse", self.out, back).stdout.decode()
+        harness.restore(*printed_restore(summary))
+        rename_as_printed(summary)
+
+    def after(self, name):
+        harness.dump(DB, self.folder / name)
+        return self.folder / name
+
+    def test_it_says_that_all_is_well(self):
+        mongosplit("verify", self.out, "--source", self.after("after"))
+
+    def test_what_a_server_puts_into_a_collections_metadata_is_a_remark(self):
+        after = self.after("with uuid")
+        file = after / DB / "user_data.metadata.json"
+        metadata = json.loads(file.read_text()) | {"uuid": "0123456789abcdef0123456789abcdef"}
+        file.write_text(json.dumps(dict(reversed(metadata.items()))))
+        self.assertIn("uuid", said(mongosplit("verify", self.out, "--source", after)))
+
+    def test_a_document_that_is_not_as_it_was_still_fails(self):
+        changed, same = (bson.decode(self.source.documents[number])["_id"] for number in (5, 0))
+        harness.client()[DB]["user_data"].update_one({"_id": changed}, {"$set": {"filename": "other.csv"}})
+        report = said(mongosplit("verify", self.out, "--source", self.after("changed"), status=1))
+        self.assertIn(str(changed), report)
+        self.assertNotIn(str(same), report)
 
 
 @unittest.skipUnless(harness.MONGOSH, "mongosh is left out")
