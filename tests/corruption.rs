@@ -497,7 +497,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
     };
     assert_eq!(
         reversed_with("no-prelude", &batch),
-        said("a batch would come back larger than one can be")
+        said("a batch would be larger than a batch can be")
     );
 
     // The third document of the case has two items, and one record serves both.
@@ -508,7 +508,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
     };
     assert_eq!(
         reversed_with("steps", &batch),
-        said("a document would come back larger than one can be")
+        said("a document would be larger than a document can be")
     );
 
     let orders: Vec<Bson> =

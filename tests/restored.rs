@@ -279,7 +279,7 @@ fn indexes_that_were_not_built_are_told() {
     for (text, what) in [
         (
             plain,
-            "narrative_modeling.dataset_metadata: index 'dataset_id_1_unique' is not unique any more",
+            "narrative_modeling.dataset_metadata: index 'dataset_id_1_unique' is no longer unique",
         ),
         (
             other,

@@ -73,7 +73,7 @@ fn reverse(plan: &Plan, run: &Run) -> Result<Vec<u8>, String> {
                 .restore(&mut reader, |target| targets[target].next(), &mut out)
                 .map_err(|misfit| misfit.to_string())?;
         }
-        assert!(reader.is_at_end(), "the journal says more of a batch than it has documents");
+        assert!(reader.is_at_end(), "the journal describes more documents of a batch than it has");
     }
     assert!(
         targets.iter_mut().all(|documents| documents.next().is_none()),

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Larger metadata is refused. What a server holds at most is 64 indexes and a validator, a few tens of kilobytes; all
-/// of it goes into one document of the rollback journal.
+/// The largest metadata accepted. A server allows 64 indexes and a validator, some tens of
+/// kilobytes; all of it goes into one document of the rollback journal.
 pub const MOST_METADATA_BYTES: u64 = 1024 * 1024;
 
 /// Refuses metadata that is too large.
@@ -16,7 +16,7 @@ pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
         return Ok(());
     }
     let what = format!(
-        "has more than {MOST_METADATA_BYTES} bytes of metadata, which no collection has; was another file given this name?"
+        "has more than {MOST_METADATA_BYTES} bytes of metadata, more than any collection has; is it another file under this name?"
     );
     Err(Error::input(path, what))
 }
@@ -30,14 +30,14 @@ pub struct Metadata {
     pub(crate) kind: Option<String>,
     pub(crate) indexes: Vec<Value>,
     pub(crate) options: serde_json::Map<String, Value>,
-    /// The name that the metadata has for the collection.
+    /// The collection's name according to the metadata.
     pub(crate) collection_name: Option<String>,
-    /// What else it says, but for the collection's `uuid`, which a restore makes anew.
+    /// All other keys but `uuid`, which changes with every restore.
     others: serde_json::Map<String, Value>,
 }
 
 impl Metadata {
-    /// Reads metadata; a file without bytes has none.
+    /// Parses metadata; an empty file has none.
     #[doc(hidden)]
     pub fn parse(bytes: Vec<u8>, path: &Path) -> Result<Option<Metadata>> {
         if bytes.is_empty() {
@@ -45,12 +45,12 @@ impl Metadata {
         }
         check_metadata_size(bytes.len() as u64, path)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::input(path, format!("is no metadata of a collection: it is no JSON ({error})"))
+            Error::input(path, format!("is not a collection's metadata: it is not JSON ({error})"))
         })?;
         let Value::Object(mut json) = json else {
             return Err(Error::input(
                 path,
-                "is no metadata of a collection: it is JSON, but no object",
+                "is not a collection's metadata: it is JSON, but not an object",
             ));
         };
         let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -85,8 +85,8 @@ impl Metadata {
     pub fn create_index_commands(&self, collection: &str) -> Vec<String> {
         self.own_indexes().map(|index| create_index_command(collection, index)).collect()
     }
-    /// How this metadata differs from what it was. What a restore changes by itself is no difference: the `uuid`, and the
-    /// order of indexes and of keys where it means nothing.
+    /// How this metadata differs from what it was. What a restore changes does not count: the `uuid`,
+    /// and the order of indexes and of keys if it means nothing.
     #[doc(hidden)]
     pub fn differences(&self, was: &Metadata) -> Vec<String> {
         let mut differences = Vec::new();
@@ -103,7 +103,7 @@ impl Metadata {
         );
         differences
     }
-    /// Indexes, as a set by name, that are missing here or are not what they were.
+    /// Indexes, as a set by name, that are missing here or have changed.
     #[doc(hidden)]
     pub fn index_differences(&self, was: &Metadata) -> Vec<String> {
         let differences = was.indexes.iter().filter_map(|was| {
@@ -117,23 +117,24 @@ impl Metadata {
         });
         differences.collect()
     }
-    /// Names of indexes that are here and were not.
+    /// The names of new indexes.
     #[doc(hidden)]
     pub fn further_indexes<'a>(&'a self, was: &'a Metadata) -> impl Iterator<Item = &'a str> {
         let known = |name: &str| was.indexes.iter().any(|was| index_name(was) == name);
         self.indexes.iter().map(index_name).filter(move |name| !known(name))
     }
-    /// The collection that the metadata is of: as it says, or as the indexes of a server before 4.4 do.
+    /// The collection that the metadata belongs to: by its own key, or by the indexes of a server
+    /// before 4.4.
     #[doc(hidden)]
     pub fn own_collection(&self) -> Option<&str> {
         let namespace = || self.indexes.iter().find_map(|index| index.get("ns")?.as_str());
         self.collection_name.as_deref().or_else(|| Some(namespace()?.split_once('.')?.1))
     }
-    /// The indexes but the one on `_id`, which every collection has.
+    /// All indexes but the one on `_id`, which every collection has.
     fn own_indexes(&self) -> impl Iterator<Item = &Value> {
         self.indexes.iter().filter(|index| index_name(index) != "_id_")
     }
-    /// Names and seconds of the indexes by which a server deletes old documents.
+    /// Names and seconds of the indexes that make a server delete old documents.
     #[doc(hidden)]
     pub fn ttl_indexes(&self) -> Vec<(String, String)> {
         let ttl = |index: &Value| {
@@ -144,19 +145,20 @@ impl Metadata {
     }
 }
 
-/// An index's name. One without is skipped by mongorestore.
+/// An index's name. mongorestore skips an index without one.
 fn index_name(index: &Value) -> &str {
     index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
 }
 
 /// How an index differs from what it was.
 fn index_difference(is: &Value, was: &Value) -> Option<String> {
-    // The order of a key's fields is part of it, which the equality of maps does not tell.
+    // The order of a key's fields matters, and comparing maps ignores it.
     let key = |index: &Value| index.get("key").map(relaxed).unwrap_or_default().to_string();
     if key(is) != key(was) {
         return Some(format!("has key {}, it was {}", key(is), key(was)));
     }
-    // What says nothing: the format's version, the namespace of old servers, how it was built, and `false`.
+    // These mean nothing: the format's version, the namespace of old servers, how the index was
+    // built, and `false`.
     let options = |index: &Value| {
         let mut options = index.as_object().cloned().unwrap_or_default();
         options.retain(|name, value| {
@@ -171,12 +173,12 @@ fn index_difference(is: &Value, was: &Value) -> Option<String> {
     }
     let is_unique = |options: &Value| options.get("unique") == Some(&Value::Bool(true));
     Some(match (is_unique(&is), is_unique(&was)) {
-        (false, true) => "is not unique any more".to_owned(),
+        (false, true) => "is no longer unique".to_owned(),
         _ => format!("has options {is}, they were {was}"),
     })
 }
 
-/// The command for mongosh that creates an index as the metadata describes it.
+/// The command for mongosh that creates an index from its metadata.
 fn create_index_command(collection: &str, index: &Value) -> String {
     let key = shell_text(index.get("key").unwrap_or(&Value::Null));
     let mut options = serde_json::Map::new();
@@ -190,7 +192,7 @@ fn create_index_command(collection: &str, index: &Value) -> String {
     format!("db.getCollection({collection}).createIndex({key}, {options})")
 }
 
-/// Extended JSON as the shell reads it: as plain JSON where that says the same.
+/// Extended JSON as the shell reads it: plain JSON if that means the same.
 fn shell_text(value: &Value) -> String {
     let plain = relaxed(value);
     if is_plain(&plain) {
@@ -200,7 +202,8 @@ fn shell_text(value: &Value) -> String {
     }
 }
 
-/// Whether the shell takes this for what it means: no date, Decimal128 and so on, and no number that it would round.
+/// Whether the shell reads this for what it means: no date, Decimal128 and so on, and no number that
+/// it would round.
 fn is_plain(value: &Value) -> bool {
     const TYPES: [&str; 16] = [
         "$binary",
@@ -232,7 +235,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// Extended JSON with plain numbers where the shell takes them.
+/// Extended JSON with plain numbers if the shell accepts them.
 fn relaxed(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

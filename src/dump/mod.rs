@@ -1,6 +1,7 @@
-//! Dumps: what `mongodump` has made, told apart by content.
+//! Dumps: what `mongodump` writes, told apart by content.
 //!
-//! A directory's files, a single file and an archive are one [`Dump`]. Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
+//! A directory, a single file and an archive are all a [`Dump`]. Names, suffixes and shortened names
+//! follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
 
 mod metadata;
 mod names;
@@ -32,20 +33,20 @@ use crate::progress::{Progress, Silent};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Dump {
-    /// What was named as the dump.
+    /// The path that was opened.
     pub path: PathBuf,
     /// The collections, by database and name.
     pub(crate) collections: Vec<Collection>,
-    /// The version of the server that it comes from, where the dump tells.
+    /// The version of the server that it comes from, if the dump has it.
     pub server_version: Option<String>,
     /// The oplog of `mongodump --oplog`.
     pub(crate) oplog: Option<PathBuf>,
-    /// What a user should know of it.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
     kind: Kind,
-    /// An archive, its prelude read.
+    /// The archive, if the dump is one, with its prelude read.
     reader: Mutex<Option<archive::Reader<Stream>>>,
-    /// Collections that were unpacked from an archive, removed with the dump.
+    /// The unpacked collections of an archive, removed with the dump.
     _unpacked: Option<tempfile::TempDir>,
 }
 
@@ -53,13 +54,13 @@ pub struct Dump {
 enum Kind {
     /// A directory.
     Directory,
-    /// One file of documents, which is the source whatever its name.
+    /// One file of documents: the source, whatever its name.
     SingleFile,
     /// One file, or standard input, with many collections.
     Archive,
 }
 
-/// Where a collection's metadata is.
+/// Where to find a collection's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MetadataAt {
     /// A file.
@@ -84,7 +85,7 @@ pub(crate) struct Collection {
     pub database: String,
     /// Its name.
     pub name: String,
-    /// The file with its documents; of an archive, which [`Dump::archive`] reads, the archive.
+    /// The file with its documents: of an archive, the archive, which [`Dump::archive`] reads.
     pub documents: Option<PathBuf>,
     /// Its metadata.
     pub metadata: Option<MetadataAt>,
@@ -97,20 +98,21 @@ impl Collection {
     }
 }
 
-/// Whether a file begins as an archive does, unpacked if it is packed.
+/// Whether a file, unpacked if it is gzip, begins like an archive.
 fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
     let first = head(disk, path, 4)?;
     if !first.starts_with(&gzip::MAGIC) {
         return Ok(first == archive::MAGIC);
     }
     let mut content = Vec::new();
-    // A damaged file is named as such by what reads it.
+    // Whoever reads a damaged file reports it.
     let _ =
         gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
     Ok(content == archive::MAGIC)
 }
 
-/// The whole uncompressed content of a metadata file or a prelude. One of more than [`MOST_METADATA_BYTES`] is refused.
+/// The uncompressed content of a metadata file or a prelude. More than [`MOST_METADATA_BYTES`] is
+/// refused.
 pub(crate) fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     Stream::open(disk, path)?
@@ -122,8 +124,8 @@ pub(crate) fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Dump {
-    /// [`Dump::open`] by the file operations of `disk`. `database` names the database of a single file, else its directory
-    /// does.
+    /// [`Dump::open`], with the file operations of `disk`. `database` names the database of a single
+    /// file; otherwise its directory does.
     #[doc(hidden)]
     pub fn open_on(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
         let mut dump = Dump {
@@ -150,8 +152,8 @@ impl Dump {
         Ok(dump)
     }
 
-    /// Opens a dump whose collections are then read by path: those that `wanted` chooses are unpacked from an
-    /// archive, in one pass, into files below `scratch`, which go with the dump.
+    /// Opens a dump whose collections can all be read by path: from an archive, those that `wanted`
+    /// chooses are unpacked in one pass into files below `scratch`, which are removed with the dump.
     pub(crate) fn open_unpacked(
         disk: &Disk,
         path: &Path,
@@ -198,7 +200,7 @@ impl Dump {
         Ok(dump)
     }
 
-    /// What the dump was opened as, in a line.
+    /// How the dump was opened, in one line.
     #[doc(hidden)]
     pub fn describe(&self) -> String {
         let shape = match self.kind {
@@ -214,7 +216,7 @@ impl Dump {
         )
     }
 
-    /// Whether the dump is one file of documents, which is the source whatever its name.
+    /// Whether the dump is one file of documents: the source, whatever its name.
     pub(crate) fn is_single_file(&self) -> bool {
         self.kind == Kind::SingleFile
     }
@@ -224,7 +226,8 @@ impl Dump {
         self.kind == Kind::Archive
     }
 
-    /// The archive that the dump is, its prelude read. Each call begins anew, which standard input cannot.
+    /// The archive, if the dump is one, with its prelude read. Each call starts from the beginning;
+    /// standard input allows only one.
     pub(crate) fn archive(&self, disk: &Disk) -> Result<Option<archive::Reader<Stream>>> {
         if self.kind != Kind::Archive {
             return Ok(None);
@@ -250,7 +253,7 @@ impl Dump {
         self.server_version =
             Some(prelude.server_version.clone()).filter(|version| !version.is_empty());
         for entry in prelude.entries.iter().filter(|entry| !entry.is_oplog()) {
-            // What is no JSON would be noticed by mongorestore only after it has inserted.
+            // mongorestore would notice bad JSON only after it has inserted documents.
             Metadata::parse(entry.metadata.clone(), &self.path.join(entry.namespace()))?;
             self.collections.push(Collection {
                 database: entry.database.clone(),
@@ -306,13 +309,13 @@ impl Dump {
             && !self.remarks.iter().any(|remark| remark.contains("prelude.json"))
         {
             self.remarks.push(
-                "the dump has no prelude.json; mongodump 100.12 and later writes one last, so look whether it ran to its end".to_owned(),
+                "the dump has no prelude.json; mongodump 100.12 and later writes one last, so check that it ran to its end".to_owned(),
             );
         }
         Ok(())
     }
 
-    /// Takes the server's version from a prelude among `files`.
+    /// Reads the server's version from a prelude among `files`.
     fn prelude(&mut self, disk: &Disk, files: &[PathBuf]) -> Result<()> {
         let is_prelude = |file: &&PathBuf| {
             file.file_name().is_some_and(|name| name == "prelude.json" || name == "prelude.json.gz")
@@ -328,7 +331,7 @@ impl Dump {
                 Some(version) => self.server_version = Some(version.to_owned()),
                 None => self
                     .remarks
-                    .push(format!("'{}' does not tell the server's version", file.display())),
+                    .push(format!("'{}' does not hold the server's version", file.display())),
             }
         }
         Ok(())
@@ -366,7 +369,7 @@ impl Dump {
                 return Err(Error::input(
                     file,
                     format!(
-                        "is there and {other} too, for one collection; remove the one that does not belong to this dump"
+                        "and {other} are both there for one collection; remove the one that does not belong to this dump"
                     ),
                 ));
             }
@@ -395,7 +398,7 @@ impl Dump {
         let beside = names::metadata_beside(&path).map(MetadataAt::File);
         if beside.is_none() {
             self.remarks.push(format!(
-                "'{}' has no metadata file beside it, so nothing tells which collection it is of, and its indexes and options are not known",
+                "'{}' has no metadata file next to it, so its collection, indexes and options are unknown",
                 path.display()
             ));
         }
@@ -409,7 +412,7 @@ impl Dump {
         Ok(())
     }
 
-    /// The collections named `collection` to work on: those of the databases asked for, or the only one.
+    /// The collections named `collection` to work on: those of the given databases, or the only one.
     pub(crate) fn sources(
         &self,
         disk: &Disk,
@@ -499,7 +502,7 @@ impl Dump {
         }
     }
 
-    /// The documents of each of these collections.
+    /// Counts the documents of each of these collections.
     fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<Counts>> {
         let Some(mut reader) = self.archive(disk)? else {
             return collections
@@ -524,7 +527,7 @@ impl Dump {
         Ok(collections.iter().map(of).collect())
     }
 
-    /// The metadata of a collection, where there is any.
+    /// The metadata of a collection, if there is any.
     pub(crate) fn metadata(
         &self,
         disk: &Disk,
@@ -537,7 +540,7 @@ impl Dump {
         }
     }
 
-    /// Why a source is none that documents can be taken from: a view, a time series, or a file of another collection.
+    /// Why a source cannot be split: it is a view, a time series, or a file of another collection.
     pub(crate) fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
         let in_prelude = match &source.metadata {
             Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
@@ -552,7 +555,7 @@ impl Dump {
                 .filter(|other| !names::is_name_of(other, &source.name))
         {
             return Ok(Some(Error::Check(format!(
-                "'{}': its metadata {} says that it is of the collection '{}', not of '{}'; name the file of that collection",
+                "'{}': its metadata {} says that it belongs to the collection '{}', not '{}'; name that collection's file",
                 self.path.display(),
                 source.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default(),
                 other.escape_debug(),
@@ -567,7 +570,7 @@ impl Dump {
             .any(|other| other.database == source.database && other.name == buckets);
         Ok(match kind.as_deref() {
             Some("view") => Some(Error::Check(format!(
-                "{namespace} is a view; its documents belong to another collection, and restoring would not bring the view back. Dump the collection behind it"
+                "{namespace} is a view; its documents belong to another collection, and a restore would not recreate the view. Dump that collection instead"
             ))),
             Some("timeseries") => Some(Error::Check(format!(
                 "{namespace} is a time series; its documents are in {}.{buckets} in another form, which this mapping cannot read",
@@ -630,10 +633,10 @@ fn directory_name(directory: &Path) -> Result<String> {
     ))
 }
 
-/// What a directory without collections looks like.
+/// Describes a directory without collections.
 fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -> String {
     if files.is_empty() && directories.is_empty() {
-        return "is an empty directory, no dump".to_owned();
+        return "is an empty directory, not a dump".to_owned();
     }
     let json = files.iter().find(|file| {
         file.extension().is_some_and(|suffix| suffix == "json")
@@ -641,7 +644,7 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
     });
     if let Some(json) = json {
         return format!(
-            "is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not",
+            "is not a dump: it has no .bson files; '{}' looks like JSON, which mongoexport writes, and mongodump does not",
             json.display()
         );
     }
@@ -657,19 +660,19 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
         looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display()))
     });
     format!(
-        "is no dump: there are no .bson files in it or in its directories, but {}{}",
+        "is not a dump: it and its directories have no .bson files, but {}{}",
         some.join(", "),
         first.unwrap_or_default()
     )
 }
 
-/// What a file looks like instead of documents; nothing where it looks like documents.
+/// What a file looks like, if it does not look like documents.
 fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     let first = head(disk, path, 512)?;
     let (content, packed) = if first.starts_with(&gzip::MAGIC) {
         let mut content = Vec::new();
         let stream = BufReader::new(disk.open(path)?);
-        // Where the stream is broken, the reading of the documents says at which of them.
+        // If the stream is broken, reading the documents reports where.
         let _ = gzip::decoder_buffered(stream).take(512).read_to_end(&mut content);
         (content, "gzip-compressed ")
     } else {
@@ -681,23 +684,23 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     Ok(if content.is_empty() {
         None
     } else if content.get(257..262) == Some(b"ustar") {
-        Some(format!("is a {packed}tar archive, no dump; unpack it and name the dump in it"))
+        Some(format!("is a {packed}tar archive, not a dump; unpack it and name the dump in it"))
     } else if content.starts_with(&archive::MAGIC) {
         Some(format!("is a {packed}mongodump archive"))
     } else if matches!(trimmed.first(), Some(b'{' | b'[')) && printable(&content) {
         let metadata = path.to_string_lossy().contains(".metadata.json");
         Some(match metadata {
-            true => "is a collection's metadata, no documents; name the .bson file beside it, or the directory".to_owned(),
-            false => format!("is {packed}JSON, as mongoexport writes it, no dump; use mongodump"),
+            true => "is a collection's metadata, not documents; name the .bson file next to it, or the directory".to_owned(),
+            false => format!("is {packed}JSON, which mongoexport writes, not a dump; use mongodump"),
         })
     } else if content.len() >= 4 && printable(&content) {
-        Some(format!("is {packed}text, no dump"))
+        Some(format!("is {packed}text, not a dump"))
     } else {
         None
     })
 }
 
-/// Names what is in a `.bson` file of a directory where it plainly is something else.
+/// Refuses a `.bson` file in a directory that plainly holds something else.
 pub(crate) fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
     match looks_like(disk, path)? {
         Some(what) => Err(Error::input(path, what)),

@@ -14,10 +14,11 @@ pub(super) enum FileRole {
     Metadata,
 }
 
-/// Length of the file names that mongodump has cut (`mongodump/prepare.go`: 208 bytes, `%24`, a hash of 27).
+/// Length of the file names that mongodump shortens (`mongodump/prepare.go`: 208 bytes, `%24`, a hash
+/// of 27).
 const CUT_BYTES: usize = 238;
 
-/// The escaped name of the collection that a file belongs to, and what the file holds of it.
+/// The escaped name of a file's collection, and what the file holds of it.
 pub(super) fn split_file_name(path: &Path) -> Option<(String, FileRole)> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
@@ -27,12 +28,12 @@ pub(super) fn split_file_name(path: &Path) -> Option<(String, FileRole)> {
     plain.strip_suffix(".bson").map(|stem| (stem.to_owned(), FileRole::Documents))
 }
 
-/// Whether a file is one of a collection.
+/// Whether a file belongs to a collection.
 pub(super) fn is_dump_file(path: &Path) -> bool {
     split_file_name(path).is_some()
 }
 
-/// The metadata file beside a file of documents.
+/// The metadata file next to a file of documents.
 pub(crate) fn metadata_beside(path: &Path) -> Option<PathBuf> {
     let (stem, _) = split_file_name(path)?;
     [".metadata.json", ".metadata.json.gz"]
@@ -41,7 +42,8 @@ pub(crate) fn metadata_beside(path: &Path) -> Option<PathBuf> {
         .find(|beside| beside.is_file())
 }
 
-/// A collection's true name. That of a cut file name is in the metadata; else the file's name counts.
+/// A collection's true name: from the metadata if the file name was shortened, else from the file
+/// name.
 pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<String> {
     if stem.len() == CUT_BYTES && stem.contains("%24") {
         let beside = match split_file_name(file) {
@@ -58,7 +60,7 @@ pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<St
     Ok(unescape(stem).unwrap_or_else(|| stem.to_owned()))
 }
 
-/// Whether a name as metadata has it, plain or escaped, is that of a collection.
+/// Whether a name in metadata, plain or escaped, is the name of a collection.
 pub(super) fn is_name_of(stored: &str, collection: &str) -> bool {
     stored == collection || unescape(stored).is_some_and(|name| name == collection)
 }

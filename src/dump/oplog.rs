@@ -1,4 +1,5 @@
-//! The oplog of `mongodump --oplog`: operations that happened during the dump and are in no collection's file.
+//! The oplog of `mongodump --oplog`: operations that happened during the dump, and are not in any
+//! collection's file.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::progress::Progress;
 use crate::raw::{Elements, Value, kind};
 
-/// Limit of an oplog entry: mongorestore's for oplog replay, 16 MiB + 16 KiB.
+/// The largest oplog entry: mongorestore's limit for oplog replay, 16 MiB + 16 KiB.
 const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
 /// How many operations an oplog has, those inside `applyOps` included.
@@ -37,7 +38,7 @@ pub(super) fn operations(
     Ok(OplogOperations { touching, all: counts.documents })
 }
 
-/// Operations on the namespace in one entry; a work list instead of recursion, as `applyOps` nest.
+/// Operations on the namespace in one entry. `applyOps` nest, so this uses a work list, not recursion.
 pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
     let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
     let mut touching = 0;

@@ -1,5 +1,6 @@
-//! What a backward run could not know, as the rollback journal keeps it: field orders, and for each document
-//! the places where the mapping's inverse does not give the source's bytes. `docs/FORMAT.md` describes the bytes.
+//! Notes for the rollback journal: what the mapping's inverse cannot know. They hold field orders, and
+//! for each document the places where the inverse does not produce the source's bytes.
+//! `docs/FORMAT.md` describes the encoding.
 
 use std::collections::HashMap;
 
@@ -7,28 +8,29 @@ use thiserror::Error;
 
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
-/// The journal does not fit the documents that it is applied to, or is no journal.
+/// The journal does not fit the documents it is applied to, or is not a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Misfit(pub &'static str);
 
-/// What a field order takes in a journal besides its names, at most: its type, its own name (digits and NUL), a length and
-/// a NUL or subtype.
+/// The most that a field order takes in a journal besides its names: its type, its own name (digits
+/// and NUL), a length, and a NUL or subtype.
 const ORDER_OVERHEAD: usize = 16;
 
-/// What the notes on one batch take in a journal at most, the largest document kept whole among them.
+/// The most that the notes on one batch may take in a journal, the largest document kept whole
+/// included.
 const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
 
-/// How one value differs from what the inverse gives.
+/// How a value differs from what the inverse produces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FixKind {
-    /// The target's value as it stands, not converted back.
+    /// The target's value unchanged, not converted back.
     Raw = 1,
     /// Null.
     Null = 2,
-    /// A value that the journal holds.
+    /// A value in the journal.
     Literal = 3,
-    /// A text of which the journal holds the middle.
+    /// A string whose middle is in the journal.
     Splice = 4,
     /// An array whose items are described one by one.
     Items = 5,
@@ -48,7 +50,7 @@ pub struct Notes {
     last_order: usize,
 }
 
-/// A state of [`Notes`] to go back to.
+/// A state of [`Notes`] to return to.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub program: usize,
@@ -59,7 +61,7 @@ pub(crate) struct Mark {
 }
 
 impl Notes {
-    /// Forgets everything but the memory that it has.
+    /// Clears the notes, and keeps the memory.
     pub fn clear(&mut self) {
         self.program.clear();
         self.values.clear();
@@ -69,7 +71,7 @@ impl Notes {
         self.order_bytes = 0;
         self.last_order = 0;
     }
-    /// The field orders in the order of their numbers: names, each with its NUL, one behind the other.
+    /// The field orders by number: the names one after the other, each with its NUL.
     pub fn orders(&self) -> &[Box<[u8]>] {
         &self.orders
     }
@@ -91,7 +93,7 @@ impl Notes {
             order_bytes: self.order_bytes,
         }
     }
-    /// Whether a document of a journal holds them.
+    /// Whether the notes fit into one document of a journal.
     pub(crate) fn fit(&self) -> bool {
         self.program.len()
             + self.values.len()
@@ -136,7 +138,7 @@ impl Notes {
         self.values.element(self.next_value.key_nul(), value);
         self.next_value.advance();
     }
-    /// A reader over what was written since a mark.
+    /// A reader of what was written since a mark.
     pub(crate) fn reader(&self, mark: &Mark) -> Reader<'_> {
         Reader {
             program: &self.program[mark.program..],
@@ -164,7 +166,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader over the three parts of one batch; `values` is the array with its length and NUL.
+    /// A reader of the three parts of one batch; `values` is the array with its length and NUL.
     pub fn new(program: &'a [u8], values: &'a [u8], orders: &'a [Box<[u8]>]) -> Self {
         Reader { program, values: Elements::new(values), orders }
     }
@@ -189,7 +191,7 @@ impl<'a> Reader<'a> {
         let length = self.number()?;
         let parts =
             usize::try_from(length).ok().and_then(|length| self.program.split_at_checked(length));
-        let (bytes, rest) = parts.ok_or(Misfit("a text in the program runs past its end"))?;
+        let (bytes, rest) = parts.ok_or(Misfit("a string in the program runs past its end"))?;
         self.program = rest;
         Ok(bytes)
     }
@@ -213,7 +215,7 @@ impl<'a> Reader<'a> {
             .map(|order| &**order)
             .ok_or(Misfit("the program refers to a field order that does not exist"))
     }
-    /// The next fix: how many fields it lies behind the one before, and its kind. Nothing at the end.
+    /// The next fix: how many fields it is after the previous one, and its kind. None at the end.
     pub(crate) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {
         let head = self.number()?;
         let kind = match head & 7 {
@@ -227,7 +229,7 @@ impl<'a> Reader<'a> {
         };
         Ok(Some((head >> 3, kind)))
     }
-    /// The program from here on, to go back to.
+    /// The rest of the program, to return to.
     pub(crate) fn place(&self) -> &'a [u8] {
         self.program
     }

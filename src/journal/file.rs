@@ -1,5 +1,5 @@
-//! The rollback journal: a BSON file that holds what the collections do not tell. `docs/FORMAT.md` describes it
-//! field by field.
+//! The rollback journal: a BSON file with what the collections do not hold. `docs/FORMAT.md` describes
+//! it field by field.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -14,13 +14,13 @@ use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 pub const FORMAT: i32 = 1;
 /// Largest document of a journal: bsondump's limit (mongo-tools `bsondump/bsondump.go`).
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
-/// Field orders that get a number for the whole journal.
+/// How many field orders get a number for the whole journal.
 const MAX_ORDERS: usize = 4096;
-/// Longer ones are written where they occur.
+/// Longer field orders are written out in each batch that uses them.
 const MAX_ORDER_BYTES: usize = 2048;
 
-/// Turns notes into documents of the journal, in source order. What it writes is read back at once, by what `reverse`
-/// reads it with.
+/// Writes notes as documents of the journal, in source order. Each one is read back at once, with the
+/// reader that `reverse` uses.
 #[derive(Debug, Default)]
 pub struct JournalWriter {
     numbers: HashMap<Box<[u8]>, i32>,
@@ -63,7 +63,7 @@ impl JournalWriter {
         }
     }
 
-    /// Appends one batch of so many source documents, which became so many in each target.
+    /// Appends the notes on a batch: its number of source documents, and of documents in each target.
     pub fn write_batch(
         &mut self,
         documents: usize,
@@ -114,7 +114,7 @@ impl JournalWriter {
         self.read_back(documents, counts, notes, &out[from..])
     }
 
-    /// Fails unless the reader takes a document, and finds in it what was written.
+    /// Fails unless the reader accepts a document, and finds in it what was written.
     fn read_back(
         &mut self,
         documents: usize,
@@ -137,12 +137,12 @@ impl JournalWriter {
     }
 }
 
-/// Why a document of a journal would not be read back as it was written.
+/// Why a document of a journal does not read back as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
 
-/// Whether a field order that is new gets a number, so many having one.
+/// Whether a new field order gets a number, if `numbered` have one.
 fn is_numbered(order: &[u8], numbered: usize) -> bool {
     numbered < MAX_ORDERS && order.len() <= MAX_ORDER_BYTES
 }
@@ -158,7 +158,7 @@ fn binary(value: Value<'_>) -> Option<&[u8]> {
     (value.kind == kind::BINARY).then(|| &value.bytes[5..])
 }
 
-/// What a journal's header says.
+/// A journal's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The source's namespace.
@@ -170,7 +170,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Of a journal's first document; else why it is none.
+    /// Reads a journal's first document; the error says what is wrong with it.
     fn of(document: &[u8]) -> Result<Header, String> {
         let field = |name: &[u8]| Elements::new(document).find(name);
         let text = |value: Option<Value<'_>>| {
@@ -179,7 +179,7 @@ impl Header {
                 .map(|text| String::from_utf8_lossy(text).into_owned())
         };
         if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
-            return Err("is no rollback journal".to_owned());
+            return Err("is not a rollback journal".to_owned());
         }
         match field(b"format").and_then(|value| value.integer()) {
             Some(format) if format == i64::from(FORMAT) => {}
@@ -207,7 +207,7 @@ impl Header {
     }
 }
 
-/// Understands the documents of a journal, in order.
+/// Decodes the documents of a journal, in order.
 #[derive(Debug, Default)]
 struct Decoder {
     orders: Vec<Box<[u8]>>,
@@ -224,12 +224,12 @@ pub struct JournalReader<R> {
     file: String,
 }
 
-/// The notes on one batch of source documents, as a journal has them.
+/// The notes on one batch of source documents, read from a journal.
 #[derive(Debug, Default)]
 pub struct JournalBatch {
-    /// How many source documents they are on.
+    /// The number of source documents.
     pub documents: usize,
-    /// How many documents of each target they became.
+    /// The number of documents in each target.
     pub targets: Vec<usize>,
     orders: Vec<Box<[u8]>>,
     bytes: Vec<u8>,
@@ -245,7 +245,7 @@ impl JournalBatch {
     fn parts(&self) -> (&[u8], &[u8]) {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
-        // Of another type it would hold bytes that no one has checked.
+        // A value of another type would hold bytes that nobody has checked.
         let values = field(b"values")
             .filter(|value| value.kind == kind::ARRAY)
             .map(|value| value.bytes)
@@ -255,7 +255,7 @@ impl JournalBatch {
 }
 
 impl Decoder {
-    /// Fails where a document is larger than a journal's may be, or not sound.
+    /// Fails if a document is too large for a journal, or not sound.
     fn check(&mut self, document: &[u8]) -> Result<(), Unreadable> {
         if document.len() > MAX_DOCUMENT_BYTES {
             return Err(Unreadable(format!(
@@ -266,7 +266,7 @@ impl Decoder {
         self.validator.check(document).map(drop).map_err(|fault| Unreadable(fault.to_string()))
     }
 
-    /// Takes the notes from a batch's bytes, which are a sound document.
+    /// Decodes a batch's bytes, which must be a sound document.
     fn decode(&mut self, batch: &mut JournalBatch) -> Result<(), &'static str> {
         let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
         let documents = field(b"documents")
@@ -290,7 +290,8 @@ impl Decoder {
             if let Some(number) = value.integer() {
                 let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
                 let known = known.ok_or("a batch refers to a field order that was not given")?;
-                // Those of a batch are no more than its documents' names; a reference is much smaller than what it stands for.
+                // A batch has no more names than its documents; a reference is much smaller than what it
+                // refers to.
                 order_bytes += known.len();
                 if order_bytes > MAX_DOCUMENT_BYTES {
                     return Err("a batch has more field orders than its documents can have");
@@ -325,13 +326,13 @@ impl<R: Read> JournalReader<R> {
         };
         let mut bytes = Vec::new();
         if !reader.next_document(&mut bytes)? {
-            return Err(reader.refuse("is empty, so it is no rollback journal"));
+            return Err(reader.refuse("is empty, so it is not a rollback journal"));
         }
         let header = Header::of(&bytes).map_err(|what| reader.refuse(&what))?;
         Ok((reader, header))
     }
 
-    /// The notes on the next batch. False at the end.
+    /// Reads the notes on the next batch. Returns false at the end.
     pub fn next(&mut self, batch: &mut JournalBatch) -> Result<bool> {
         if !self.next_document(&mut batch.bytes)? {
             return Ok(false);
@@ -363,5 +364,5 @@ impl<R: Read> JournalReader<R> {
     }
 }
 
-/// The longest journal document that one source document can need stays within bsondump's limit.
+// The longest journal document that one source document can need stays within bsondump's limit.
 const _: () = assert!(raw::MAX_DOCUMENT_BYTES + 8 * 1024 < MAX_DOCUMENT_BYTES);

@@ -588,13 +588,13 @@ fn write_fixed<W: Writer>(
             let (prefix, suffix, middle) = (reader.number()?, reader.number()?, reader.bytes()?);
             let text = guess
                 .text()
-                .ok_or(Misfit("a text that the journal completes is of another type"))?;
+                .ok_or(Misfit("a string that the journal completes is of another type"))?;
             let parts = usize::try_from(prefix).ok().zip(usize::try_from(suffix).ok());
             let ends = parts.and_then(|(prefix, suffix)| {
                 Some((text.get(..prefix)?, text.get(text.len().checked_sub(suffix)?..)?))
             });
             let (start, end) =
-                ends.ok_or(Misfit("a text that the journal completes is too short"))?;
+                ends.ok_or(Misfit("a string that the journal completes is too short"))?;
             out.text(key_nul, &[start, middle, end]);
         }
         FixKind::Items => {
@@ -645,7 +645,7 @@ fn restore_items<W: Writer>(
         }
         // One record may serve any number of items, so that a small journal could ask for any amount of memory.
         if out.since(&open) > MAX_DOCUMENT_BYTES {
-            return Err(Misfit("a document would come back larger than one can be"));
+            return Err(Misfit("a document would be larger than a document can be"));
         }
         key.advance();
         if repeats == 0 {

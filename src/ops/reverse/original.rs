@@ -292,7 +292,7 @@ impl<'b> BatchRestorer<'b> {
         if self.left == 0 {
             return match self.notes.is_at_end() {
                 true => Ok(false),
-                false => Err(Misfit("the journal says more of a batch than it has documents")),
+                false => Err(Misfit("the journal describes more documents of a batch than it has")),
             };
         }
         self.left -= 1;
@@ -308,7 +308,7 @@ impl<'b> BatchRestorer<'b> {
         self.bytes += out.len() - before;
         // Batches of source documents have the same bounds in every run.
         if self.bytes > if pieces.notes.documents == 1 { MAX_DOCUMENT_BYTES } else { BATCH_BYTES } {
-            return Err(Misfit("a batch would come back larger than one can be"));
+            return Err(Misfit("a batch would be larger than a batch can be"));
         }
         Ok(true)
     }

@@ -228,7 +228,7 @@ pub(super) fn metadata_remark(
         (Some(MetadataAt::File(_)), None) => "has an empty metadata file",
         _ => return None,
     };
-    Some(format!("{} {what}, so its indexes and options are not known", collection.namespace()))
+    Some(format!("{} {what}, so its indexes and options are unknown", collection.namespace()))
 }
 
 /// What the output leaves out of the dump.
