@@ -140,7 +140,8 @@ class ToolTest(unittest.TestCase):
 
     @unittest.skipUnless(harness.MONGOSH, "mongosh is left out")
     def test_mongosh_prints_what_a_line_gives_and_a_line_that_fails_is_a_failure(self):
-        self.assertEqual(harness.mongosh(DB, "one = 1", 'one + db.getCollection("user_data").countDocuments()'), "301\n")
+        printed = harness.mongosh(DB, "one = 1", 'one + db.getCollection("user_data").countDocuments()')
+        self.assertEqual(printed, "301\n")
         with self.assertRaises(harness.ToolFailed):
             harness.mongosh(DB, f'db.adminCommand({{renameCollection: "{DB}.absent", to: "{DB}.user_data"}})', "1")
 
