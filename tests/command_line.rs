@@ -1,10 +1,10 @@
 //! What the binary says, where it says it, and with which code it ends.
 
-mod util;
+mod harness;
 
 use std::fs;
 
-use util::{DATABASE, World, dump, root};
+use harness::{DATABASE, World, dump, fixture, root, split};
 
 /// The collection that a file is of, its metadata tells.
 #[test]
@@ -50,7 +50,7 @@ fn a_quiet_check_says_what_does_not_hold() {
     );
     assert_eq!(broken.stdout, "");
 
-    let archive = root().join("fixtures/all.archive");
+    let archive = fixture("all.archive");
     let mut bytes = fs::read(archive).expect("the archive");
     let at = bytes.windows(9).position(|bytes| bytes == b"datasets/").expect("a text");
     bytes[at] ^= 1;
@@ -129,7 +129,7 @@ fn a_mapping_that_verify_would_not_use_is_refused() {
 #[test]
 fn inspect_checks_archives_too() {
     let world = World::new();
-    let bytes = fs::read(root().join("fixtures/all.archive")).expect("the archive");
+    let bytes = fs::read(fixture("all.archive")).expect("the archive");
     let cut = world.write("cut.archive", &bytes[..400_000]);
     let run = world.run(["inspect".as_ref(), cut.as_os_str()]).exits(3);
     assert!(
@@ -142,14 +142,12 @@ fn inspect_checks_archives_too() {
 #[test]
 fn one_offset_for_one_document() {
     let world = World::new();
-    let bson = root().join("fixtures/odd/truncated-document/narrative_modeling/user_data.bson");
+    let bson = fixture("odd/truncated-document/narrative_modeling/user_data.bson");
     let mut bytes =
-        fs::read(root().join("fixtures/odd/no-prelude/narrative_modeling/user_data.bson"))
-            .expect("documents");
-    let lengths = util::lengths(&bytes);
+        fs::read(fixture("odd/no-prelude/narrative_modeling/user_data.bson")).expect("documents");
+    let first = split(&bytes)[0].len();
     let at =
-        bytes[lengths[0]..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field")
-            + lengths[0];
+        bytes[first..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field") + first;
     bytes[at - 1] = 0x7e; // an element of no known type
     let broken = world.write(&format!("{DATABASE}/user_data.bson"), bytes);
     for path in [broken, bson] {

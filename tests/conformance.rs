@@ -1,11 +1,11 @@
 //! The BSON specification's own corpus and mongo-tools' cases, where the environment names them (`CORPUS=…`), and a
 //! smaller table of our own that always runs.
 
-mod common;
+mod harness;
 
 use std::path::{Path, PathBuf};
 
-use common::{element, framed, unhex};
+use harness::{element, framed, split, unhex};
 use mongosplit::batch::{Batch, Splitter};
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
@@ -156,11 +156,8 @@ fn the_cases_of_mongo_tools() {
         assert_eq!(fault, None, "{name}");
         assert!(sound > 0, "{name} holds no document");
         let bytes = std::fs::read(file(name)).expect("it was read before");
-        let mut rest = bytes.as_slice();
-        while let Some(length) = rest.first_chunk::<4>() {
-            let (document, behind) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        for document in split(&bytes) {
             assert_passed_on(&plan, document, name);
-            rest = behind;
         }
     }
     let deep = std::fs::read(file("deep_nested")).expect("it was read before");

@@ -2,7 +2,7 @@
 //! (`t/003_corruption.pl`, `t/005_bad_manifest.pl`), and beyond them: every byte of every file. What is said stands
 //! in `tests/golden`; `UPDATE_GOLDEN=1` writes it anew.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
+use harness::{DATABASE, World, append, copy, dump, files, fixture, flip, golden, reseal, split};
 use mongosplit::disk::{Disk, Fault};
 use mongosplit::journal::{JournalBatch, JournalReader};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
 use mongosplit::verify::{self, verify};
-use util::{DATABASE, World, copy, dump, reseal, root};
 
 const METADATA: &str = "narrative_modeling/dataset_metadata.bson";
 const CONFIGS: &str = "narrative_modeling/transformation_configs.bson";
@@ -40,12 +40,6 @@ fn said(world: &World, out: &Path) -> (Vec<String>, String) {
 struct Alteration {
     name: &'static str,
     alter: fn(&Path),
-}
-
-fn append(path: PathBuf, bytes: &[u8]) {
-    let mut content = fs::read(&path).expect("a file");
-    content.extend_from_slice(bytes);
-    fs::write(path, content).expect("a file");
 }
 
 fn exchange(out: &Path, one: &str, other: &str) {
@@ -178,7 +172,7 @@ fn each_alteration_is_named() {
     let mut all = String::new();
     for Alteration { name, alter } in ALTERATIONS {
         let world = World::new();
-        let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+        let out = world.transform(&fixture("odd/no-prelude"), "out");
         assert_eq!(
             said(&world, &out),
             (Vec::new(), "it was reversed".to_owned()),
@@ -199,9 +193,10 @@ fn each_alteration_is_named() {
         let run = world.run([std::ffi::OsStr::new("verify"), out.as_ref()]);
         assert!(matches!(run.code(), Some(1 | 3)), "{run}");
     }
-    util::golden("alterations.txt", &all);
+    golden("alterations.txt", &all);
 }
 
+const MODELS: &str = r#""path": "narrative_modeling/model_configs.bson""#;
 /// A manifest with one thing changed, its own checksum right again.
 const MANIFESTS: &[(&str, &str, &str)] = &[
     ("another format", "\"format\": 1,", "\"format\": 2,"),
@@ -216,74 +211,22 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ),
     ("an unknown role", "\"role\": \"journal\",", "\"role\": \"diary\","),
     ("no path", "\"path\": \"narrative_modeling.user_data.rollback\",", ""),
-    (
-        "a path twice",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/dataset_metadata.bson\"",
-    ),
-    (
-        "a path upwards",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"../model_configs.bson\"",
-    ),
-    (
-        "a path that goes up and down",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/../x.bson\"",
-    ),
-    (
-        "a path by way of here",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"./narrative_modeling/model_configs.bson\"",
-    ),
-    (
-        "a path with a dot within",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/./model_configs.bson\"",
-    ),
-    (
-        "a path from the root",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"/etc/passwd\"",
-    ),
-    (
-        "no characters in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"\"",
-    ),
-    (
-        "a line break in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"a\\nb\"",
-    ),
-    (
-        "a NUL in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"a\\u0000b\"",
-    ),
-    (
-        "the manifest's own path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"manifest.json\"",
-    ),
-    (
-        "the path of the sums",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"SHA256SUMS\"",
-    ),
-    (
-        "two slashes in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling//model_configs.bson\"",
-    ),
+    ("a path twice", MODELS, "\"path\": \"narrative_modeling/dataset_metadata.bson\""),
+    ("a path upwards", MODELS, "\"path\": \"../model_configs.bson\""),
+    ("a path that goes up and down", MODELS, "\"path\": \"narrative_modeling/../x.bson\""),
+    ("a path by way of here", MODELS, "\"path\": \"./narrative_modeling/model_configs.bson\""),
+    ("a path with a dot within", MODELS, "\"path\": \"narrative_modeling/./model_configs.bson\""),
+    ("a path from the root", MODELS, "\"path\": \"/etc/passwd\""),
+    ("no characters in a path", MODELS, "\"path\": \"\""),
+    ("a line break in a path", MODELS, "\"path\": \"a\\nb\""),
+    ("a NUL in a path", MODELS, "\"path\": \"a\\u0000b\""),
+    ("the manifest's own path", MODELS, "\"path\": \"manifest.json\""),
+    ("the path of the sums", MODELS, "\"path\": \"SHA256SUMS\""),
+    ("two slashes in a path", MODELS, "\"path\": \"narrative_modeling//model_configs.bson\""),
     ("a checksum that is short", "\"sha256\": \"e3b0", "\"sha256\": \"e3"),
     ("a checksum that is no hex", "\"sha256\": \"e3b0", "\"sha256\": \"xxxx"),
     ("a checksum in capitals", "\"sha256\": \"e3b0", "\"sha256\": \"E3B0"),
-    (
-        "another file's path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/other.bson\"",
-    ),
+    ("another file's path", MODELS, "\"path\": \"narrative_modeling/other.bson\""),
     ("fewer documents", "\"documents\": 3,", "\"documents\": 2,"),
     ("a negative number", "\"documents\": 3,", "\"documents\": -3,"),
     ("a number beyond 64 bits", "\"documents\": 3,", "\"documents\": 99999999999999999999,"),
@@ -312,7 +255,7 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
 #[test]
 fn bad_manifests() {
     let world = World::new();
-    let good = world.transform(&root().join("fixtures/odd/no-prelude"), "good");
+    let good = world.transform(&fixture("odd/no-prelude"), "good");
     assert_eq!(said(&world, &good).0, Vec::<String>::new());
     fs::remove_dir_all(world.path("back")).expect("the result");
     let text = fs::read_to_string(good.join("manifest.json")).expect("the manifest");
@@ -366,7 +309,7 @@ fn bad_manifests() {
     for (name, bytes) in raw {
         check(name, &bytes, fresh());
     }
-    util::golden("manifests.txt", &all);
+    golden("manifests.txt", &all);
 }
 
 fn capital_checksum(text: &str) -> String {
@@ -378,7 +321,7 @@ fn capital_checksum(text: &str) -> String {
 #[test]
 fn a_manifest_of_very_many_files() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let text = fs::read_to_string(out.join("manifest.json")).expect("the manifest");
     let entry = "    {\"path\": \"#\", \"role\": \"metadata\", \"namespace\": \"a.b\", \"documents\": null, \"bytes\": 0, \"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", \"raw_bytes\": null, \"raw_sha256\": null},\n";
     let many: String = (0..20_000).map(|number| entry.replace('#', &number.to_string())).collect();
@@ -392,16 +335,16 @@ fn a_manifest_of_very_many_files() {
 #[test]
 fn files_of_another_run() {
     let world = World::new();
-    let one = world.transform(&root().join("fixtures/odd/no-prelude"), "one");
-    let other = world.transform(&root().join("fixtures/odd/defaults"), "other");
+    let one = world.transform(&fixture("odd/no-prelude"), "one");
+    let other = world.transform(&fixture("odd/defaults"), "other");
     assert_eq!(said(&world, &one).0, Vec::<String>::new());
     fs::remove_dir_all(world.path("back")).expect("the result");
     let mut all = String::new();
-    for name in util::files(&one).keys() {
+    for name in files(&one).keys() {
         let out = world.path("out");
         copy(&one, &out);
         fs::copy(other.join(name), out.join(name)).expect("a file");
-        if util::files(&one)[name] == util::files(&other)[name] {
+        if files(&one)[name] == files(&other)[name] {
             fs::remove_dir_all(&out).expect("the copy");
             continue;
         }
@@ -429,7 +372,7 @@ fn files_of_another_run() {
         }
         fs::remove_dir_all(&out).expect("the copy");
     }
-    util::golden("other-run.txt", &all);
+    golden("other-run.txt", &all);
 }
 
 /// The manifest of an output, changed to say what one file has now; SHA256SUMS with it.
@@ -448,7 +391,7 @@ fn fit_manifest(out: &Path, name: &str) -> String {
 #[test]
 fn a_journal_of_another_format() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
     let at = journal.windows(8).position(|bytes| bytes == b"\x10format\0").expect("the format") + 8;
     journal[at] = 2;
@@ -471,7 +414,7 @@ fn with_batch(journal: &[u8], batch: &Document) -> Vec<u8> {
 /// What `reverse` says where the journal has this batch, and the manifest fits it.
 fn reversed_with(case: &str, batch: &Document) -> String {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd").join(case), "out");
+    let out = world.transform(&fixture("odd").join(case), "out");
     let journal = fs::read(out.join(JOURNAL)).expect("the journal");
     fs::write(out.join(JOURNAL), with_batch(&journal, batch)).expect("the journal");
     fs::write(out.join("manifest.json"), fit_manifest(&out, JOURNAL)).expect("the manifest");
@@ -515,7 +458,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
         [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
     let batch = doc! { "documents": 3, "targets": [3, 3, 0], "orders": orders, "program": program(&[]), "values": [] };
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let journal = with_batch(&fs::read(out.join(JOURNAL)).expect("the journal"), &batch);
     let (mut reader, _) = JournalReader::open(journal.as_slice(), "j".into()).expect("the header");
     let error = reader.next(&mut JournalBatch::default()).expect_err("an error");
@@ -542,19 +485,17 @@ fn a_journal_with_its_values_in_bytes() {
 fn change_every_byte(more: &[&str]) {
     let world = World::new();
     let out = world.transform_with(
-        &root().join("fixtures/odd/no-id"),
+        &fixture("odd/no-id"),
         "out",
         &[&["--skip-unrestorable"], more].concat(),
     );
     let mut options = verify::Options::new(&out);
     options.threads = Some(1);
     assert!(verify(&options, &Silent).expect("a report").differences.is_empty());
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         let path = out.join(&name);
         for at in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[at] ^= [0x01, 0x20, 0x80][at % 3];
-            fs::write(&path, &changed).expect("the file");
+            fs::write(&path, flip(&bytes, at, [0x01, 0x20, 0x80][at % 3])).expect("the file");
             let found =
                 verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
             assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
@@ -578,17 +519,14 @@ fn every_changed_byte_of_compressed_files_is_found() {
 #[test]
 fn reverse_takes_no_changed_byte() {
     let world = World::new();
-    let out =
-        world.transform_with(&root().join("fixtures/odd/no-id"), "out", &["--skip-unrestorable"]);
+    let out = world.transform_with(&fixture("odd/no-id"), "out", &["--skip-unrestorable"]);
     let plan = Plan::built_in().expect("the plan");
     let mut options = reverse::Options::new(&out, world.path("back"));
     (options.threads, options.dry_run) = (Some(1), true);
     reverse(&options, &plan, &Silent).unwrap_or_else(|error| panic!("{error}"));
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         for at in (0..bytes.len()).step_by(3) {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1 << (at % 8);
-            fs::write(out.join(&name), &changed).expect("the file");
+            fs::write(out.join(&name), flip(&bytes, at, 1 << (at % 8))).expect("the file");
             assert!(
                 reverse(&options, &plan, &Silent).is_err(),
                 "byte {at} of {name} was changed, and reverse goes on"
@@ -602,9 +540,9 @@ fn reverse_takes_no_changed_byte() {
 #[test]
 fn no_file_may_be_cut() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     assert!(verify(&verify::Options::new(&out), &Silent).expect("a report").differences.is_empty());
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         for length in (0..bytes.len()).step_by(7) {
             fs::write(out.join(&name), &bytes[..length]).expect("the file");
             let found = verify(&verify::Options::new(&out), &Silent)
@@ -619,7 +557,7 @@ fn no_file_may_be_cut() {
 #[test]
 fn what_systems_leave_in_a_directory_is_a_remark() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     fs::write(out.join(".DS_Store"), "x").expect("a file");
     fs::write(out.join(DATABASE).join("Thumbs.db"), "x").expect("a file");
     fs::create_dir(out.join("lost+found")).expect("a directory");
@@ -646,7 +584,7 @@ fn sums_and_manifests_that_are_no_files() {
     for name in ["SHA256SUMS", "manifest.json", JOURNAL, METADATA] {
         let out = world.path("out");
         let _ = fs::remove_dir_all(&out);
-        world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+        world.transform(&fixture("odd/no-prelude"), "out");
         fs::remove_file(out.join(name)).expect("a file");
         make_fifo(&out.join(name)).expect("a pipe");
         let (verified, reversed) = said(&world, &out);
@@ -662,7 +600,7 @@ fn sums_and_manifests_that_are_no_files() {
 #[test]
 fn sums_that_cannot_be_read() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let run = |step| {
         verify::verify_on(
             &Disk::with_fault(step, Fault::Once),
@@ -698,7 +636,7 @@ fn sound_files_are_not_blamed() {
     let bytes = fs::read(out.join(CONFIGS)).expect("a file");
     let mut shorter = bytes.clone();
     // The last document goes, and the manifest fits what is left.
-    let last = util::lengths(&bytes).pop().expect("documents");
+    let last = split(&bytes).pop().expect("documents").len();
     shorter.truncate(bytes.len() - last);
     fs::write(out.join(CONFIGS), &shorter).expect("a file");
     fs::write(out.join("manifest.json"), fit_manifest(&out, CONFIGS)).expect("a file");

@@ -1,17 +1,17 @@
 //! The same documents give the same bytes: with any number of threads, from any kind of dump, read and written in
 //! any way, at any place.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::path::Path;
 
+use harness::{DATABASE, Files, World, content, dump, files, fixture, same_files};
 use mongosplit::disk::IoMode;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
 use mongosplit::transform::{self, transform};
-use util::{DATABASE, Files, World, dump, files, root, same_files};
 
 fn output_of(
     world: &World,
@@ -59,7 +59,7 @@ fn compressed_files_hold_what_the_plain_ones_hold() {
         let packed_name =
             if name.ends_with(".rollback") { name.clone() } else { format!("{name}.gz") };
         assert!(packed.contains_key(&packed_name), "{packed_name} among {:?}", packed.keys());
-        assert!(util::content(&world.path("packed").join(&packed_name)) == *bytes, "{name}");
+        assert!(content(&world.path("packed").join(&packed_name)) == *bytes, "{name}");
     }
 }
 
@@ -67,7 +67,7 @@ fn compressed_files_hold_what_the_plain_ones_hold() {
 fn a_dump_of_plain_files_and_one_of_compressed_files() {
     let world = World::new();
     let plain = output_of(&world, &dump(), "plain", |_| {});
-    let packed = output_of(&world, &root().join("fixtures/dump-gzip"), "packed", |_| {});
+    let packed = output_of(&world, &fixture("dump-gzip"), "packed", |_| {});
     same_files(&plain, &packed, "plain and gzip dump");
     let directory = output_of(&world, &dump().join(DATABASE), "directory", |_| {});
     same_files(&plain, &directory, "the database's directory");

@@ -1,13 +1,13 @@
 //! Every odd dump of `fixtures/odd`: its exit code, what is said of it, and that nothing is left behind or lost.
 //! What is said stands in `tests/golden/odd.txt`; `UPDATE_GOLDEN=1` writes it anew.
 
-mod util;
+mod harness;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use util::{World, content, files, golden, root};
+use harness::{World, content, files, fixture, golden, root};
 
 /// What else a case is run with, and how that ends.
 const MORE: &[(&str, &[&str], i32)] = &[
@@ -62,7 +62,7 @@ const MORE: &[(&str, &[&str], i32)] = &[
 
 /// The cases, and the exit code of each.
 fn cases() -> Vec<(String, i32)> {
-    let table = fs::read_to_string(root().join("fixtures/odd/cases.tsv")).expect("the table");
+    let table = fs::read_to_string(fixture("odd/cases.tsv")).expect("the table");
     let case = |line: &str| {
         let mut fields = line.split('\t');
         (
@@ -75,7 +75,7 @@ fn cases() -> Vec<(String, i32)> {
 
 #[test]
 fn the_table_is_of_the_folders() {
-    let mut folders: Vec<String> = fs::read_dir(root().join("fixtures/odd"))
+    let mut folders: Vec<String> = fs::read_dir(fixture("odd"))
         .expect("the folder")
         .map(|entry| entry.expect("an entry"))
         .filter(|entry| entry.path().is_dir())

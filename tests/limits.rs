@@ -1,13 +1,13 @@
 //! The largest and the most awkward of what a dump may hold: what the journal's own limits have to take.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::path::Path;
 
 use bson::{Bson, doc, oid::ObjectId};
+use harness::{DATABASE, World};
 use mongosplit::raw::MAX_DOCUMENT_BYTES;
-use util::{DATABASE, World};
 
 fn comes_back(world: &World, dump: &Path, options: &[&str]) {
     let out = world.transform_with(dump, "out", &[&["--force"], options].concat());

@@ -1,15 +1,15 @@
 //! Places that must not meet: reports, logs and side files, what is read, and the output. And what a report says, and
 //! how it comes to its place.
 
-mod util;
+mod harness;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use harness::{Files, Run, World, copy, files, fixture, is_root, root, same_files};
 use serde_json::Value;
-use util::{Files, Run, World, copy, files, root, same_files};
 
 /// A directory with a dump, an output of it and the reversal of that, each an archive too.
 struct Place {
@@ -20,9 +20,9 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let world = World::new();
-        copy(&root().join("fixtures/odd/no-prelude"), &world.path("dump"));
-        copy(&root().join("fixtures/odd/no-prelude"), &world.path("later"));
-        fs::copy(root().join("fixtures/all.archive"), world.path("a.archive")).expect("an archive");
+        copy(&fixture("odd/no-prelude"), &world.path("dump"));
+        copy(&fixture("odd/no-prelude"), &world.path("later"));
+        fs::copy(fixture("all.archive"), world.path("a.archive")).expect("an archive");
         fs::copy(root().join("mappings/user_data.toml"), world.path("mapping.toml"))
             .expect("a mapping");
         world.transform(&world.path("dump"), "split");
@@ -190,7 +190,7 @@ fn reports_and_logs_that_cannot_be_written() {
         let text = format!("--report and --log-file both name '{report}'; name two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
-    if !util::is_root() {
+    if !is_root() {
         fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o555))
             .expect("a mode");
         for option in ["--report", "--log-file"] {

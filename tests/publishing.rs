@@ -1,13 +1,13 @@
 //! Where an output may go, who may read it, what may stand at the input's place, and what is printed.
 
-mod util;
+mod harness;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use util::{DATABASE, Run, World, content, copy, dump, files, root, same_files};
+use harness::{DATABASE, Run, World, content, copy, dump, files, fixture, golden, same_files};
 
 fn transform(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Run {
     world.run(
@@ -18,7 +18,7 @@ fn transform(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Run {
 }
 
 fn small() -> std::path::PathBuf {
-    root().join("fixtures/odd/no-prelude")
+    fixture("odd/no-prelude")
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn a_place_that_is_taken() {
 #[test]
 fn replaced_by_force_alone() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/defaults"), "out");
+    let out = world.transform(&fixture("odd/defaults"), "out");
     let old = files(&out);
     transform(&world, &small(), &out, &[]).exits(4);
     same_files(&files(&out), &old, "untouched");
     // A run that fails leaves what is there.
-    transform(&world, &root().join("fixtures/odd/truncated-document"), &out, &["--force"]).exits(3);
+    transform(&world, &fixture("odd/truncated-document"), &out, &["--force"]).exits(3);
     same_files(&files(&out), &old, "after a run that failed");
     transform(&world, &small(), &out, &["--force"]).exits(0);
     let fresh = world.transform(&small(), "fresh");
@@ -375,8 +375,7 @@ fn another_database() {
 #[test]
 fn two_databases_do_not_go_into_one() {
     let world = World::new();
-    let out =
-        world.transform_with(&root().join("fixtures/odd/two-databases"), "out", &["--all-dbs"]);
+    let out = world.transform_with(&fixture("odd/two-databases"), "out", &["--all-dbs"]);
     let bad = world.path("bad");
     let text = "mongosplit: --to-db one would put the collections of 2 databases into one; leave it out, or transform one database with --db NAME and reverse that";
     let reverse =
@@ -394,7 +393,7 @@ fn two_databases_do_not_go_into_one() {
 #[test]
 fn all_that_is_set_aside_is_in_the_report() {
     let world = World::new();
-    let dump = root().join("fixtures/odd/unrestorable-many");
+    let dump = fixture("odd/unrestorable-many");
     let options = ["--skip-unrestorable", "--max-findings", "2", "--json"];
     let run = transform(&world, &dump, &world.path("out"), &options).exits(0);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
@@ -408,7 +407,7 @@ fn all_that_is_set_aside_is_in_the_report() {
 #[test]
 fn verify_by_strict_names_findings_as_such() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/findings"), "out");
+    let out = world.transform(&fixture("odd/findings"), "out");
     world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
     let run = world
         .run([OsStr::new("verify"), out.as_ref(), "--strict".as_ref()])
@@ -428,7 +427,7 @@ fn indexes_in_the_metadata() {
             all += &format!("{indexes} {name}\n{}\n", String::from_utf8_lossy(bytes));
         }
     }
-    util::golden("indexes.txt", &all);
+    golden("indexes.txt", &all);
 }
 
 #[test]
@@ -474,7 +473,7 @@ fn reports_logs_and_progress() {
     let text = log.to_str().expect("UTF-8");
     transform(
         &world,
-        &root().join("fixtures/odd/truncated-document"),
+        &fixture("odd/truncated-document"),
         &world.path("bad"),
         &["--log-file", text],
     )
@@ -546,7 +545,7 @@ fn summaries() {
             run.stdout.lines().map(|line| steady(&world.plain(line)) + "\n").collect::<String>();
         all += &format!("$ mongosplit {}\n{lines}\n", words.join(" "));
     }
-    util::golden("summaries.txt", &all);
+    golden("summaries.txt", &all);
 }
 
 /// A line without the times that each run has anew.

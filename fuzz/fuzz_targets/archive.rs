@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mongosplit::base::archive_format::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
 use shared::Pieces;
-use shared::common::{element, framed, string};
+use shared::data::{element, framed, string};
 use shared::patched;
 
 fn text(name: &str, text: &str) -> Vec<u8> {
