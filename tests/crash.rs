@@ -401,64 +401,26 @@ fn fails_at_each_step(name: &str) {
     }
 }
 
-#[test]
-fn transform_fails_at_each_step() {
-    fails_at_each_step("plain");
+/// Tests by their names, each of one case.
+macro_rules! each {
+    ($($name:ident: $check:ident($case:literal),)*) => {
+        $(#[test] fn $name() { $check($case); })*
+    };
 }
 
-#[test]
-fn transform_with_gzip_fails_at_each_step() {
-    fails_at_each_step("gzip");
-}
-
-#[test]
-fn transform_into_an_empty_directory_fails_at_each_step() {
-    fails_at_each_step("into an empty directory");
-}
-
-#[test]
-fn transform_over_an_output_fails_at_each_step() {
-    fails_at_each_step("force");
-}
-
-#[test]
-fn transform_force_without_exchange_fails_at_each_step() {
-    fails_at_each_step("force without exchange");
-}
-
-#[test]
-fn transform_into_a_file_systems_root_fails_at_each_step() {
-    fails_at_each_step("into a file system's root");
-}
-
-#[test]
-fn transform_force_in_a_file_systems_root_fails_at_each_step() {
-    fails_at_each_step("force in a file system's root");
-}
-
-#[test]
-fn transform_archive_fails_at_each_step() {
-    fails_at_each_step("archive");
-}
-
-#[test]
-fn transform_archive_force_fails_at_each_step() {
-    fails_at_each_step("archive force");
-}
-
-#[test]
-fn reverse_fails_at_each_step() {
-    fails_at_each_step("reverse");
-}
-
-#[test]
-fn reverse_force_fails_at_each_step() {
-    fails_at_each_step("reverse force");
-}
-
-#[test]
-fn reverse_archive_force_fails_at_each_step() {
-    fails_at_each_step("reverse archive force");
+each! {
+    transform_fails_at_each_step: fails_at_each_step("plain"),
+    transform_with_gzip_fails_at_each_step: fails_at_each_step("gzip"),
+    transform_into_an_empty_directory_fails_at_each_step: fails_at_each_step("into an empty directory"),
+    transform_over_an_output_fails_at_each_step: fails_at_each_step("force"),
+    transform_force_without_exchange_fails_at_each_step: fails_at_each_step("force without exchange"),
+    transform_into_a_file_systems_root_fails_at_each_step: fails_at_each_step("into a file system's root"),
+    transform_force_in_a_file_systems_root_fails_at_each_step: fails_at_each_step("force in a file system's root"),
+    transform_archive_fails_at_each_step: fails_at_each_step("archive"),
+    transform_archive_force_fails_at_each_step: fails_at_each_step("archive force"),
+    reverse_fails_at_each_step: fails_at_each_step("reverse"),
+    reverse_force_fails_at_each_step: fails_at_each_step("reverse force"),
+    reverse_archive_force_fails_at_each_step: fails_at_each_step("reverse archive force"),
 }
 
 /// What a run has begun, one of another form finishes too, before it finds that the place is not for it. Killed just
@@ -486,14 +448,9 @@ fn another_form_finishes_it(name: &str) {
     }
 }
 
-#[test]
-fn a_directory_after_an_archive_that_was_cut_short() {
-    another_form_finishes_it("archive force");
-}
-
-#[test]
-fn an_archive_after_a_directory_that_was_cut_short() {
-    another_form_finishes_it("force without exchange");
+each! {
+    a_directory_after_an_archive_that_was_cut_short: another_form_finishes_it("archive force"),
+    an_archive_after_a_directory_that_was_cut_short: another_form_finishes_it("force without exchange"),
 }
 
 /// A kill leaves what a run leaves that fails from there on, so what the tests above find of the one holds of both.
@@ -536,24 +493,11 @@ fn a_run_that_is_killed() {
         .expect("a run that nothing stops");
 }
 
-#[test]
-fn transform_archive_force_killed_at_each_step() {
-    killed_at_each_step("archive force");
-}
-
-#[test]
-fn transform_over_an_output_killed_at_each_step() {
-    killed_at_each_step("force");
-}
-
-#[test]
-fn transform_force_without_exchange_killed_at_each_step() {
-    killed_at_each_step("force without exchange");
-}
-
-#[test]
-fn transform_force_in_a_file_systems_root_killed_at_each_step() {
-    killed_at_each_step("force in a file system's root");
+each! {
+    transform_archive_force_killed_at_each_step: killed_at_each_step("archive force"),
+    transform_over_an_output_killed_at_each_step: killed_at_each_step("force"),
+    transform_force_without_exchange_killed_at_each_step: killed_at_each_step("force without exchange"),
+    transform_force_in_a_file_systems_root_killed_at_each_step: killed_at_each_step("force in a file system's root"),
 }
 
 fn start(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Started {
@@ -584,16 +528,9 @@ fn a_signal_leaves_nothing() {
 fn a_disk_that_is_full() {
     let world = World::new();
     world.generate("dump", 4);
-    for (limit, command) in
-        [(200, "transform $DIR/dump $DIR/out"), (2000, "transform $DIR/dump $DIR/out --gzip")]
-    {
-        let run = world.shell(&format!("ulimit -f {limit}; exec $MONGOSPLIT {command}"));
-        if run.code() == Some(0) {
-            assert!(is_sound(&world.path("out")));
-            fs::remove_dir_all(world.path("out")).expect("the output");
-            continue;
-        }
-        let run = run.exits(4);
+    for options in ["", " --gzip"] {
+        let command = format!("exec $MONGOSPLIT transform $DIR/dump $DIR/out{options}");
+        let run = world.shell(&format!("ulimit -f 200; {command}")).exits(4);
         assert!(
             run.stderr.contains("cannot write '") && run.stderr.contains("File too large"),
             "{run}"

@@ -27,16 +27,28 @@ fn a_copy(world: &World, case: &str, file: &str) -> (PathBuf, PathBuf, Vec<u8>) 
     (dump, file, bytes)
 }
 
-#[test]
-fn cut_at_every_byte() {
-    let world = World::new();
+/// Cuts a file of a case to each length, and shows what a dry run makes of it.
+fn cut(
+    world: &World,
+    case: &str,
+    file: &str,
+    mut check: impl FnMut(usize, mongosplit::Result<transform::Report>),
+) {
     let plan = Plan::built_in().expect("the plan");
-    let (dump, file, bytes) = a_copy(&world, "no-prelude", "user_data.bson");
+    let (dump, file, bytes) = a_copy(world, case, file);
     let mut options = options(&dump, &world.path("out"));
     options.dry_run = true;
     for length in 0..bytes.len() {
         fs::write(&file, &bytes[..length]).expect("the documents");
-        match transform(&options, &plan, &Silent) {
+        check(length, transform(&options, &plan, &Silent));
+    }
+}
+
+#[test]
+fn cut_at_every_byte() {
+    let world = World::new();
+    cut(&world, "no-prelude", "user_data.bson", |length, result| {
+        match result {
             // A bare .bson file does not tell how many documents it should have.
             Ok(report) => assert_eq!(
                 (length % 230, report.manifest.sources[0].documents),
@@ -52,24 +64,17 @@ fn cut_at_every_byte() {
             }
             Err(error) => panic!("cut to {length}: {error}"),
         }
-    }
+    });
 }
 
 #[test]
 fn compressed_and_cut_at_every_byte() {
     let world = World::new();
-    let plan = Plan::built_in().expect("the plan");
-    let (dump, file, bytes) = a_copy(&world, "gzip-two-members", "user_data.bson.gz");
-    let mut options = options(&dump, &world.path("out"));
-    options.dry_run = true;
     let mut accepted = Vec::new();
-    for length in 0..bytes.len() {
-        fs::write(&file, &bytes[..length]).expect("the documents");
-        match transform(&options, &plan, &Silent) {
-            Ok(_) => accepted.push(length),
-            Err(error) => assert_eq!(error.exit_code(), 3, "cut to {length}: {error}"),
-        }
-    }
+    cut(&world, "gzip-two-members", "user_data.bson.gz", |length, result| match result {
+        Ok(_) => accepted.push(length),
+        Err(error) => assert_eq!(error.exit_code(), 3, "cut to {length}: {error}"),
+    });
     // Nothing, or the end of the first member where that is the end of a document too.
     assert!(accepted.len() <= 1, "cut to {accepted:?} bytes, and accepted");
 }

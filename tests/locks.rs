@@ -294,6 +294,11 @@ fn altered(world: &World, archive: bool, alter: impl FnOnce(&Path)) {
     alter(&world.path("out"));
 }
 
+fn empty(directory: &Path) {
+    fs::remove_dir_all(directory).expect("removed");
+    fs::create_dir(directory).expect("a directory");
+}
+
 /// Changes the text of a manifest, its own checksum right again.
 fn amend(manifest: PathBuf, from: &str, to: &str) {
     edit(manifest, |text| reseal(&text.replace(from, to)));
@@ -338,14 +343,10 @@ fn directories_that_force_replaces() {
             fs::write(out.join("narrative_modeling/Thumbs.db"), "").expect("a file");
         }),
         ("nothing but what systems leave", |out| {
-            fs::remove_dir_all(out).expect("removed");
-            fs::create_dir(out).expect("a directory");
+            empty(out);
             fs::write(out.join(".DS_Store"), "").expect("a file");
         }),
-        ("empty", |out| {
-            fs::remove_dir_all(out).expect("removed");
-            fs::create_dir(out).expect("a directory");
-        }),
+        ("empty", empty),
     ];
     for (what, alter) in replaced {
         altered(&world, false, alter);
@@ -442,8 +443,7 @@ fn directories_that_force_does_not_replace() {
         (
             "somebody's files",
             |out| {
-                fs::remove_dir_all(out).expect("removed");
-                fs::create_dir(out).expect("a directory");
+                empty(out);
                 fs::write(out.join("thesis.tex"), "years").expect("a file");
             },
             format!("holds 'thesis.tex', {foreign}"),

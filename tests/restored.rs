@@ -17,11 +17,7 @@ fn lines(path: &std::path::Path) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_restored_database_is_compared_in_any_order() {
-    let world = Migration::of(&[
-        application(oid(1), 2),
-        with_model(application(oid(2), 1)),
-        application(oid(3), 0),
-    ]);
+    let world = Migration::of(&three());
     let restored = world.restored();
     let report = world.path("report.ndjson");
     let compare = |redump: &Collections| {
@@ -115,11 +111,7 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
 
 #[test]
 fn a_restored_reversal_is_compared_with_the_source_collection() {
-    let world = Migration::of(&[
-        application(oid(1), 2),
-        with_model(application(oid(2), 1)),
-        application(oid(3), 0),
-    ]);
+    let world = Migration::of(&three());
     let redump = world.path("redump");
     for archive in [false, true] {
         let back = world.fresh("back");

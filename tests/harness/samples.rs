@@ -82,6 +82,11 @@ pub fn with_model(mut document: Document) -> Document {
     document
 }
 
+/// With steps, with a model, and with neither.
+pub fn three() -> [Document; 3] {
+    [application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]
+}
+
 /// A value of any type.
 pub fn any_value(tape: &mut Tape<'_>) -> Bson {
     match tape.below(14) {
