@@ -37,11 +37,6 @@ fn said(world: &World, out: &Path) -> (Vec<String>, String) {
     (verified.iter().map(|line| plain(line)).collect(), plain(&reversed))
 }
 
-struct Alteration {
-    name: &'static str,
-    alter: fn(&Path),
-}
-
 fn exchange(out: &Path, one: &str, other: &str) {
     let (a, b) =
         (fs::read(out.join(one)).expect("a file"), fs::read(out.join(other)).expect("a file"));
@@ -60,117 +55,63 @@ fn without_sums(text: &str) -> String {
     plain
 }
 
-const ALTERATIONS: &[Alteration] = &[
-    Alteration {
-        name: "a file more at the root",
-        alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file"),
-    },
-    Alteration {
-        name: "a collection more",
-        alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file"),
-    },
-    Alteration {
-        name: "a directory more, with a file",
-        alter: |out| {
-            fs::create_dir(out.join("admin")).expect("a directory");
-            fs::write(out.join("admin/x.bson"), "").expect("a file");
-        },
-    },
-    Alteration {
-        name: "an empty directory more, which mongorestore takes for a database",
-        alter: |out| fs::create_dir(out.join("admin")).expect("a directory"),
-    },
-    Alteration {
-        name: "a file missing",
-        alter: |out| fs::remove_file(out.join(METADATA)).expect("a file"),
-    },
-    Alteration {
-        name: "the journal missing",
-        alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file"),
-    },
-    Alteration {
-        name: "the sums missing",
-        alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file"),
-    },
-    Alteration {
-        name: "the manifest missing",
-        alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file"),
-    },
-    Alteration {
-        name: "the database's directory missing",
-        alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory"),
-    },
-    Alteration { name: "a byte appended", alter: |out| append(out.join(METADATA), &[0]) },
-    Alteration {
-        name: "a sound document appended",
-        alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]),
-    },
-    Alteration {
-        name: "truncated to nothing",
-        alter: |out| fs::write(out.join(METADATA), "").expect("a file"),
-    },
-    Alteration {
-        name: "truncated by a byte",
-        alter: |out| {
-            let content = fs::read(out.join(METADATA)).expect("a file");
-            fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
-        },
-    },
-    Alteration {
-        name: "another document of the same length",
-        alter: |out| {
-            let mut content = fs::read(out.join(METADATA)).expect("a file");
-            let at = content.windows(4).position(|bytes| bytes == b"user").expect("a text");
-            content[at] ^= 1;
-            fs::write(out.join(METADATA), content).expect("a file");
-        },
-    },
-    Alteration { name: "two collections exchanged", alter: |out| exchange(out, METADATA, CONFIGS) },
-    Alteration {
-        name: "a file that is a link to the same content",
-        alter: |out| {
-            fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
-            symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a database that is a link",
-        alter: |out| {
-            fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
-            symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a manifest that is a link",
-        alter: |out| {
-            fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
-            symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a byte behind the manifest",
-        alter: |out| append(out.join("manifest.json"), b"\n"),
-    },
-    Alteration {
-        name: "a line behind the sums",
-        alter: |out| append(out.join("SHA256SUMS"), b"\n"),
-    },
-    Alteration {
-        name: "indexes taken from the metadata",
-        alter: |out| {
-            fs::write(
-                out.join(DATABASE).join("dataset_metadata.metadata.json"),
-                r#"{"indexes":[]}"#,
-            )
+const ALTERATIONS: &[(&str, fn(&Path))] = &[
+    ("a file more at the root", |out| fs::write(out.join("notes.txt"), "x").expect("a file")),
+    ("a collection more", |out| {
+        fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file")
+    }),
+    ("a directory more, with a file", |out| {
+        fs::create_dir(out.join("admin")).expect("a directory");
+        fs::write(out.join("admin/x.bson"), "").expect("a file");
+    }),
+    ("an empty directory more, which mongorestore takes for a database", |out| {
+        fs::create_dir(out.join("admin")).expect("a directory")
+    }),
+    ("a file missing", |out| fs::remove_file(out.join(METADATA)).expect("a file")),
+    ("the journal missing", |out| fs::remove_file(out.join(JOURNAL)).expect("a file")),
+    ("the sums missing", |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file")),
+    ("the manifest missing", |out| fs::remove_file(out.join("manifest.json")).expect("a file")),
+    ("the database's directory missing", |out| {
+        fs::remove_dir_all(out.join(DATABASE)).expect("a directory")
+    }),
+    ("a byte appended", |out| append(out.join(METADATA), &[0])),
+    ("a sound document appended", |out| append(out.join(METADATA), &[5, 0, 0, 0, 0])),
+    ("truncated to nothing", |out| fs::write(out.join(METADATA), "").expect("a file")),
+    ("truncated by a byte", |out| {
+        let content = fs::read(out.join(METADATA)).expect("a file");
+        fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
+    }),
+    ("another document of the same length", |out| {
+        let mut content = fs::read(out.join(METADATA)).expect("a file");
+        let at = content.windows(4).position(|bytes| bytes == b"user").expect("a text");
+        content[at] ^= 1;
+        fs::write(out.join(METADATA), content).expect("a file");
+    }),
+    ("two collections exchanged", |out| exchange(out, METADATA, CONFIGS)),
+    ("a file that is a link to the same content", |out| {
+        fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
+        symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
+    }),
+    ("a database that is a link", |out| {
+        fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
+        symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
+    }),
+    ("a manifest that is a link", |out| {
+        fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
+        symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
+    }),
+    ("a byte behind the manifest", |out| append(out.join("manifest.json"), b"\n")),
+    ("a line behind the sums", |out| append(out.join("SHA256SUMS"), b"\n")),
+    ("indexes taken from the metadata", |out| {
+        fs::write(out.join(DATABASE).join("dataset_metadata.metadata.json"), r#"{"indexes":[]}"#)
             .expect("a file")
-        },
-    },
+    }),
 ];
 
 #[test]
 fn each_alteration_is_named() {
     let mut all = String::new();
-    for Alteration { name, alter } in ALTERATIONS {
+    for (name, alter) in ALTERATIONS {
         let world = World::new();
         let out = world.transform(&fixture("odd/no-prelude"), "out");
         assert_eq!(
@@ -196,61 +137,48 @@ fn each_alteration_is_named() {
     golden("alterations.txt", &all);
 }
 
-const MODELS: &str = r#""path": "narrative_modeling/model_configs.bson""#;
-/// A manifest with one thing changed, its own checksum right again.
-const MANIFESTS: &[(&str, &str, &str)] = &[
-    ("another format", "\"format\": 1,", "\"format\": 2,"),
-    ("a format that is no number", "\"format\": 1,", "\"format\": \"1\","),
-    ("no format", "  \"format\": 1,\n", ""),
-    ("an unknown key", "\"format\": 1,", "\"format\": 1,\n  \"more\": 1,"),
-    ("a key twice", "\"format\": 1,", "\"format\": 1,\n  \"format\": 1,"),
-    (
-        "an unknown key within",
-        "\"role\": \"journal\",",
-        "\"role\": \"journal\",\n      \"more\": 1,",
-    ),
-    ("an unknown role", "\"role\": \"journal\",", "\"role\": \"diary\","),
-    ("no path", "\"path\": \"narrative_modeling.user_data.rollback\",", ""),
-    ("a path twice", MODELS, "\"path\": \"narrative_modeling/dataset_metadata.bson\""),
-    ("a path upwards", MODELS, "\"path\": \"../model_configs.bson\""),
-    ("a path that goes up and down", MODELS, "\"path\": \"narrative_modeling/../x.bson\""),
-    ("a path by way of here", MODELS, "\"path\": \"./narrative_modeling/model_configs.bson\""),
-    ("a path with a dot within", MODELS, "\"path\": \"narrative_modeling/./model_configs.bson\""),
-    ("a path from the root", MODELS, "\"path\": \"/etc/passwd\""),
-    ("no characters in a path", MODELS, "\"path\": \"\""),
-    ("a line break in a path", MODELS, "\"path\": \"a\\nb\""),
-    ("a NUL in a path", MODELS, "\"path\": \"a\\u0000b\""),
-    ("the manifest's own path", MODELS, "\"path\": \"manifest.json\""),
-    ("the path of the sums", MODELS, "\"path\": \"SHA256SUMS\""),
-    ("two slashes in a path", MODELS, "\"path\": \"narrative_modeling//model_configs.bson\""),
-    ("a checksum that is short", "\"sha256\": \"e3b0", "\"sha256\": \"e3"),
-    ("a checksum that is no hex", "\"sha256\": \"e3b0", "\"sha256\": \"xxxx"),
-    ("a checksum in capitals", "\"sha256\": \"e3b0", "\"sha256\": \"E3B0"),
-    ("another file's path", MODELS, "\"path\": \"narrative_modeling/other.bson\""),
-    ("fewer documents", "\"documents\": 3,", "\"documents\": 2,"),
-    ("a negative number", "\"documents\": 3,", "\"documents\": -3,"),
-    ("a number beyond 64 bits", "\"documents\": 3,", "\"documents\": 99999999999999999999,"),
-    ("a fraction", "\"documents\": 3,", "\"documents\": 3.0,"),
-    ("a number as text", "\"documents\": 3,", "\"documents\": \"3\","),
-    (
-        "another namespace",
-        "\"namespace\": \"narrative_modeling.user_data\"",
-        "\"namespace\": \"elsewhere.user_data\"",
-    ),
-    ("another mapping", "\"name\": \"user_data\"", "\"name\": \"other\""),
-    ("another version of the mapping", "\"version\": \"2.0.0\"", "\"version\": \"3.0.0\""),
-    ("files that are no list", "\"files\": [", "\"files\": {"),
-    ("fewer proven", "\"proven\": 3", "\"proven\": 2"),
-    ("a digest that is long", "\"digest\": \"", "\"digest\": \"0"),
-    (
-        "another digest",
-        "\"digest\": \"00000000000000000000000000000000\"",
-        "\"digest\": \"00000000000000000000000000000001\"",
-    ),
-    ("the result of a reversal", "\"kind\": \"transform\"", "\"kind\": \"reverse\""),
-    ("another compression", "\"gzip_level\": null", "\"gzip_level\": 6"),
-    ("an unknown kind of indexes", "\"indexes\": \"all\"", "\"indexes\": \"some\""),
-];
+/// Manifests with one thing changed: what, from, to; `⏎` is a line break. Their own checksum is right again.
+const MANIFESTS: &str = r#"
+another format | "format": 1, | "format": 2,
+a format that is no number | "format": 1, | "format": "1",
+no format | {⏎  "format": 1, | {
+an unknown key | "format": 1, | "format": 1,⏎  "more": 1,
+a key twice | "format": 1, | "format": 1,⏎  "format": 1,
+an unknown key within | "role": "journal", | "role": "journal",⏎      "more": 1,
+an unknown role | "role": "journal", | "role": "diary",
+no path | "path": "narrative_modeling.user_data.rollback", |
+a path twice | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/dataset_metadata.bson"
+a path upwards | "path": "narrative_modeling/model_configs.bson" | "path": "../model_configs.bson"
+a path that goes up and down | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/../x.bson"
+a path by way of here | "path": "narrative_modeling/model_configs.bson" | "path": "./narrative_modeling/model_configs.bson"
+a path with a dot within | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/./model_configs.bson"
+a path from the root | "path": "narrative_modeling/model_configs.bson" | "path": "/etc/passwd"
+no characters in a path | "path": "narrative_modeling/model_configs.bson" | "path": ""
+a line break in a path | "path": "narrative_modeling/model_configs.bson" | "path": "a\nb"
+a NUL in a path | "path": "narrative_modeling/model_configs.bson" | "path": "a\u0000b"
+the manifest's own path | "path": "narrative_modeling/model_configs.bson" | "path": "manifest.json"
+the path of the sums | "path": "narrative_modeling/model_configs.bson" | "path": "SHA256SUMS"
+two slashes in a path | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling//model_configs.bson"
+a checksum that is short | "sha256": "e3b0 | "sha256": "e3
+a checksum that is no hex | "sha256": "e3b0 | "sha256": "xxxx
+a checksum in capitals | "sha256": "e3b0 | "sha256": "E3B0
+another file's path | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/other.bson"
+fewer documents | "documents": 3, | "documents": 2,
+a negative number | "documents": 3, | "documents": -3,
+a number beyond 64 bits | "documents": 3, | "documents": 99999999999999999999,
+a fraction | "documents": 3, | "documents": 3.0,
+a number as text | "documents": 3, | "documents": "3",
+another namespace | "namespace": "narrative_modeling.user_data" | "namespace": "elsewhere.user_data"
+another mapping | "name": "user_data" | "name": "other"
+another version of the mapping | "version": "2.0.0" | "version": "3.0.0"
+files that are no list | "files": [ | "files": {
+fewer proven | "proven": 3 | "proven": 2
+a digest that is long | "digest": " | "digest": "0
+another digest | "digest": "00000000000000000000000000000000" | "digest": "00000000000000000000000000000001"
+the result of a reversal | "kind": "transform" | "kind": "reverse"
+another compression | "gzip_level": null | "gzip_level": 6
+an unknown kind of indexes | "indexes": "all" | "indexes": "some"
+"#;
 
 #[test]
 fn bad_manifests() {
@@ -277,9 +205,12 @@ fn bad_manifests() {
         copy(&good, &out);
         out
     };
-    for (name, from, to) in MANIFESTS {
-        assert!(text.contains(from), "{name}");
-        check(name, reseal(&text.replacen(from, to, 1)).as_bytes(), fresh());
+    for row in MANIFESTS.trim().lines() {
+        let mut columns = row.split('|').map(|column| column.trim().replace('⏎', "\n"));
+        let [name, from, to] = std::array::from_fn(|_| columns.next().expect("a column"));
+        assert!(text.contains(&from), "{name}");
+        let changed = text.replacen(&from, &to, 1);
+        check(&name, reseal(&changed).as_bytes(), fresh());
     }
     let half = text.len() / 2;
     let raw: Vec<(&str, Vec<u8>)> = vec![
