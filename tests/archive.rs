@@ -133,7 +133,7 @@ fn read_from(stream: impl Read) -> mongosplit::Result<Content> {
 
 /// A pipe gives as much as it has at once; neither what is read nor what is said hangs on that.
 #[test]
-fn read_byte_by_byte() {
+fn an_archive_reads_the_same_in_pieces_of_any_size() {
     struct Trickle<'a>(&'a [u8]);
     impl Read for Trickle<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -202,7 +202,7 @@ fn documents(files: &Files) -> BTreeMap<String, Vec<u8>> {
 // --- reading ---
 
 #[test]
-fn what_was_written_is_read() {
+fn documents_are_read_as_they_were_written() {
     assert_eq!(crc64(b"123456789"), 0x995d_c9bb_df19_39fa);
     let content = read(&small()).unwrap();
     assert_eq!(content["d.user_data"], [source(1), source(2)]);
@@ -405,7 +405,7 @@ fn every_rule_has_its_error() {
 }
 
 #[test]
-fn cut_anywhere_it_fails() {
+fn an_archive_cut_anywhere_is_refused() {
     let (folder, archive) = (World::new(), small());
     let (dump, out) = (folder.path("dump"), folder.path("out"));
     for length in 0..archive.len() {
@@ -653,7 +653,7 @@ fn documents_in_a_target_are_refused_with_their_number() {
 }
 
 #[test]
-fn the_oplog_of_an_archive_is_looked_at() {
+fn operations_on_the_source_in_an_archives_oplog_are_refused() {
     let sources = [source(1)];
     let operation =
         |namespace: &str| document(&[text("op", b"i"), text("ns", namespace.as_bytes())]);
@@ -732,7 +732,7 @@ fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
 
 /// `tests/crash.rs` has runs that fail on the way.
 #[test]
-fn what_belongs_to_an_archive_lies_beside_it() {
+fn manifest_sums_and_journal_of_an_archive_are_beside_it() {
     let folder = World::new();
     let (dump, out) = (folder.path("dump"), folder.path("out"));
     fs::write(&dump, small()).unwrap();
@@ -792,7 +792,7 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
 // --- pipes ---
 
 #[test]
-fn from_standard_input_to_standard_output() {
+fn a_pipe_carries_the_same_archive_as_a_file() {
     let folder = World::new();
     let file = folder.path("x");
     run(&transform::Options { archive: true, ..options(&fixture("all.archive"), &file) }).unwrap();
@@ -839,7 +839,7 @@ fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
 }
 
 #[test]
-fn usage_of_standard_streams() {
+fn standard_streams_without_a_sidecar_are_refused() {
     let folder = World::new();
     folder.run_fed(["transform", "-", "-", "--archive"], b"").exits(2);
     folder.run_fed(["transform", "-", "-"], b"").exits(2);
@@ -852,7 +852,7 @@ fn usage_of_standard_streams() {
 }
 
 #[test]
-fn a_closed_pipe_ends_the_run() {
+fn a_closed_pipe_ends_the_run_and_leaves_nothing() {
     let folder = World::new();
     let prefix = folder.path("x");
     let mut run =

@@ -63,7 +63,7 @@ fn a_quiet_check_says_what_does_not_hold() {
 
 /// Progress has nobody to go to where stderr is broken or closed; the work is done all the same.
 #[test]
-fn progress_on_a_broken_stderr() {
+fn a_broken_stderr_stops_no_run() {
     let world = World::new();
     for (number, (kind, stderr)) in [
         ("plain", "2>/dev/full"),
@@ -82,7 +82,7 @@ fn progress_on_a_broken_stderr() {
 
 /// `--verbose` tells what is opened as what, and each file with its SHA-256.
 #[test]
-fn verbose_tells_more() {
+fn verbose_names_inputs_and_checksums() {
     let world = World::new();
     let out = world.path("out");
     let quiet = world.run(["transform".as_ref(), dump().as_os_str(), out.as_os_str()]).exits(0);
@@ -140,7 +140,7 @@ fn inspect_checks_archives_too() {
 
 /// A broken document is named by where it begins, the fault beside it, whoever reads it.
 #[test]
-fn one_offset_for_one_document() {
+fn every_command_names_the_same_offset_of_a_broken_document() {
     let world = World::new();
     let bson = fixture("odd/truncated-document/narrative_modeling/user_data.bson");
     let mut bytes =

@@ -69,7 +69,7 @@ fn assert_passed_on(plan: &Plan, document: &[u8], what: &str) {
 }
 
 #[test]
-fn the_specifications_corpus() {
+fn the_specifications_corpus_comes_back_or_is_refused() {
     let Some(corpus) = corpus() else { return };
     let plan = Plan::built_in().expect("it compiles");
     let mut files: Vec<PathBuf> = std::fs::read_dir(corpus.join("bson-corpus"))
@@ -142,7 +142,7 @@ fn read(path: &Path) -> (usize, Option<String>) {
 }
 
 #[test]
-fn the_cases_of_mongo_tools() {
+fn the_cases_of_mongo_tools_come_back_or_are_refused() {
     let Some(corpus) = corpus() else { return };
     let file = |name: &str| corpus.join("mongo-tools").join(format!("{name}.bson"));
     for name in ["bad_cstring", "bad_type", "invalid_field_name", "partial_file", "random_bytes"] {
@@ -165,7 +165,7 @@ fn the_cases_of_mongo_tools() {
 }
 
 #[test]
-fn a_dump_whose_file_names_were_cut() {
+fn a_file_name_that_was_cut_gets_its_collection_from_the_metadata() {
     let Some(corpus) = corpus() else { return };
     let dump = mongosplit::dump::Dump::open_on(
         &mongosplit::disk::Disk::new(mongosplit::disk::IoMode::Buffered),

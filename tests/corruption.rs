@@ -55,7 +55,10 @@ fn without_sums(text: &str) -> String {
     plain
 }
 
-const ALTERATIONS: &[(&str, fn(&Path))] = &[
+/// What is done to an output, and how.
+type Alteration = (&'static str, fn(&Path));
+
+const ALTERATIONS: &[Alteration] = &[
     ("a file more at the root", |out| fs::write(out.join("notes.txt"), "x").expect("a file")),
     ("a collection more", |out| {
         fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file")
@@ -181,7 +184,7 @@ an unknown kind of indexes | "indexes": "all" | "indexes": "some"
 "#;
 
 #[test]
-fn bad_manifests() {
+fn each_bad_manifest_is_named() {
     let world = World::new();
     let good = world.transform(&fixture("odd/no-prelude"), "good");
     assert_eq!(said(&world, &good).0, Vec::<String>::new());
@@ -250,7 +253,7 @@ fn capital_checksum(text: &str) -> String {
 
 /// A manifest of very many files is refused, each file by its name.
 #[test]
-fn a_manifest_of_very_many_files() {
+fn a_manifest_of_very_many_files_is_reported_file_by_file() {
     let world = World::new();
     let out = world.transform(&fixture("odd/no-prelude"), "out");
     let text = fs::read_to_string(out.join("manifest.json")).expect("the manifest");
@@ -264,7 +267,7 @@ fn a_manifest_of_very_many_files() {
 
 /// Files of another run of the same tool, each of them sound.
 #[test]
-fn files_of_another_run() {
+fn files_of_another_run_are_refused() {
     let world = World::new();
     let one = world.transform(&fixture("odd/no-prelude"), "one");
     let other = world.transform(&fixture("odd/defaults"), "other");
@@ -320,7 +323,7 @@ fn fit_manifest(out: &Path, name: &str) -> String {
 }
 
 #[test]
-fn a_journal_of_another_format() {
+fn a_journal_of_another_format_is_refused() {
     let world = World::new();
     let out = world.transform(&fixture("odd/no-prelude"), "out");
     let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
@@ -398,7 +401,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
 
 /// The documents that a journal keeps whole are in an array, which is checked with the journal.
 #[test]
-fn a_journal_with_its_values_in_bytes() {
+fn a_journal_with_its_values_in_bytes_is_refused() {
     // As an array these bytes, their subtype included, would hold a document of a length that it does not have.
     let values =
         Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
@@ -507,7 +510,7 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
 
 /// What cannot be read is an error, and what is no file is refused at once and never waited for.
 #[test]
-fn sums_and_manifests_that_are_no_files() {
+fn what_is_not_a_regular_file_is_refused_at_once() {
     let world = World::new();
     let make_fifo = |path: &Path| {
         rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
@@ -529,7 +532,7 @@ fn sums_and_manifests_that_are_no_files() {
 }
 
 #[test]
-fn sums_that_cannot_be_read() {
+fn a_file_that_cannot_be_read_is_named() {
     let world = World::new();
     let out = world.transform(&fixture("odd/no-prelude"), "out");
     let run = |step| {

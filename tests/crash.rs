@@ -525,7 +525,7 @@ fn a_signal_leaves_nothing() {
 
 /// A limit on the size of files, as a full disk, is an error of the write.
 #[test]
-fn a_disk_that_is_full() {
+fn a_full_disk_leaves_no_output() {
     let world = World::new();
     world.generate("dump", 4);
     for options in ["", " --gzip"] {
@@ -562,7 +562,7 @@ fn a_signal_leaves_the_old_output() {
 /// Killed at various times: no output or a complete one, and a stale directory that is named, and that `--force`
 /// removes.
 #[test]
-fn killed_at_any_time() {
+fn a_run_killed_at_any_time_leaves_a_whole_output_or_none() {
     let world = World::new();
     let dump = world.generate("dump", 8);
     let uninterrupted = files(&world.transform(&dump, "whole"));
@@ -612,7 +612,7 @@ fn killed_at_any_time() {
 
 /// Two at once, for one place: one of them wins, and the result is whole.
 #[test]
-fn two_runs_for_one_place() {
+fn of_two_runs_for_one_place_one_wins() {
     let world = World::new();
     let dump = world.generate("dump", 4);
     let out = world.path("out");

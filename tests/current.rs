@@ -774,7 +774,7 @@ fn histories_of_ten_thousand_steps_are_merged_as_short_ones_are() {
 }
 
 #[test]
-fn documents_come_and_go() {
+fn documents_created_and_deleted_since_are_added_and_dropped() {
     let sources = [
         application(oid(1), 1),
         application(oid(2), 1),

@@ -45,7 +45,7 @@ fn cut(
 }
 
 #[test]
-fn cut_at_every_byte() {
+fn a_dump_cut_anywhere_fails_with_its_position() {
     let world = World::new();
     cut(&world, "no-prelude", "user_data.bson", |length, result| {
         match result {
@@ -68,7 +68,7 @@ fn cut_at_every_byte() {
 }
 
 #[test]
-fn compressed_and_cut_at_every_byte() {
+fn a_compressed_dump_cut_anywhere_is_refused() {
     let world = World::new();
     let mut accepted = Vec::new();
     cut(&world, "gzip-two-members", "user_data.bson.gz", |length, result| match result {
@@ -81,7 +81,7 @@ fn compressed_and_cut_at_every_byte() {
 
 /// A changed byte may be a changed value. What is accepted comes back.
 #[test]
-fn every_byte_changed() {
+fn a_changed_byte_is_refused_or_comes_back() {
     let world = World::new();
     let plan = Plan::built_in().expect("the plan");
     let (dump, file, bytes) = a_copy(&world, "no-prelude", "user_data.bson");
@@ -121,7 +121,7 @@ fn every_byte_changed() {
 
 /// Written to during the run: an error, and nothing is published.
 #[test]
-fn changed_while_it_is_read() {
+fn a_dump_that_changes_while_it_is_read_is_refused() {
     struct Writes(PathBuf);
     impl mongosplit::progress::Progress for Writes {
         fn advance(&self, _: u64, _: u64) {

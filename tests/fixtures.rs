@@ -83,7 +83,7 @@ fn cases() -> Vec<(String, i32)> {
 }
 
 #[test]
-fn the_table_is_of_the_folders() {
+fn every_folder_has_its_row() {
     let mut folders: Vec<String> = fs::read_dir(fixture("odd"))
         .expect("the folder")
         .map(|entry| entry.expect("an entry"))
@@ -98,7 +98,7 @@ fn the_table_is_of_the_folders() {
 }
 
 #[test]
-fn every_odd_dump() {
+fn every_odd_dump_ends_as_its_row_says() {
     let mut said = String::new();
     for (case, code) in cases() {
         said += &run_case(&case, &[], code);

@@ -59,7 +59,7 @@ fn run(world: &World, line: &str) -> Run {
 
 /// Whoever comes second is told who is there, whatever it is to make, and harms nothing.
 #[test]
-fn a_place_that_another_run_writes_to() {
+fn a_place_that_another_run_writes_to_is_refused() {
     for (name, prepare, options, staging, lock) in [
         ("out", "", &["out"] as &[&str], "out.mongosplit-partial", "out.mongosplit-lock"),
         ("out", "out/lost+found", &["out"], "out/.mongosplit-partial.d", "out/.mongosplit-lock"),
@@ -117,7 +117,7 @@ fn a_place_that_another_run_writes_to() {
 
 /// A run publishes its own staging directory, or nothing; and removes no other.
 #[test]
-fn a_staging_directory_that_is_no_longer_the_runs_own() {
+fn a_run_whose_staging_directory_was_replaced_publishes_nothing() {
     for archive in [false, true] {
         let world = World::new();
         let first = Waiting::start(
@@ -148,7 +148,7 @@ fn a_staging_directory_that_is_no_longer_the_runs_own() {
 /// Two runs of `--force` at once, many times, the second a little later each time. Whoever says that all is well has
 /// left an output that verifies, whatever the other has done.
 #[test]
-fn pairs_of_runs_that_nobody_synchronises() {
+fn runs_at_the_same_time_leave_a_whole_output() {
     let world = prepared();
     world.generate("big", 2);
     for archive in [false, true] {
@@ -240,7 +240,7 @@ impl Progress for Warned {
 
 /// Where a file system has no locks, a run says so, and leaves a staging directory that may be another run's.
 #[test]
-fn a_file_system_without_locks() {
+fn a_file_system_without_locks_is_warned_of() {
     let world = prepared();
     let plan = Plan::built_in().expect("the plan");
     let out = world.path("out");
@@ -316,7 +316,7 @@ type Alteration = (&'static str, fn(&Path));
 type Refused = (&'static str, fn(&Path), String);
 
 #[test]
-fn directories_that_force_replaces() {
+fn force_replaces_outputs_of_its_own_kind() {
     let world = world_with_old();
     run(&world, "transform dump new").exits(0);
     let fresh = files(&world.path("new"));
@@ -361,7 +361,7 @@ fn directories_that_force_replaces() {
 }
 
 #[test]
-fn directories_that_force_does_not_replace() {
+fn force_replaces_no_other_directory() {
     let world = world_with_old();
     let foreign = "and no manifest.json of mongosplit";
     let unnamed = "which its manifest.json does not name";
@@ -488,7 +488,7 @@ fn directories_that_force_does_not_replace() {
 }
 
 #[test]
-fn archives_that_force_replaces_and_others() {
+fn force_replaces_archives_of_its_own_kind_and_no_others() {
     let world = world_with_old();
     let beside = |out: &Path, what: &str| out.with_file_name(format!("out.{what}"));
     let replaced: &[Alteration] = &[
@@ -602,7 +602,7 @@ fn archives_that_force_replaces_and_others() {
 
 /// The root of a file system, as far as `lost+found` tells: what is in it stays, and is filled from inside.
 #[test]
-fn the_root_of_a_file_system() {
+fn the_root_of_a_file_system_is_filled_from_inside() {
     let world = world_with_old();
     run(&world, "transform dump new").exits(0);
     let fresh = files(&world.path("new"));

@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use harness::{DATABASE, Run, World, content, copy, dump, files, fixture, golden, same_files};
+use harness::{
+    DATABASE, Run, World, content, copy, dump, files, fixture, golden, same_files, steady,
+};
 
 fn transform(world: &World, dump: &Path, out: &Path, options: &[&str]) -> Run {
     world.run(
@@ -28,7 +30,7 @@ fn small() -> std::path::PathBuf {
 }
 
 #[test]
-fn absent_empty_or_with_lost_and_found_only() {
+fn an_output_goes_to_an_absent_or_empty_place() {
     let world = World::new();
     for (name, inside) in [("absent", None), ("empty", Some("")), ("mounted", Some("lost+found"))] {
         if let Some(inside) = inside {
@@ -41,7 +43,7 @@ fn absent_empty_or_with_lost_and_found_only() {
 }
 
 #[test]
-fn a_place_that_is_taken() {
+fn a_place_that_is_taken_is_refused() {
     let world = World::new();
     world.write("full/file", "precious");
     transform(&world, &small(), &world.path("full"), &[]).exits(4).complains(
@@ -82,7 +84,7 @@ fn a_place_that_is_taken() {
 }
 
 #[test]
-fn replaced_by_force_alone() {
+fn force_alone_replaces_an_output() {
     let world = World::new();
     let out = world.transform(&fixture("odd/defaults"), "out");
     let old = files(&out);
@@ -98,7 +100,7 @@ fn replaced_by_force_alone() {
 }
 
 #[test]
-fn inside_the_dump_or_around_it() {
+fn no_output_goes_into_the_dump_or_around_it() {
     let world = World::new();
     let dump = world.path("backups/dump");
     copy(&small(), &dump);
@@ -149,7 +151,7 @@ fn inside_the_dump_or_around_it() {
 }
 
 #[test]
-fn a_stale_staging_directory() {
+fn force_alone_removes_a_stale_staging_directory() {
     let world = World::new();
     world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "left");
     let text = "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed";
@@ -161,7 +163,7 @@ fn a_stale_staging_directory() {
 
 /// What `--force` removes is a directory that a run has left, and nothing by way of a link.
 #[test]
-fn a_staging_directory_that_is_a_link() {
+fn a_staging_directory_that_is_a_link_is_left_alone() {
     let world = World::new();
     world.write("precious/file", "precious");
     symlink(world.path("precious"), world.path("out.mongosplit-partial")).expect("a link");
@@ -175,7 +177,7 @@ fn a_staging_directory_that_is_a_link() {
 }
 
 #[test]
-fn a_dump_that_is_read_only() {
+fn a_dump_may_be_read_only() {
     let world = World::new();
     let dump = world.path("dump");
     copy(&small(), &dump);
@@ -279,7 +281,7 @@ fn links_are_fine_as_input() {
 }
 
 #[test]
-fn no_dump_at_all() {
+fn a_place_without_a_dump_is_refused() {
     let world = World::new();
     world.mkdir("empty");
     transform(&world, &world.path("empty"), &world.path("out"), &[])
@@ -296,7 +298,7 @@ fn no_dump_at_all() {
 
 /// What a dry run says, the real run does; and it writes nothing.
 #[test]
-fn a_dry_run() {
+fn a_dry_run_says_what_a_run_does_and_writes_nothing() {
     let world = World::new();
     for (number, options) in
         [&[] as &[&str], &["--gzip"], &["--to-db", "other", "--indexes", "none"]]
@@ -332,7 +334,7 @@ fn a_dry_run() {
 }
 
 #[test]
-fn another_database() {
+fn to_db_names_another_database() {
     let world = World::new();
     let out = world.transform_with(&small(), "out", &["--to-db", "elsewhere"]);
     let names: Vec<String> = files(&out).into_keys().collect();
@@ -403,7 +405,7 @@ fn verify_by_strict_names_findings_as_such() {
 }
 
 #[test]
-fn indexes_in_the_metadata() {
+fn metadata_has_the_indexes_that_were_asked_for() {
     let world = World::new();
     let mut all = String::new();
     for indexes in ["all", "non-unique", "none"] {
@@ -417,7 +419,7 @@ fn indexes_in_the_metadata() {
 }
 
 #[test]
-fn reports_logs_and_progress() {
+fn reports_logs_and_progress_say_what_a_run_did() {
     let world = World::new();
     let (report, log) = (world.path("report.json"), world.path("run.log"));
     let options = [
@@ -477,7 +479,7 @@ fn reports_logs_and_progress() {
 
 /// A stdout that cannot be written does not undo the output, but is no success.
 #[test]
-fn a_summary_that_cannot_be_written() {
+fn a_summary_that_cannot_be_written_fails_the_run() {
     let world = World::new();
     world
         .shell("$MONGOSPLIT transform fixtures/odd/no-prelude $DIR/out > /dev/full")
@@ -491,7 +493,7 @@ fn a_summary_that_cannot_be_written() {
 
 /// The summaries as a user sees them.
 #[test]
-fn summaries() {
+fn summaries_are_as_before() {
     let world = World::new();
     let (out, back) = (world.path("out"), world.path("back"));
     let mut all = String::new();
@@ -525,19 +527,4 @@ fn summaries() {
         all += &format!("$ mongosplit {}\n{lines}\n", words.join(" "));
     }
     golden("summaries.txt", &all);
-}
-
-/// A line without the times that each run has anew.
-fn steady(line: &str) -> String {
-    let start = line.trim_start();
-    if start.starts_with("Duration: ") || start.starts_with("Throughput: ") {
-        return format!("{}: #", line.split(':').next().unwrap_or(line));
-    }
-    let mut words: Vec<&str> = line.split(' ').collect();
-    for at in 1..words.len() {
-        if words[at].starts_with("seconds") && words[at - 1].contains('.') {
-            words[at - 1] = if words[at - 1].starts_with('(') { "(#" } else { "#" };
-        }
-    }
-    words.join(" ")
 }

@@ -4,7 +4,7 @@ mod harness;
 
 use std::os::unix::fs::symlink;
 
-use harness::{World, root};
+use harness::{World, root, steady};
 
 /// A command, and the lines that are printed below it.
 struct Step {
@@ -30,21 +30,6 @@ fn steps(page: &str) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// A line without what differs from run to run: durations and rates.
-fn steady(line: &str) -> String {
-    let changing = ["Duration:", "Throughput:"];
-    if let Some(what) = changing.iter().find(|what| line.trim_start().starts_with(**what)) {
-        return (*what).to_owned();
-    }
-    let mut words: Vec<&str> = line.trim_end().split(' ').collect();
-    for at in 1..words.len() {
-        if words[at].trim_end_matches(')').ends_with("seconds") {
-            words[at - 1] = if words[at - 1].starts_with('(') { "(N" } else { "N" };
-        }
-    }
-    words.join(" ")
 }
 
 /// Whether a command needs a server, or what only one has written.

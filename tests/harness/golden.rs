@@ -26,3 +26,18 @@ pub fn golden(name: &str, found: &str) {
         around(found)
     );
 }
+
+/// A line without the times that each run has anew.
+pub fn steady(line: &str) -> String {
+    let start = line.trim_start();
+    if start.starts_with("Duration: ") || start.starts_with("Throughput: ") {
+        return format!("{}: #", line.split(':').next().unwrap_or(line));
+    }
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at].starts_with("seconds") && words[at - 1].contains('.') {
+            words[at - 1] = if words[at - 1].starts_with('(') { "(#" } else { "#" };
+        }
+    }
+    words.join(" ")
+}
