@@ -294,6 +294,11 @@ fn altered(world: &World, archive: bool, alter: impl FnOnce(&Path)) {
     alter(&world.path("out"));
 }
 
+/// A file beside an archive.
+fn beside(out: &Path, what: &str) -> PathBuf {
+    out.with_file_name(format!("out.{what}"))
+}
+
 fn empty(directory: &Path) {
     fs::remove_dir_all(directory).expect("removed");
     fs::create_dir(directory).expect("a directory");
@@ -490,14 +495,13 @@ fn force_replaces_no_other_directory() {
 #[test]
 fn force_replaces_archives_of_its_own_kind_and_no_others() {
     let world = world_with_old();
-    let beside = |out: &Path, what: &str| out.with_file_name(format!("out.{what}"));
     let replaced: &[Alteration] = &[
         ("sound", |_| {}),
         ("cut off", |out| fs::write(out, "cut").expect("a file")),
         ("side files alone", |out| fs::remove_file(out).expect("removed")),
-        ("no journal", |out| fs::remove_file(out.with_file_name("out.rollback")).expect("removed")),
+        ("no journal", |out| fs::remove_file(beside(out, "rollback")).expect("removed")),
         ("the manifest's checksum does not hold", |out| {
-            edit(out.with_file_name("out.manifest.json"), |text| {
+            edit(beside(out, "manifest.json"), |text| {
                 text.replace("\"proven\": 3", "\"proven\": 4")
             })
         }),
@@ -523,42 +527,34 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
     let refused: &[Refused] = &[
         (
             "no manifest",
-            |out| fs::remove_file(out.with_file_name("out.manifest.json")).expect("removed"),
+            |out| fs::remove_file(beside(out, "manifest.json")).expect("removed"),
             format!("'out': {unnamed}"),
         ),
         (
             "another's manifest",
-            |out| fs::write(out.with_file_name("out.manifest.json"), "{}").expect("a file"),
+            |out| fs::write(beside(out, "manifest.json"), "{}").expect("a file"),
             format!("'out': {unnamed}"),
         ),
         (
             "a manifest of another archive",
-            |out| {
-                amend(out.with_file_name("out.manifest.json"), "\"path\": \"out", "\"path\": \"in")
-            },
+            |out| amend(beside(out, "manifest.json"), "\"path\": \"out", "\"path\": \"in"),
             format!("'out': {unnamed}"),
         ),
         (
             "a directory's manifest",
-            |out| {
-                amend(
-                    out.with_file_name("out.manifest.json"),
-                    "\"archive\": true",
-                    "\"archive\": false",
-                )
-            },
+            |out| amend(beside(out, "manifest.json"), "\"archive\": true", "\"archive\": false"),
             format!("'out': {unnamed}"),
         ),
         (
             "a side file that it does not name",
-            |out| fs::write(out.with_file_name("out.rejected"), "mine").expect("a file"),
+            |out| fs::write(beside(out, "rejected"), "mine").expect("a file"),
             "'out.rejected': is there already, and 'out.manifest.json' does not name it".to_owned(),
         ),
         (
             "a file of that name alone",
             |out| {
                 for what in ["manifest.json", "SHA256SUMS", "rollback"] {
-                    fs::remove_file(out.with_file_name(format!("out.{what}"))).expect("removed");
+                    fs::remove_file(beside(out, what)).expect("removed");
                 }
             },
             format!("'out': {unnamed}"),
