@@ -1,12 +1,12 @@
 //! Mapping is the hot path: once a mapper has seen a batch, the next of the same kind costs (almost) no allocation. What is
 //! left is once a batch: field orders, and the `_id`s that findings name.
 
-mod common;
+mod harness;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{element, framed, string};
+use harness::{element, framed, int32, text};
 use mongosplit::mapping::{Mapped, Mapper, Plan};
 
 struct Counting;
@@ -35,10 +35,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn text(name: &str, content: &str) -> Vec<u8> {
-    element(2, name.as_bytes(), &string(content.as_bytes()))
-}
-
 fn array(name: &str, items: &[Vec<u8>]) -> Vec<u8> {
     let elements: Vec<u8> = items
         .iter()
@@ -53,7 +49,6 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
     let date = |name: &str| {
         element(9, name.as_bytes(), &(1_760_350_523_123i64 + i64::from(number)).to_le_bytes())
     };
-    let int = |name: &str, value: u32| element(16, name.as_bytes(), &value.to_le_bytes());
     let id = [&[0; 8][..], &number.to_be_bytes()].concat();
     let parameters = element(3, b"parameters", &framed(&text("method", "mean")));
     let step = |kind: &str| {
@@ -65,10 +60,13 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
                 text("applied_at", "2025-10-13T10:15:23.123456+00:00"),
             ]
             .concat(),
-            false => {
-                [date("timestamp"), text("type", kind), parameters.clone(), int("affected_rows", 3)]
-                    .concat()
-            }
+            false => [
+                date("timestamp"),
+                text("type", kind),
+                parameters.clone(),
+                int32("affected_rows", 3),
+            ]
+            .concat(),
         })
     };
     let field = |name: &str| {
@@ -77,8 +75,8 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
                 text("field_name", name),
                 text("field_type", "numeric"),
                 text("inferred_dtype", "int64"),
-                int("unique_values", 9),
-                int("missing_values", 0),
+                int32("unique_values", 9),
+                int32("missing_values", 0),
             ]
             .concat(),
         )
@@ -92,8 +90,8 @@ fn document(number: u32, is_export: bool) -> Vec<u8> {
             text("file_type", "csv"),
             text("file_path", "datasets/user_1/report.csv"),
             text("s3_url", "s3://bucket/report.csv"),
-            int("num_rows", 10 + number),
-            int("num_columns", 2),
+            int32("num_rows", 10 + number as i32),
+            int32("num_columns", 2),
             array("data_schema", &[field("age"), field("name")]),
             array(
                 "transformation_history",

@@ -1,13 +1,17 @@
 //! Archives in and out: each rule of the format, damage at every byte, and every shape in and out. `CORPUS`, a
 //! directory, adds archives that others have written.
 
+mod harness;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use flate2::read::MultiGzDecoder;
+use harness::{
+    Files, World, binary, boolean, document, files, fixture, flip, framed, int32, int64, text,
+};
 use mongosplit::Dump;
 use mongosplit::base::archive_format::Reader;
 use mongosplit::disk::{Disk, IoMode};
@@ -19,28 +23,6 @@ use mongosplit::{Error, inspect, reverse, transform, verify};
 type Content = BTreeMap<String, Vec<Vec<u8>>>;
 
 // --- a writer that shares nothing with the one under test ---
-
-enum V<'a> {
-    S(&'a [u8]),
-    I(i32),
-    L(u64),
-    B(u8),
-}
-
-fn document(fields: &[(&str, V<'_>)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, value) in fields {
-        let (kind, bytes) = match value {
-            V::S(text) => (2, [&(text.len() as u32 + 1).to_le_bytes()[..], text, &[0]].concat()),
-            V::I(number) => (16, number.to_le_bytes().to_vec()),
-            V::L(number) => (18, number.to_le_bytes().to_vec()),
-            V::B(byte) => (8, vec![*byte]),
-        };
-        body.push(kind);
-        body.extend([name.as_bytes(), &[0], &bytes].concat());
-    }
-    [&(body.len() as u32 + 5).to_le_bytes()[..], &body, &[0]].concat()
-}
 
 fn crc64(bytes: &[u8]) -> u64 {
     let mut crc = u64::MAX;
@@ -57,10 +39,10 @@ const END: [u8; 4] = [0xff; 4];
 
 fn header() -> Vec<u8> {
     let fields = [
-        ("concurrent_collections", V::I(4)),
-        ("version", V::S(b"0.1")),
-        ("server_version", V::S(b"5.0.0")),
-        ("tool_version", V::S(b"t")),
+        int32("concurrent_collections", 4),
+        text("version", b"0.1"),
+        text("server_version", b"5.0.0"),
+        text("tool_version", b"t"),
     ];
     [b"\x6d\xe2\x99\x81".to_vec(), document(&fields)].concat()
 }
@@ -71,11 +53,11 @@ fn entry_of(database: &[u8], collection: &[u8], kind: &str) -> Vec<u8> {
         String::from_utf8_lossy(collection).escape_default()
     );
     let fields = [
-        ("db", V::S(database)),
-        ("collection", V::S(collection)),
-        ("metadata", V::S(metadata.as_bytes())),
-        ("size", V::I(0)),
-        ("type", V::S(kind.as_bytes())),
+        text("db", database),
+        text("collection", collection),
+        text("metadata", metadata.as_bytes()),
+        int32("size", 0),
+        text("type", kind.as_bytes()),
     ];
     document(&fields)
 }
@@ -86,10 +68,10 @@ fn entry(database: &str, collection: &str) -> Vec<u8> {
 
 fn head(database: &str, collection: &str, end: u8, crc: u64) -> Vec<u8> {
     document(&[
-        ("db", V::S(database.as_bytes())),
-        ("collection", V::S(collection.as_bytes())),
-        ("EOF", V::B(end)),
-        ("CRC", V::L(crc)),
+        text("db", database.as_bytes()),
+        text("collection", collection.as_bytes()),
+        boolean("EOF", end),
+        int64("CRC", crc),
     ])
 }
 
@@ -103,13 +85,13 @@ fn close(database: &str, collection: &str, documents: &[Vec<u8>]) -> Vec<u8> {
 
 fn source(number: i32) -> Vec<u8> {
     let name = format!("file {number}");
-    document(&[("_id", V::I(number)), ("user_id", V::S(b"u")), ("filename", V::S(name.as_bytes()))])
+    document(&[int32("_id", number), text("user_id", b"u"), text("filename", name.as_bytes())])
 }
 
 /// Two collections, two documents each, interleaved.
 fn small() -> Vec<u8> {
     let (a, b) =
-        ([source(1), source(2)], [document(&[("_id", V::I(7))]), document(&[("_id", V::I(8))])]);
+        ([source(1), source(2)], [document(&[int32("_id", 7)]), document(&[int32("_id", 8)])]);
     [
         header(),
         entry("d", "user_data"),
@@ -151,7 +133,7 @@ fn read_from(stream: impl Read) -> mongosplit::Result<Content> {
 
 /// A pipe gives as much as it has at once; neither what is read nor what is said hangs on that.
 #[test]
-fn read_byte_by_byte() {
+fn an_archive_reads_the_same_in_pieces_of_any_size() {
     struct Trickle<'a>(&'a [u8]);
     impl Read for Trickle<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -167,13 +149,9 @@ fn read_byte_by_byte() {
         [header(), log.to_vec()].concat(),
         [small(), log.to_vec()].concat(),
     ] {
-        let text = |result: mongosplit::Result<Content>| result.map_err(|error| error.to_string());
-        assert_eq!(text(read_from(Trickle(&bytes))), text(read(&bytes)));
+        let said = |result: mongosplit::Result<Content>| result.map_err(|error| error.to_string());
+        assert_eq!(said(read_from(Trickle(&bytes))), said(read(&bytes)));
     }
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
 }
 
 fn plan() -> Plan {
@@ -196,30 +174,6 @@ fn verified(out: &Path) -> mongosplit::Result<verify::Report> {
     verify::verify(&verify::Options::new(out), &Silent)
 }
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
-/// Every file below a directory, by its path.
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(
-                    path.strip_prefix(root).unwrap().display().to_string(),
-                    fs::read(&path).unwrap(),
-                );
-            }
-        }
-    }
-    found
-}
-
 fn unpacked(bytes: &[u8]) -> Vec<u8> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return bytes.to_vec();
@@ -230,7 +184,7 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The documents of an output of any shape, one collection's behind the other.
-fn documents(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+fn documents(files: &Files) -> BTreeMap<String, Vec<u8>> {
     if let Some(archive) = files.get("out") {
         return read(&unpacked(archive))
             .unwrap()
@@ -245,27 +199,10 @@ fn documents(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
     files.iter().filter_map(of_file).collect()
 }
 
-fn mongosplit(arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let feeding = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    feeding.join().unwrap();
-    output
-}
-
 // --- reading ---
 
 #[test]
-fn what_was_written_is_read() {
+fn documents_are_read_as_they_were_written() {
     assert_eq!(crc64(b"123456789"), 0x995d_c9bb_df19_39fa);
     let content = read(&small()).unwrap();
     assert_eq!(content["d.user_data"], [source(1), source(2)]);
@@ -275,10 +212,10 @@ fn what_was_written_is_read() {
 #[test]
 fn old_archives_and_empty_blocks_are_read() {
     let old = document(&[
-        ("db", V::S(b"d")),
-        ("collection", V::S(b"c")),
-        ("metadata", V::S(b"{}")),
-        ("size", V::I(0)),
+        text("db", b"d"),
+        text("collection", b"c"),
+        text("metadata", b"{}"),
+        int32("size", 0),
     ]);
     let archive =
         [header(), old, END.to_vec(), block("d", "c", &[]), close("d", "c", &[])].concat();
@@ -303,36 +240,22 @@ fn every_rule_has_its_error() {
     let start = header().len();
     let (b, e) = (block("d", "c", &c), close("d", "c", &c));
     let body = at + head("d", "c", 0, 0).len();
-    let text = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n".to_vec();
+    let log = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n".to_vec();
     let mixed = "a log looks mixed into the stream (keep stderr out of the pipe, no `2>&1`)";
     let mut no_nul = source(1);
     *no_nul.last_mut().unwrap() = 1;
-    let unknown = document(&[
-        ("db", V::S(b"d")),
-        ("collection", V::S(b"c")),
-        ("EOF", V::B(0)),
-        ("CRC", V::L(0)),
-        ("more", V::I(1)),
-    ]);
-    let lacking = document(&[("db", V::S(b"d")), ("collection", V::S(b"c")), ("EOF", V::B(0))]);
-    let twice = document(&[("db", V::S(b"d")), ("db", V::S(b"d"))]);
-    let no_boolean = document(&[
-        ("db", V::S(b"d")),
-        ("collection", V::S(b"c")),
-        ("EOF", V::I(0)),
-        ("CRC", V::L(0)),
-    ]);
-    let no_int64 = document(&[
-        ("db", V::S(b"d")),
-        ("collection", V::S(b"c")),
-        ("EOF", V::B(0)),
-        ("CRC", V::I(0)),
-    ]);
+    let of_c = [text("db", b"d"), text("collection", b"c")].concat();
+    let block_header = |rest: &[Vec<u8>]| framed(&[of_c.clone(), rest.concat()].concat());
+    let unknown = block_header(&[boolean("EOF", 0), int64("CRC", 0), int32("more", 1)]);
+    let lacking = block_header(&[boolean("EOF", 0)]);
+    let twice = document(&[text("db", b"d"), text("db", b"d")]);
+    let no_boolean = block_header(&[int32("EOF", 0), int64("CRC", 0)]);
+    let no_int64 = block_header(&[boolean("EOF", 0), int32("CRC", 0)]);
     let version = document(&[
-        ("concurrent_collections", V::I(4)),
-        ("version", V::S(b"0.2")),
-        ("server_version", V::S(b"")),
-        ("tool_version", V::S(b"")),
+        int32("concurrent_collections", 4),
+        text("version", b"0.2"),
+        text("server_version", b""),
+        text("tool_version", b""),
     ]);
     let long = "x".repeat(254);
     let cases: Vec<(Vec<u8>, String)> = vec![
@@ -342,7 +265,7 @@ fn every_rule_has_its_error() {
             "byte offset 0: it begins with 05000000, an archive with 6de29981; give what `mongodump --archive` writes".into(),
         ),
         (
-            text.clone(),
+            log.clone(),
             format!(
                 "byte offset 0: text where an archive's magic number belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
@@ -355,34 +278,6 @@ fn every_rule_has_its_error() {
             format!("byte offset {}: a block's header in the prelude: the terminator behind the prelude is missing", at - 4),
         ),
         (in_prelude([entry("d", "c"), entry("d", "c")].concat()), format!("byte offset {}: the prelude lists d.c twice", at - 4)),
-        (
-            in_prelude(entry("..", "c")),
-            format!("byte offset {start}: a collection in the prelude names the database '..', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("a/b", "c")),
-            format!("byte offset {start}: a collection in the prelude names the database 'a/b', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("a\0", "c")),
-            format!("byte offset {start}: a collection in the prelude names the database 'a\\0', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("d", "..")),
-            format!("byte offset {start}: a collection in the prelude names the collection '..', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("d", "")),
-            format!("byte offset {start}: a collection in the prelude names the collection '', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("d", "a\0b")),
-            format!("byte offset {start}: a collection in the prelude names the collection 'a\\0b', which cannot be one"),
-        ),
-        (
-            in_prelude(entry("d", &long)),
-            format!("byte offset {start}: a collection in the prelude names the collection '{long}', which cannot be one"),
-        ),
         (
             in_prelude(entry_of(b"d", b"\xff", "collection")),
             format!("byte offset {start}: a collection in the prelude has a field 'collection' that is not UTF-8"),
@@ -436,13 +331,13 @@ fn every_rule_has_its_error() {
             ),
         ),
         (
-            with(&[head("d", "c", 0, 0), text.clone()]),
+            with(&[head("d", "c", 0, 0), log.clone()]),
             format!(
                 "byte offset {body}, d.c: text where a document or a terminator belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
         ),
         (
-            with(&[text]),
+            with(&[log]),
             format!(
                 "byte offset {at}: text where a block's header belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
@@ -487,7 +382,22 @@ fn every_rule_has_its_error() {
             ),
         ),
     ];
-    for (archive, message) in cases {
+    let names = [
+        ("..", "c", "database '..'".to_owned()),
+        ("a/b", "c", "database 'a/b'".to_owned()),
+        ("a\0", "c", r"database 'a\0'".to_owned()),
+        ("d", "..", "collection '..'".to_owned()),
+        ("d", "", "collection ''".to_owned()),
+        ("d", "a\0b", r"collection 'a\0b'".to_owned()),
+        ("d", &long, format!("collection '{long}'")),
+    ];
+    let misnamed = names.map(|(database, collection, what)| {
+        (
+            in_prelude(entry(database, collection)),
+            format!("byte offset {start}: a collection in the prelude names the {what}, which cannot be one"),
+        )
+    });
+    for (archive, message) in cases.into_iter().chain(misnamed) {
         let error = read(&archive).expect_err(&message);
         assert_eq!(error.to_string(), format!("'a': {message}"));
         assert_eq!(error.exit_code(), 3);
@@ -495,14 +405,14 @@ fn every_rule_has_its_error() {
 }
 
 #[test]
-fn cut_anywhere_it_fails() {
-    let (folder, archive) = (folder(), small());
-    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+fn an_archive_cut_anywhere_is_refused() {
+    let (folder, archive) = (World::new(), small());
+    let (dump, out) = (folder.path("dump"), folder.path("out"));
     for length in 0..archive.len() {
         assert!(read(&archive[..length]).is_err(), "cut to {length} bytes");
         fs::write(&dump, &archive[..length]).unwrap();
         assert!(run(&options(&dump, &out)).is_err(), "cut to {length} bytes");
-        assert_eq!(files(folder.path()).len(), 1, "cut to {length} bytes");
+        assert_eq!(files(&folder.path("")).len(), 1, "cut to {length} bytes");
     }
     let packed = gzip(&archive);
     for length in 0..packed.len() {
@@ -522,9 +432,7 @@ fn a_bit_flipped_anywhere_fails_or_leaves_every_document_as_it_was() {
     let mut unnoticed = 0;
     for at in 0..archive.len() {
         for bit in 0..8 {
-            let mut flipped = archive.clone();
-            flipped[at] ^= 1 << bit;
-            if let Ok(found) = read(&flipped) {
+            if let Ok(found) = read(&flip(&archive, at, 1 << bit)) {
                 assert_eq!(found, content, "bit {bit} of byte {at}");
                 unnoticed += 1;
             }
@@ -543,15 +451,15 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
     for (archive, level) in [(false, None), (false, Some(2)), (true, None), (true, Some(2))] {
         let mut first = None;
         for input in inputs {
-            let folder = folder();
-            let out = folder.path().join("out");
+            let folder = World::new();
+            let out = folder.path("out");
             run(&transform::Options {
                 archive,
                 gzip_level: level,
                 ..options(&fixture(input), &out)
             })
             .unwrap();
-            let written = files(folder.path());
+            let written = files(&folder.path(""));
             let first = first.get_or_insert_with(|| written.clone());
             assert!(*first == written, "{input} to archive: {archive}, gzip: {level:?}");
             let content = documents(&written);
@@ -572,7 +480,7 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
             );
             assert_eq!(checked.unwrap().differences, Vec::<String>::new());
             for (to_archive, to_level) in [(false, None), (true, Some(1))] {
-                let back = folder.path().join(format!("back-{to_archive}"));
+                let back = folder.path(&format!("back-{to_archive}"));
                 let options = reverse::Options {
                     archive: to_archive,
                     gzip_level: to_level,
@@ -592,12 +500,11 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
 
 #[test]
 fn an_output_is_compared_with_a_dump_that_is_an_archive() {
-    let folder = folder();
+    let folder = World::new();
     for archive in [false, true] {
-        let out = folder.path().join(format!("out-{archive}"));
+        let out = folder.path(&format!("out-{archive}"));
         run(&transform::Options { archive, ..options(&fixture("all.archive"), &out) }).unwrap();
-        let (redump, report) =
-            (folder.path().join(format!("redump-{archive}")), verified(&out).unwrap());
+        let (redump, report) = (folder.path(&format!("redump-{archive}")), verified(&out).unwrap());
         run(&transform::Options {
             archive: true,
             gzip_level: Some(1),
@@ -644,7 +551,7 @@ fn an_output_is_compared_with_a_dump_that_is_an_archive() {
 
 #[test]
 fn several_sources_that_interleave_give_what_a_directory_gives() {
-    let folder = folder();
+    let folder = World::new();
     let of = |from: i32| (from..from + 5000).map(source).collect::<Vec<_>>();
     let (a, b) = (of(0), of(100_000));
     let mut archive =
@@ -653,9 +560,9 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
         archive.extend([block("b", "user_data", b), block("a", "user_data", a)].concat());
     }
     archive.extend([close("a", "user_data", &a), close("b", "user_data", &b)].concat());
-    let (dump, directory) = (folder.path().join("dump"), folder.path().join("directory"));
+    let (dump, directory) = (folder.path("dump"), folder.path("directory"));
     fs::write(&dump, &archive).unwrap();
-    let error = run(&options(&dump, &folder.path().join("o"))).unwrap_err();
+    let error = run(&options(&dump, &folder.path("o"))).unwrap_err();
     let size = a.concat().len();
     assert_eq!(
         error.to_string(),
@@ -678,19 +585,19 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
         .unwrap();
     for archive in [false, true] {
         let written = [&dump, &directory].map(|input| {
-            let folder = self::folder();
-            let out = folder.path().join("out");
+            let folder = World::new();
+            let out = folder.path("out");
             run(&transform::Options { archive, all_databases: true, ..options(input, &out) })
                 .unwrap();
             assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
-            let back = folder.path().join("back");
+            let back = folder.path("back");
             reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
             assert!(fs::read(back.join("b/user_data.bson")).unwrap() == b.concat());
-            files(folder.path())
+            files(&folder.path(""))
         });
         assert!(written[0] == written[1], "archive: {archive}");
     }
-    let out = folder.path().join("only");
+    let out = folder.path("only");
     let report =
         run(&transform::Options { databases: vec!["b".to_owned()], ..options(&dump, &out) })
             .unwrap();
@@ -704,10 +611,10 @@ fn run_archive(
     parts: &[Vec<u8>],
     change: impl FnOnce(&mut transform::Options),
 ) -> mongosplit::Result<transform::Report> {
-    let folder = folder();
-    let dump = folder.path().join("dump");
+    let folder = World::new();
+    let dump = folder.path("dump");
     fs::write(&dump, [header(), parts.concat()].concat()).unwrap();
-    let mut options = options(&dump, &folder.path().join("out"));
+    let mut options = options(&dump, &folder.path("out"));
     change(&mut options);
     run(&options)
 }
@@ -715,7 +622,7 @@ fn run_archive(
 #[test]
 fn documents_in_a_target_are_refused_with_their_number() {
     let (sources, targets) =
-        ([source(1)], [document(&[("_id", V::I(50))]), document(&[("_id", V::I(51))])]);
+        ([source(1)], [document(&[int32("_id", 50)]), document(&[int32("_id", 51)])]);
     let parts = |targets: &[Vec<u8>]| {
         let (s, t) = (("d", "user_data"), ("d", "dataset_metadata"));
         vec![
@@ -738,7 +645,7 @@ fn documents_in_a_target_are_refused_with_their_number() {
     })
     .unwrap();
     run_archive(&parts(&[]), |_| {}).unwrap();
-    let collides = run_archive(&parts(&[document(&[("_id", V::I(1))])]), |options| {
+    let collides = run_archive(&parts(&[document(&[int32("_id", 1)])]), |options| {
         options.existing_targets = mongosplit::transform::ExistingTargets::Check
     })
     .unwrap_err();
@@ -746,10 +653,10 @@ fn documents_in_a_target_are_refused_with_their_number() {
 }
 
 #[test]
-fn the_oplog_of_an_archive_is_looked_at() {
+fn operations_on_the_source_in_an_archives_oplog_are_refused() {
     let sources = [source(1)];
     let operation =
-        |namespace: &str| document(&[("op", V::S(b"i")), ("ns", V::S(namespace.as_bytes()))]);
+        |namespace: &str| document(&[text("op", b"i"), text("ns", namespace.as_bytes())]);
     let parts = |operations: &[Vec<u8>]| {
         let log = ("", "oplog");
         vec![
@@ -794,7 +701,7 @@ fn views_and_time_series_are_refused() {
 
 #[test]
 fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
-    let (folder, other) = (folder(), [document(&[("_id", V::I(7))])]);
+    let (folder, other) = (World::new(), [document(&[int32("_id", 7)])]);
     let parts = [
         header(),
         entry("d", "user_data"),
@@ -804,9 +711,9 @@ fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
         block("d", "z", &other),
     ];
     let ends = [close("d", "user_data", &[source(1)]), head("d", "z", 1, 1), END.to_vec()];
-    let dump = folder.path().join("dump");
+    let dump = folder.path("dump");
     fs::write(&dump, [parts.concat(), ends.concat()].concat()).unwrap();
-    run(&options(&dump, &folder.path().join("out"))).unwrap();
+    run(&options(&dump, &folder.path("out"))).unwrap();
     let disk = Disk::new(IoMode::Buffered);
     let report =
         inspect::inspect_on(&disk, &Dump::open_on(&disk, &dump, None).unwrap(), &Silent).unwrap();
@@ -825,14 +732,14 @@ fn a_damaged_checksum_of_another_collection_is_found_by_inspect() {
 
 /// `tests/crash.rs` has runs that fail on the way.
 #[test]
-fn what_belongs_to_an_archive_lies_beside_it() {
-    let folder = folder();
-    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+fn manifest_sums_and_journal_of_an_archive_are_beside_it() {
+    let folder = World::new();
+    let (dump, out) = (folder.path("dump"), folder.path("out"));
     fs::write(&dump, small()).unwrap();
     let options = transform::Options { archive: true, ..options(&dump, &out) };
     for force in [false, true] {
         run(&transform::Options { force, ..options.clone() }).unwrap();
-        let names: Vec<String> = files(folder.path()).into_keys().collect();
+        let names: Vec<String> = files(&folder.path("")).into_keys().collect();
         assert_eq!(names, ["dump", "out", "out.SHA256SUMS", "out.manifest.json", "out.rollback"]);
         assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
     }
@@ -848,8 +755,8 @@ fn what_belongs_to_an_archive_lies_beside_it() {
 
 #[test]
 fn verify_finds_every_flipped_byte_and_every_missing_file() {
-    let folder = folder();
-    let (dump, out) = (folder.path().join("dump"), folder.path().join("out"));
+    let folder = World::new();
+    let (dump, out) = (folder.path("dump"), folder.path("out"));
     fs::write(&dump, small()).unwrap();
     for level in [None, Some(1)] {
         run(&transform::Options {
@@ -860,13 +767,11 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
         })
         .unwrap();
         for name in ["out", "out.rollback", "out.SHA256SUMS", "out.manifest.json"] {
-            let path = folder.path().join(name);
+            let path = folder.path(name);
             let sound = fs::read(&path).unwrap();
             let holds = || verified(&out).is_ok_and(|report| report.differences.is_empty());
             for at in (0..sound.len()).step_by(if name == "out" { 3 } else { 17 }) {
-                let mut flipped = sound.clone();
-                flipped[at] ^= 0x10;
-                fs::write(&path, flipped).unwrap();
+                fs::write(&path, flip(&sound, at, 0x10)).unwrap();
                 assert!(!holds(), "byte {at} of {name}");
             }
             fs::remove_file(&path).unwrap();
@@ -874,7 +779,7 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
             fs::write(&path, &sound).unwrap();
             assert!(holds());
         }
-        let stray = folder.path().join("out.rejected");
+        let stray = folder.path("out.rejected");
         fs::write(&stray, b"").unwrap();
         assert_eq!(
             verified(&out).unwrap().differences,
@@ -887,33 +792,33 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
 // --- pipes ---
 
 #[test]
-fn from_standard_input_to_standard_output() {
-    let folder = folder();
-    let file = folder.path().join("x");
+fn a_pipe_carries_the_same_archive_as_a_file() {
+    let folder = World::new();
+    let file = folder.path("x");
     run(&transform::Options { archive: true, ..options(&fixture("all.archive"), &file) }).unwrap();
     for input in ["all.archive", "all.archive.gz"] {
-        let prefix = folder.path().join(input);
-        let done = mongosplit(
-            &["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()],
-            &fs::read(fixture(input)).unwrap(),
+        let prefix = folder.path(input);
+        let done = folder.run_fed(
+            ["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()],
+            fs::read(fixture(input)).unwrap(),
         );
-        let report = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert_eq!(done.status.code(), Some(0), "{report}");
+        let report = &done.stderr;
+        assert_eq!(done.code(), Some(0), "{report}");
         let printed = format!(
             "  set -o pipefail; umask 077\n  mongosplit transform … | tee {} | mongorestore --archive --stopOnError --nsInclude ",
             prefix.display()
         );
         assert!(report.contains(&printed), "{report}");
-        assert!(done.stdout == fs::read(&file).unwrap());
-        fs::write(&prefix, &done.stdout).unwrap();
+        assert!(done.bytes == fs::read(&file).unwrap());
+        fs::write(&prefix, &done.bytes).unwrap();
         assert_eq!(verified(&prefix).unwrap().differences, Vec::<String>::new());
     }
 }
 
 #[test]
 fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
-    let folder = folder();
-    let prefix = folder.path().join("x");
+    let folder = World::new();
+    let prefix = folder.path("x");
     let arguments = ["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()];
     let mut bad = source(2);
     *bad.last_mut().unwrap() = 1;
@@ -926,53 +831,45 @@ fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
         close("d", "user_data", &sources),
     ]
     .concat();
-    let done = mongosplit(&arguments, &archive);
-    assert_eq!(done.status.code(), Some(3));
-    let message = String::from_utf8_lossy(&done.stderr).into_owned();
+    let done = folder.run_fed(arguments, &archive).exits(3);
+    let message = &done.stderr;
     assert!(message.contains("documents may already be in the database"), "{message}");
-    assert!(read(&done.stdout).is_err());
-    assert!(files(folder.path()).is_empty());
+    assert!(read(&done.bytes).is_err());
+    assert!(files(&folder.path("")).is_empty());
 }
 
 #[test]
-fn usage_of_standard_streams() {
-    let done = mongosplit(&["transform", "-", "-", "--archive"], b"");
-    assert_eq!(done.status.code(), Some(2));
-    let done = mongosplit(&["transform", "-", "-"], b"");
-    assert_eq!(done.status.code(), Some(2));
-    let folder = folder();
-    let out = folder.path().join("x");
-    let done = mongosplit(&["transform", "-", out.to_str().unwrap()], b"");
-    assert_eq!(done.status.code(), Some(3));
+fn standard_streams_without_a_sidecar_are_refused() {
+    let folder = World::new();
+    folder.run_fed(["transform", "-", "-", "--archive"], b"").exits(2);
+    folder.run_fed(["transform", "-", "-"], b"").exits(2);
+    let out = folder.path("x");
+    let done = folder.run_fed(["transform", "-", out.to_str().unwrap()], b"").exits(3);
     assert_eq!(
-        String::from_utf8_lossy(&done.stderr),
+        done.stderr,
         "mongosplit: 'standard input': has no bytes, so it is no archive; did mongodump fail?\n"
     );
 }
 
 #[test]
-fn a_closed_pipe_ends_the_run() {
-    let folder = folder();
-    let prefix = folder.path().join("x");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mongosplit"));
-    command.args([
-        "transform".as_ref(),
-        fixture("dump").as_os_str(),
-        "-".as_ref(),
-        "--archive".as_ref(),
-        "--sidecar".as_ref(),
-        prefix.as_os_str(),
-    ]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(4));
-    assert!(files(folder.path()).is_empty());
+fn a_closed_pipe_ends_the_run_and_leaves_nothing() {
+    let folder = World::new();
+    let prefix = folder.path("x");
+    let mut run =
+        folder.start(
+            binary()
+                .args(["transform".as_ref(), fixture("dump").as_os_str(), "-".as_ref()])
+                .args(["--archive".as_ref(), "--sidecar".as_ref(), prefix.as_os_str()]),
+        );
+    run.close_stdout();
+    run.finish().exits(4);
+    assert!(files(&folder.path("")).is_empty());
 }
 
 /// Of an archive that is a file the first of two documents is found by reading again; standard input cannot be.
 #[test]
 fn duplicates_are_named() {
-    let folder = folder();
+    let folder = World::new();
     let documents = [source(1), source(2), source(1)];
     let bytes = [
         header(),
@@ -994,30 +891,27 @@ fn duplicates_are_named() {
              index 'dataset_id_1_unique'{place}\nfix them in the database and dump again, or leave them out with --skip-unrestorable"
         )
     };
-    let dump = folder.path().join("dump.archive");
+    let dump = folder.path("dump.archive");
     fs::write(&dump, &bytes).unwrap();
-    let error = run(&options(&dump, &folder.path().join("out"))).unwrap_err().to_string();
+    let error = run(&options(&dump, &folder.path("out"))).unwrap_err().to_string();
     assert_eq!(
         error,
         said(&dump.display().to_string(), &format!(": document 1 (byte offset {first}, _id 1)"))
     );
-    let out = folder.path().join("out").display().to_string();
-    let output = mongosplit(&["transform", "-", &out], &bytes);
-    assert_eq!(
-        String::from_utf8(output.stderr).unwrap(),
-        format!("mongosplit: {}\n", said("standard input", ""))
-    );
-    assert_eq!(output.status.code(), Some(1));
+    let out = folder.path("out").display().to_string();
+    let run = folder.run_fed(["transform", "-", &out], &bytes);
+    assert_eq!(run.stderr, format!("mongosplit: {}\n", said("standard input", "")));
+    run.exits(1);
 }
 
 #[test]
 fn verify_finds_another_digest_in_the_manifest() {
     for gzip_level in [None, Some(1)] {
-        let folder = folder();
-        let out = folder.path().join("out");
+        let folder = World::new();
+        let out = folder.path("out");
         run(&transform::Options { archive: true, gzip_level, ..options(&fixture("dump"), &out) })
             .unwrap();
-        let path = folder.path().join("out.manifest.json");
+        let path = folder.path("out.manifest.json");
         let mut manifest =
             mongosplit::manifest::Manifest::parse(&fs::read(&path).unwrap(), &path).unwrap();
         let digest = std::mem::replace(&mut manifest.sources[0].targets[1].digest, "0".repeat(32));
@@ -1054,8 +948,8 @@ fn the_corpus_is_read_or_refused() {
         );
     }
     assert!(inspected("mongo-tools/bad-format.archive").is_err());
-    let folder = folder();
-    let (out, back) = (folder.path().join("out"), folder.path().join("back"));
+    let folder = World::new();
+    let (out, back) = (folder.path("out"), folder.path("back"));
     run(&transform::Options {
         archive: true,
         ..options(&corpus.join("mongodump/interleaved.archive.gz"), &out)

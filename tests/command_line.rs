@@ -1,10 +1,10 @@
 //! What the binary says, where it says it, and with which code it ends.
 
-mod util;
+mod harness;
 
 use std::fs;
 
-use util::{DATABASE, World, dump, root};
+use harness::{DATABASE, World, dump, fixture, root, split};
 
 /// The collection that a file is of, its metadata tells.
 #[test]
@@ -50,7 +50,7 @@ fn a_quiet_check_says_what_does_not_hold() {
     );
     assert_eq!(broken.stdout, "");
 
-    let archive = root().join("fixtures/all.archive");
+    let archive = fixture("all.archive");
     let mut bytes = fs::read(archive).expect("the archive");
     let at = bytes.windows(9).position(|bytes| bytes == b"datasets/").expect("a text");
     bytes[at] ^= 1;
@@ -63,7 +63,7 @@ fn a_quiet_check_says_what_does_not_hold() {
 
 /// Progress has nobody to go to where stderr is broken or closed; the work is done all the same.
 #[test]
-fn progress_on_a_broken_stderr() {
+fn a_broken_stderr_stops_no_run() {
     let world = World::new();
     for (number, (kind, stderr)) in [
         ("plain", "2>/dev/full"),
@@ -82,7 +82,7 @@ fn progress_on_a_broken_stderr() {
 
 /// `--verbose` tells what is opened as what, and each file with its SHA-256.
 #[test]
-fn verbose_tells_more() {
+fn verbose_names_inputs_and_checksums() {
     let world = World::new();
     let out = world.path("out");
     let quiet = world.run(["transform".as_ref(), dump().as_os_str(), out.as_os_str()]).exits(0);
@@ -129,7 +129,7 @@ fn a_mapping_that_verify_would_not_use_is_refused() {
 #[test]
 fn inspect_checks_archives_too() {
     let world = World::new();
-    let bytes = fs::read(root().join("fixtures/all.archive")).expect("the archive");
+    let bytes = fs::read(fixture("all.archive")).expect("the archive");
     let cut = world.write("cut.archive", &bytes[..400_000]);
     let run = world.run(["inspect".as_ref(), cut.as_os_str()]).exits(3);
     assert!(
@@ -140,16 +140,14 @@ fn inspect_checks_archives_too() {
 
 /// A broken document is named by where it begins, the fault beside it, whoever reads it.
 #[test]
-fn one_offset_for_one_document() {
+fn every_command_names_the_same_offset_of_a_broken_document() {
     let world = World::new();
-    let bson = root().join("fixtures/odd/truncated-document/narrative_modeling/user_data.bson");
+    let bson = fixture("odd/truncated-document/narrative_modeling/user_data.bson");
     let mut bytes =
-        fs::read(root().join("fixtures/odd/no-prelude/narrative_modeling/user_data.bson"))
-            .expect("documents");
-    let lengths = util::lengths(&bytes);
+        fs::read(fixture("odd/no-prelude/narrative_modeling/user_data.bson")).expect("documents");
+    let first = split(&bytes)[0].len();
     let at =
-        bytes[lengths[0]..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field")
-            + lengths[0];
+        bytes[first..].windows(8).position(|bytes| bytes == b"user_id\0").expect("a field") + first;
     bytes[at - 1] = 0x7e; // an element of no known type
     let broken = world.write(&format!("{DATABASE}/user_data.bson"), bytes);
     for path in [broken, bson] {

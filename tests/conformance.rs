@@ -1,11 +1,11 @@
 //! The BSON specification's own corpus and mongo-tools' cases, where the environment names them (`CORPUS=…`), and a
 //! smaller table of our own that always runs.
 
-mod common;
+mod harness;
 
 use std::path::{Path, PathBuf};
 
-use common::{element, framed, unhex};
+use harness::{element, framed, split, unhex};
 use mongosplit::batch::{Batch, Splitter};
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
@@ -69,7 +69,7 @@ fn assert_passed_on(plan: &Plan, document: &[u8], what: &str) {
 }
 
 #[test]
-fn the_specifications_corpus() {
+fn the_specifications_corpus_comes_back_or_is_refused() {
     let Some(corpus) = corpus() else { return };
     let plan = Plan::built_in().expect("it compiles");
     let mut files: Vec<PathBuf> = std::fs::read_dir(corpus.join("bson-corpus"))
@@ -142,7 +142,7 @@ fn read(path: &Path) -> (usize, Option<String>) {
 }
 
 #[test]
-fn the_cases_of_mongo_tools() {
+fn the_cases_of_mongo_tools_come_back_or_are_refused() {
     let Some(corpus) = corpus() else { return };
     let file = |name: &str| corpus.join("mongo-tools").join(format!("{name}.bson"));
     for name in ["bad_cstring", "bad_type", "invalid_field_name", "partial_file", "random_bytes"] {
@@ -156,11 +156,8 @@ fn the_cases_of_mongo_tools() {
         assert_eq!(fault, None, "{name}");
         assert!(sound > 0, "{name} holds no document");
         let bytes = std::fs::read(file(name)).expect("it was read before");
-        let mut rest = bytes.as_slice();
-        while let Some(length) = rest.first_chunk::<4>() {
-            let (document, behind) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        for document in split(&bytes) {
             assert_passed_on(&plan, document, name);
-            rest = behind;
         }
     }
     let deep = std::fs::read(file("deep_nested")).expect("it was read before");
@@ -168,7 +165,7 @@ fn the_cases_of_mongo_tools() {
 }
 
 #[test]
-fn a_dump_whose_file_names_were_cut() {
+fn a_file_name_that_was_cut_gets_its_collection_from_the_metadata() {
     let Some(corpus) = corpus() else { return };
     let dump = mongosplit::Dump::open(corpus.join("mongo-tools/longcollectionname/db1"));
     let names: Vec<String> = dump.expect("it is a dump").namespaces().collect();

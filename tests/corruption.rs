@@ -2,7 +2,7 @@
 //! (`t/003_corruption.pl`, `t/005_bad_manifest.pl`), and beyond them: every byte of every file. What is said stands
 //! in `tests/golden`; `UPDATE_GOLDEN=1` writes it anew.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
+use harness::{DATABASE, World, append, copy, dump, files, fixture, flip, golden, reseal, split};
 use mongosplit::disk::{Disk, Fault};
 use mongosplit::journal::{JournalBatch, JournalReader};
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
 use mongosplit::verify::{self, verify};
-use util::{DATABASE, World, copy, dump, reseal, root};
 
 const METADATA: &str = "narrative_modeling/dataset_metadata.bson";
 const CONFIGS: &str = "narrative_modeling/transformation_configs.bson";
@@ -37,17 +37,6 @@ fn said(world: &World, out: &Path) -> (Vec<String>, String) {
     (verified.iter().map(|line| plain(line)).collect(), plain(&reversed))
 }
 
-struct Alteration {
-    name: &'static str,
-    alter: fn(&Path),
-}
-
-fn append(path: PathBuf, bytes: &[u8]) {
-    let mut content = fs::read(&path).expect("a file");
-    content.extend_from_slice(bytes);
-    fs::write(path, content).expect("a file");
-}
-
 fn exchange(out: &Path, one: &str, other: &str) {
     let (a, b) =
         (fs::read(out.join(one)).expect("a file"), fs::read(out.join(other)).expect("a file"));
@@ -66,119 +55,68 @@ fn without_sums(text: &str) -> String {
     plain
 }
 
+/// What is done to an output, and how.
+type Alteration = (&'static str, fn(&Path));
+
 const ALTERATIONS: &[Alteration] = &[
-    Alteration {
-        name: "a file more at the root",
-        alter: |out| fs::write(out.join("notes.txt"), "x").expect("a file"),
-    },
-    Alteration {
-        name: "a collection more",
-        alter: |out| fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file"),
-    },
-    Alteration {
-        name: "a directory more, with a file",
-        alter: |out| {
-            fs::create_dir(out.join("admin")).expect("a directory");
-            fs::write(out.join("admin/x.bson"), "").expect("a file");
-        },
-    },
-    Alteration {
-        name: "an empty directory more, which mongorestore takes for a database",
-        alter: |out| fs::create_dir(out.join("admin")).expect("a directory"),
-    },
-    Alteration {
-        name: "a file missing",
-        alter: |out| fs::remove_file(out.join(METADATA)).expect("a file"),
-    },
-    Alteration {
-        name: "the journal missing",
-        alter: |out| fs::remove_file(out.join(JOURNAL)).expect("a file"),
-    },
-    Alteration {
-        name: "the sums missing",
-        alter: |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file"),
-    },
-    Alteration {
-        name: "the manifest missing",
-        alter: |out| fs::remove_file(out.join("manifest.json")).expect("a file"),
-    },
-    Alteration {
-        name: "the database's directory missing",
-        alter: |out| fs::remove_dir_all(out.join(DATABASE)).expect("a directory"),
-    },
-    Alteration { name: "a byte appended", alter: |out| append(out.join(METADATA), &[0]) },
-    Alteration {
-        name: "a sound document appended",
-        alter: |out| append(out.join(METADATA), &[5, 0, 0, 0, 0]),
-    },
-    Alteration {
-        name: "truncated to nothing",
-        alter: |out| fs::write(out.join(METADATA), "").expect("a file"),
-    },
-    Alteration {
-        name: "truncated by a byte",
-        alter: |out| {
-            let content = fs::read(out.join(METADATA)).expect("a file");
-            fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
-        },
-    },
-    Alteration {
-        name: "another document of the same length",
-        alter: |out| {
-            let mut content = fs::read(out.join(METADATA)).expect("a file");
-            let at = content.windows(4).position(|bytes| bytes == b"user").expect("a text");
-            content[at] ^= 1;
-            fs::write(out.join(METADATA), content).expect("a file");
-        },
-    },
-    Alteration { name: "two collections exchanged", alter: |out| exchange(out, METADATA, CONFIGS) },
-    Alteration {
-        name: "a file that is a link to the same content",
-        alter: |out| {
-            fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
-            symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a database that is a link",
-        alter: |out| {
-            fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
-            symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a manifest that is a link",
-        alter: |out| {
-            fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
-            symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
-        },
-    },
-    Alteration {
-        name: "a byte behind the manifest",
-        alter: |out| append(out.join("manifest.json"), b"\n"),
-    },
-    Alteration {
-        name: "a line behind the sums",
-        alter: |out| append(out.join("SHA256SUMS"), b"\n"),
-    },
-    Alteration {
-        name: "indexes taken from the metadata",
-        alter: |out| {
-            fs::write(
-                out.join(DATABASE).join("dataset_metadata.metadata.json"),
-                r#"{"indexes":[]}"#,
-            )
+    ("a file more at the root", |out| fs::write(out.join("notes.txt"), "x").expect("a file")),
+    ("a collection more", |out| {
+        fs::write(out.join(DATABASE).join("users.bson"), "").expect("a file")
+    }),
+    ("a directory more, with a file", |out| {
+        fs::create_dir(out.join("admin")).expect("a directory");
+        fs::write(out.join("admin/x.bson"), "").expect("a file");
+    }),
+    ("an empty directory more, which mongorestore takes for a database", |out| {
+        fs::create_dir(out.join("admin")).expect("a directory")
+    }),
+    ("a file missing", |out| fs::remove_file(out.join(METADATA)).expect("a file")),
+    ("the journal missing", |out| fs::remove_file(out.join(JOURNAL)).expect("a file")),
+    ("the sums missing", |out| fs::remove_file(out.join("SHA256SUMS")).expect("a file")),
+    ("the manifest missing", |out| fs::remove_file(out.join("manifest.json")).expect("a file")),
+    ("the database's directory missing", |out| {
+        fs::remove_dir_all(out.join(DATABASE)).expect("a directory")
+    }),
+    ("a byte appended", |out| append(out.join(METADATA), &[0])),
+    ("a sound document appended", |out| append(out.join(METADATA), &[5, 0, 0, 0, 0])),
+    ("truncated to nothing", |out| fs::write(out.join(METADATA), "").expect("a file")),
+    ("truncated by a byte", |out| {
+        let content = fs::read(out.join(METADATA)).expect("a file");
+        fs::write(out.join(METADATA), &content[..content.len() - 1]).expect("a file");
+    }),
+    ("another document of the same length", |out| {
+        let mut content = fs::read(out.join(METADATA)).expect("a file");
+        let at = content.windows(4).position(|bytes| bytes == b"user").expect("a text");
+        content[at] ^= 1;
+        fs::write(out.join(METADATA), content).expect("a file");
+    }),
+    ("two collections exchanged", |out| exchange(out, METADATA, CONFIGS)),
+    ("a file that is a link to the same content", |out| {
+        fs::rename(out.join(METADATA), out.with_extension("moved")).expect("a file");
+        symlink(out.with_extension("moved"), out.join(METADATA)).expect("a link");
+    }),
+    ("a database that is a link", |out| {
+        fs::rename(out.join(DATABASE), out.with_extension("moved")).expect("a directory");
+        symlink(out.with_extension("moved"), out.join(DATABASE)).expect("a link");
+    }),
+    ("a manifest that is a link", |out| {
+        fs::rename(out.join("manifest.json"), out.with_extension("moved")).expect("a file");
+        symlink(out.with_extension("moved"), out.join("manifest.json")).expect("a link");
+    }),
+    ("a byte behind the manifest", |out| append(out.join("manifest.json"), b"\n")),
+    ("a line behind the sums", |out| append(out.join("SHA256SUMS"), b"\n")),
+    ("indexes taken from the metadata", |out| {
+        fs::write(out.join(DATABASE).join("dataset_metadata.metadata.json"), r#"{"indexes":[]}"#)
             .expect("a file")
-        },
-    },
+    }),
 ];
 
 #[test]
 fn each_alteration_is_named() {
     let mut all = String::new();
-    for Alteration { name, alter } in ALTERATIONS {
+    for (name, alter) in ALTERATIONS {
         let world = World::new();
-        let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+        let out = world.transform(&fixture("odd/no-prelude"), "out");
         assert_eq!(
             said(&world, &out),
             (Vec::new(), "it was reversed".to_owned()),
@@ -199,120 +137,56 @@ fn each_alteration_is_named() {
         let run = world.run([std::ffi::OsStr::new("verify"), out.as_ref()]);
         assert!(matches!(run.code(), Some(1 | 3)), "{run}");
     }
-    util::golden("alterations.txt", &all);
+    golden("alterations.txt", &all);
 }
 
-/// A manifest with one thing changed, its own checksum right again.
-const MANIFESTS: &[(&str, &str, &str)] = &[
-    ("another format", "\"format\": 1,", "\"format\": 2,"),
-    ("a format that is no number", "\"format\": 1,", "\"format\": \"1\","),
-    ("no format", "  \"format\": 1,\n", ""),
-    ("an unknown key", "\"format\": 1,", "\"format\": 1,\n  \"more\": 1,"),
-    ("a key twice", "\"format\": 1,", "\"format\": 1,\n  \"format\": 1,"),
-    (
-        "an unknown key within",
-        "\"role\": \"journal\",",
-        "\"role\": \"journal\",\n      \"more\": 1,",
-    ),
-    ("an unknown role", "\"role\": \"journal\",", "\"role\": \"diary\","),
-    ("no path", "\"path\": \"narrative_modeling.user_data.rollback\",", ""),
-    (
-        "a path twice",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/dataset_metadata.bson\"",
-    ),
-    (
-        "a path upwards",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"../model_configs.bson\"",
-    ),
-    (
-        "a path that goes up and down",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/../x.bson\"",
-    ),
-    (
-        "a path by way of here",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"./narrative_modeling/model_configs.bson\"",
-    ),
-    (
-        "a path with a dot within",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/./model_configs.bson\"",
-    ),
-    (
-        "a path from the root",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"/etc/passwd\"",
-    ),
-    (
-        "no characters in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"\"",
-    ),
-    (
-        "a line break in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"a\\nb\"",
-    ),
-    (
-        "a NUL in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"a\\u0000b\"",
-    ),
-    (
-        "the manifest's own path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"manifest.json\"",
-    ),
-    (
-        "the path of the sums",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"SHA256SUMS\"",
-    ),
-    (
-        "two slashes in a path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling//model_configs.bson\"",
-    ),
-    ("a checksum that is short", "\"sha256\": \"e3b0", "\"sha256\": \"e3"),
-    ("a checksum that is no hex", "\"sha256\": \"e3b0", "\"sha256\": \"xxxx"),
-    ("a checksum in capitals", "\"sha256\": \"e3b0", "\"sha256\": \"E3B0"),
-    (
-        "another file's path",
-        "\"path\": \"narrative_modeling/model_configs.bson\"",
-        "\"path\": \"narrative_modeling/other.bson\"",
-    ),
-    ("fewer documents", "\"documents\": 3,", "\"documents\": 2,"),
-    ("a negative number", "\"documents\": 3,", "\"documents\": -3,"),
-    ("a number beyond 64 bits", "\"documents\": 3,", "\"documents\": 99999999999999999999,"),
-    ("a fraction", "\"documents\": 3,", "\"documents\": 3.0,"),
-    ("a number as text", "\"documents\": 3,", "\"documents\": \"3\","),
-    (
-        "another namespace",
-        "\"namespace\": \"narrative_modeling.user_data\"",
-        "\"namespace\": \"elsewhere.user_data\"",
-    ),
-    ("another mapping", "\"name\": \"user_data\"", "\"name\": \"other\""),
-    ("another version of the mapping", "\"version\": \"2.0.0\"", "\"version\": \"3.0.0\""),
-    ("files that are no list", "\"files\": [", "\"files\": {"),
-    ("fewer proven", "\"proven\": 3", "\"proven\": 2"),
-    ("a digest that is long", "\"digest\": \"", "\"digest\": \"0"),
-    (
-        "another digest",
-        "\"digest\": \"00000000000000000000000000000000\"",
-        "\"digest\": \"00000000000000000000000000000001\"",
-    ),
-    ("the result of a reversal", "\"kind\": \"transform\"", "\"kind\": \"reverse\""),
-    ("another compression", "\"gzip_level\": null", "\"gzip_level\": 6"),
-    ("an unknown kind of indexes", "\"indexes\": \"all\"", "\"indexes\": \"some\""),
-];
+/// Manifests with one thing changed: what, from, to; `⏎` is a line break. Their own checksum is right again.
+const MANIFESTS: &str = r#"
+another format | "format": 1, | "format": 2,
+a format that is no number | "format": 1, | "format": "1",
+no format | {⏎  "format": 1, | {
+an unknown key | "format": 1, | "format": 1,⏎  "more": 1,
+a key twice | "format": 1, | "format": 1,⏎  "format": 1,
+an unknown key within | "role": "journal", | "role": "journal",⏎      "more": 1,
+an unknown role | "role": "journal", | "role": "diary",
+no path | "path": "narrative_modeling.user_data.rollback", |
+a path twice | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/dataset_metadata.bson"
+a path upwards | "path": "narrative_modeling/model_configs.bson" | "path": "../model_configs.bson"
+a path that goes up and down | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/../x.bson"
+a path by way of here | "path": "narrative_modeling/model_configs.bson" | "path": "./narrative_modeling/model_configs.bson"
+a path with a dot within | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/./model_configs.bson"
+a path from the root | "path": "narrative_modeling/model_configs.bson" | "path": "/etc/passwd"
+no characters in a path | "path": "narrative_modeling/model_configs.bson" | "path": ""
+a line break in a path | "path": "narrative_modeling/model_configs.bson" | "path": "a\nb"
+a NUL in a path | "path": "narrative_modeling/model_configs.bson" | "path": "a\u0000b"
+the manifest's own path | "path": "narrative_modeling/model_configs.bson" | "path": "manifest.json"
+the path of the sums | "path": "narrative_modeling/model_configs.bson" | "path": "SHA256SUMS"
+two slashes in a path | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling//model_configs.bson"
+a checksum that is short | "sha256": "e3b0 | "sha256": "e3
+a checksum that is no hex | "sha256": "e3b0 | "sha256": "xxxx
+a checksum in capitals | "sha256": "e3b0 | "sha256": "E3B0
+another file's path | "path": "narrative_modeling/model_configs.bson" | "path": "narrative_modeling/other.bson"
+fewer documents | "documents": 3, | "documents": 2,
+a negative number | "documents": 3, | "documents": -3,
+a number beyond 64 bits | "documents": 3, | "documents": 99999999999999999999,
+a fraction | "documents": 3, | "documents": 3.0,
+a number as text | "documents": 3, | "documents": "3",
+another namespace | "namespace": "narrative_modeling.user_data" | "namespace": "elsewhere.user_data"
+another mapping | "name": "user_data" | "name": "other"
+another version of the mapping | "version": "2.0.0" | "version": "3.0.0"
+files that are no list | "files": [ | "files": {
+fewer proven | "proven": 3 | "proven": 2
+a digest that is long | "digest": " | "digest": "0
+another digest | "digest": "00000000000000000000000000000000" | "digest": "00000000000000000000000000000001"
+the result of a reversal | "kind": "transform" | "kind": "reverse"
+another compression | "gzip_level": null | "gzip_level": 6
+an unknown kind of indexes | "indexes": "all" | "indexes": "some"
+"#;
 
 #[test]
-fn bad_manifests() {
+fn each_bad_manifest_is_named() {
     let world = World::new();
-    let good = world.transform(&root().join("fixtures/odd/no-prelude"), "good");
+    let good = world.transform(&fixture("odd/no-prelude"), "good");
     assert_eq!(said(&world, &good).0, Vec::<String>::new());
     fs::remove_dir_all(world.path("back")).expect("the result");
     let text = fs::read_to_string(good.join("manifest.json")).expect("the manifest");
@@ -334,9 +208,12 @@ fn bad_manifests() {
         copy(&good, &out);
         out
     };
-    for (name, from, to) in MANIFESTS {
-        assert!(text.contains(from), "{name}");
-        check(name, reseal(&text.replacen(from, to, 1)).as_bytes(), fresh());
+    for row in MANIFESTS.trim().lines() {
+        let mut columns = row.split('|').map(|column| column.trim().replace('⏎', "\n"));
+        let [name, from, to] = std::array::from_fn(|_| columns.next().expect("a column"));
+        assert!(text.contains(&from), "{name}");
+        let changed = text.replacen(&from, &to, 1);
+        check(&name, reseal(&changed).as_bytes(), fresh());
     }
     let half = text.len() / 2;
     let raw: Vec<(&str, Vec<u8>)> = vec![
@@ -366,7 +243,7 @@ fn bad_manifests() {
     for (name, bytes) in raw {
         check(name, &bytes, fresh());
     }
-    util::golden("manifests.txt", &all);
+    golden("manifests.txt", &all);
 }
 
 fn capital_checksum(text: &str) -> String {
@@ -376,9 +253,9 @@ fn capital_checksum(text: &str) -> String {
 
 /// A manifest of very many files is refused, each file by its name.
 #[test]
-fn a_manifest_of_very_many_files() {
+fn a_manifest_of_very_many_files_is_reported_file_by_file() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let text = fs::read_to_string(out.join("manifest.json")).expect("the manifest");
     let entry = "    {\"path\": \"#\", \"role\": \"metadata\", \"namespace\": \"a.b\", \"documents\": null, \"bytes\": 0, \"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", \"raw_bytes\": null, \"raw_sha256\": null},\n";
     let many: String = (0..20_000).map(|number| entry.replace('#', &number.to_string())).collect();
@@ -390,18 +267,18 @@ fn a_manifest_of_very_many_files() {
 
 /// Files of another run of the same tool, each of them sound.
 #[test]
-fn files_of_another_run() {
+fn files_of_another_run_are_refused() {
     let world = World::new();
-    let one = world.transform(&root().join("fixtures/odd/no-prelude"), "one");
-    let other = world.transform(&root().join("fixtures/odd/defaults"), "other");
+    let one = world.transform(&fixture("odd/no-prelude"), "one");
+    let other = world.transform(&fixture("odd/defaults"), "other");
     assert_eq!(said(&world, &one).0, Vec::<String>::new());
     fs::remove_dir_all(world.path("back")).expect("the result");
     let mut all = String::new();
-    for name in util::files(&one).keys() {
+    for name in files(&one).keys() {
         let out = world.path("out");
         copy(&one, &out);
         fs::copy(other.join(name), out.join(name)).expect("a file");
-        if util::files(&one)[name] == util::files(&other)[name] {
+        if files(&one)[name] == files(&other)[name] {
             fs::remove_dir_all(&out).expect("the copy");
             continue;
         }
@@ -429,7 +306,7 @@ fn files_of_another_run() {
         }
         fs::remove_dir_all(&out).expect("the copy");
     }
-    util::golden("other-run.txt", &all);
+    golden("other-run.txt", &all);
 }
 
 /// The manifest of an output, changed to say what one file has now; SHA256SUMS with it.
@@ -446,9 +323,9 @@ fn fit_manifest(out: &Path, name: &str) -> String {
 }
 
 #[test]
-fn a_journal_of_another_format() {
+fn a_journal_of_another_format_is_refused() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
     let at = journal.windows(8).position(|bytes| bytes == b"\x10format\0").expect("the format") + 8;
     journal[at] = 2;
@@ -471,7 +348,7 @@ fn with_batch(journal: &[u8], batch: &Document) -> Vec<u8> {
 /// What `reverse` says where the journal has this batch, and the manifest fits it.
 fn reversed_with(case: &str, batch: &Document) -> String {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd").join(case), "out");
+    let out = world.transform(&fixture("odd").join(case), "out");
     let journal = fs::read(out.join(JOURNAL)).expect("the journal");
     fs::write(out.join(JOURNAL), with_batch(&journal, batch)).expect("the journal");
     fs::write(out.join("manifest.json"), fit_manifest(&out, JOURNAL)).expect("the manifest");
@@ -515,7 +392,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
         [name(2000).into()].into_iter().chain((0..10_000).map(|_| Bson::Int32(0))).collect();
     let batch = doc! { "documents": 3, "targets": [3, 3, 0], "orders": orders, "program": program(&[]), "values": [] };
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let journal = with_batch(&fs::read(out.join(JOURNAL)).expect("the journal"), &batch);
     let (mut reader, _) = JournalReader::open(journal.as_slice(), "j".into()).expect("the header");
     let error = reader.next(&mut JournalBatch::default()).expect_err("an error");
@@ -524,7 +401,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
 
 /// The documents that a journal keeps whole are in an array, which is checked with the journal.
 #[test]
-fn a_journal_with_its_values_in_bytes() {
+fn a_journal_with_its_values_in_bytes_is_refused() {
     // As an array these bytes, their subtype included, would hold a document of a length that it does not have.
     let values =
         Binary { subtype: BinarySubtype::UserDefined(3), bytes: b"0\0\x05\0\0\0\xff".to_vec() };
@@ -542,19 +419,17 @@ fn a_journal_with_its_values_in_bytes() {
 fn change_every_byte(more: &[&str]) {
     let world = World::new();
     let out = world.transform_with(
-        &root().join("fixtures/odd/no-id"),
+        &fixture("odd/no-id"),
         "out",
         &[&["--skip-unrestorable"], more].concat(),
     );
     let mut options = verify::Options::new(&out);
     options.threads = Some(1);
     assert!(verify(&options, &Silent).expect("a report").differences.is_empty());
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         let path = out.join(&name);
         for at in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[at] ^= [0x01, 0x20, 0x80][at % 3];
-            fs::write(&path, &changed).expect("the file");
+            fs::write(&path, flip(&bytes, at, [0x01, 0x20, 0x80][at % 3])).expect("the file");
             let found =
                 verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
             assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
@@ -578,17 +453,14 @@ fn every_changed_byte_of_compressed_files_is_found() {
 #[test]
 fn reverse_takes_no_changed_byte() {
     let world = World::new();
-    let out =
-        world.transform_with(&root().join("fixtures/odd/no-id"), "out", &["--skip-unrestorable"]);
+    let out = world.transform_with(&fixture("odd/no-id"), "out", &["--skip-unrestorable"]);
     let plan = Plan::built_in().expect("the plan");
     let mut options = reverse::Options::new(&out, world.path("back"));
     (options.threads, options.dry_run) = (Some(1), true);
     reverse(&options, &plan, &Silent).unwrap_or_else(|error| panic!("{error}"));
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         for at in (0..bytes.len()).step_by(3) {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1 << (at % 8);
-            fs::write(out.join(&name), &changed).expect("the file");
+            fs::write(out.join(&name), flip(&bytes, at, 1 << (at % 8))).expect("the file");
             assert!(
                 reverse(&options, &plan, &Silent).is_err(),
                 "byte {at} of {name} was changed, and reverse goes on"
@@ -602,9 +474,9 @@ fn reverse_takes_no_changed_byte() {
 #[test]
 fn no_file_may_be_cut() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     assert!(verify(&verify::Options::new(&out), &Silent).expect("a report").differences.is_empty());
-    for (name, bytes) in util::files(&out) {
+    for (name, bytes) in files(&out) {
         for length in (0..bytes.len()).step_by(7) {
             fs::write(out.join(&name), &bytes[..length]).expect("the file");
             let found = verify(&verify::Options::new(&out), &Silent)
@@ -619,7 +491,7 @@ fn no_file_may_be_cut() {
 #[test]
 fn what_systems_leave_in_a_directory_is_a_remark() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     fs::write(out.join(".DS_Store"), "x").expect("a file");
     fs::write(out.join(DATABASE).join("Thumbs.db"), "x").expect("a file");
     fs::create_dir(out.join("lost+found")).expect("a directory");
@@ -638,7 +510,7 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
 
 /// What cannot be read is an error, and what is no file is refused at once and never waited for.
 #[test]
-fn sums_and_manifests_that_are_no_files() {
+fn what_is_not_a_regular_file_is_refused_at_once() {
     let world = World::new();
     let make_fifo = |path: &Path| {
         rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
@@ -646,7 +518,7 @@ fn sums_and_manifests_that_are_no_files() {
     for name in ["SHA256SUMS", "manifest.json", JOURNAL, METADATA] {
         let out = world.path("out");
         let _ = fs::remove_dir_all(&out);
-        world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+        world.transform(&fixture("odd/no-prelude"), "out");
         fs::remove_file(out.join(name)).expect("a file");
         make_fifo(&out.join(name)).expect("a pipe");
         let (verified, reversed) = said(&world, &out);
@@ -660,9 +532,9 @@ fn sums_and_manifests_that_are_no_files() {
 }
 
 #[test]
-fn sums_that_cannot_be_read() {
+fn a_file_that_cannot_be_read_is_named() {
     let world = World::new();
-    let out = world.transform(&root().join("fixtures/odd/no-prelude"), "out");
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
     let run = |step| {
         verify::verify_on(
             &Disk::with_fault(step, Fault::Once),
@@ -698,7 +570,7 @@ fn sound_files_are_not_blamed() {
     let bytes = fs::read(out.join(CONFIGS)).expect("a file");
     let mut shorter = bytes.clone();
     // The last document goes, and the manifest fits what is left.
-    let last = util::lengths(&bytes).pop().expect("documents");
+    let last = split(&bytes).pop().expect("documents").len();
     shorter.truncate(bytes.len() - last);
     fs::write(out.join(CONFIGS), &shorter).expect("a file");
     fs::write(out.join("manifest.json"), fit_manifest(&out, CONFIGS)).expect("a file");

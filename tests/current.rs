@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common_current;
+mod harness;
+
+use std::path::Path;
 
 use bson::{Bson, Document, doc};
-use common_current::*;
+use harness::samples::*;
+use harness::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -157,8 +160,8 @@ fn some_documents() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<u8>)> {
     })
 }
 
-fn world(documents: &[Vec<u8>]) -> World {
-    World::new(documents, |options| options.skip_unrestorable = true)
+fn world(documents: &[Vec<u8>]) -> Migration {
+    Migration::new(documents, |options| options.skip_unrestorable = true)
 }
 
 proptest! {
@@ -168,7 +171,7 @@ proptest! {
     fn what_was_restored_gives_the_source((documents, choices) in some_documents()) {
         let world = world(&documents);
         let redump = shuffled(&world.restored(), &mut Tape::new(&choices));
-        let outcome = world.reverse_from(&world.write(&redump), true).unwrap();
+        let outcome = world.reverse_from(&world.redump(&redump), true).unwrap();
         prop_assert!(outcome.bytes == world.source);
         prop_assert!(outcome.report.counts.is_unchanged());
         prop_assert!(outcome.events.is_empty());
@@ -204,12 +207,12 @@ proptest! {
             changes.push((position, target, path, sources, new, dataset));
         }
         let redump = shuffled(&redump, &mut tape);
-        let path = world.write(&redump);
+        let path = world.redump(&redump);
         let outcome = world.reverse_from(&path, false).unwrap();
         prop_assert_eq!(outcome.documents.len(), documents.len());
         prop_assert_eq!(outcome.report.counts.drifted, changes.len() as u64);
         prop_assert_eq!(world.reverse_from(&path, true).is_err(), !changes.is_empty());
-        let again = World::transform_again(&outcome.documents);
+        let again = Migration::transform_again(&outcome.documents);
         for (position, (before, now)) in documents.iter().zip(&outcome.documents).enumerate() {
             let Some((_, target, path, sources, new, dataset)) = changes.iter().find(|change| change.0 == position) else {
                 prop_assert!(before == now, "a document that has not changed");
@@ -247,7 +250,7 @@ proptest! {
             set(current, path, doc! { "now": 1 }.into());
             changes.push(format!("{}.{path}", TARGETS[target]));
         }
-        let path = world.write(&shuffled(&redump, &mut tape));
+        let path = world.redump(&shuffled(&redump, &mut tape));
         let outcome = world.reverse_from(&path, false).unwrap();
         prop_assert!(outcome.bytes == world.source);
         let mut told: Vec<String> = outcome.events.iter().flat_map(|event| event.not_carried_back.clone()).collect();
@@ -281,7 +284,7 @@ proptest! {
                 unset(source, name);
             }
         }
-        let outcome = world.reverse_from(&world.write(&shuffled(&redump, &mut tape)), false).unwrap();
+        let outcome = world.reverse_from(&world.redump(&shuffled(&redump, &mut tape)), false).unwrap();
         prop_assert!(outcome.bytes == expected.concat());
         prop_assert!(outcome.events.iter().all(|event| event.not_carried_back.is_empty() && event.conflicts.is_empty() && event.changed.len() == 1));
     }
@@ -296,7 +299,7 @@ fn every_row_is_fed() {
     // Each row in turn, so that no row waits for chance.
     for (target, path, sources, value) in FED {
         let source = with_model(application(oid(1), 2));
-        let world = World::of(std::slice::from_ref(&source));
+        let world = Migration::of(std::slice::from_ref(&source));
         let mut redump = world.restored();
         let current = of(&mut redump, TARGETS[*target], &id(1));
         let new = match get(current, path) {
@@ -322,13 +325,25 @@ fn every_row_is_fed() {
             }
         }
         assert_eq!(outcome.bytes, expected.to_vec().unwrap(), "{path}");
-        let mut again = World::transform_again(&outcome.documents);
+        let mut again = Migration::transform_again(&outcome.documents);
         assert_eq!(get(of(&mut again, TARGETS[*target], &id(1)), path), Some(new), "{path}");
     }
 }
 
-fn one(document: Document) -> (World, Collections) {
-    let world = World::of(&[document]);
+/// `reverse --current` as a user runs it.
+fn reverse_current(
+    world: &Migration,
+    dest: &Path,
+    redump: &Path,
+    options: &[&str],
+) -> (i32, String) {
+    let out = world.path("out");
+    let args = [Path::new("reverse"), &out, dest, "--current".as_ref(), redump];
+    world.run(args.into_iter().chain(options.iter().map(Path::new))).told()
+}
+
+fn one(document: Document) -> (Migration, Collections) {
+    let world = Migration::of(&[document]);
     let restored = world.restored();
     (world, restored)
 }
@@ -370,7 +385,7 @@ fn copies_that_agree_win_and_those_that_do_not_are_told() {
     let outcome = world.reverse(&redump);
     assert_eq!(outcome.document(0).get("file_path"), Some(&text(1)));
     assert_eq!(outcome.event().conflicts[0].losers, ["transformation_configs.current_file_path"]);
-    let error = world.reverse_from(&world.write(&redump), true).err().unwrap();
+    let error = world.reverse_from(&world.redump(&redump), true).err().unwrap();
     assert_eq!(error.exit_code(), 1);
     assert_eq!(
         error.to_string(),
@@ -396,7 +411,7 @@ fn what_the_application_saves_under_its_stored_names_goes_back() {
 
 #[test]
 fn a_dataset_that_the_application_created_keeps_its_own_id() {
-    let world = World::of(&[application(oid(1), 1)]);
+    let world = Migration::of(&[application(oid(1), 1)]);
     let mut redump = world.restored();
     let (own, own_id) = ("dataset_0123456789abcdef", oid(9));
     let metadata = doc! {
@@ -421,7 +436,7 @@ fn a_dataset_that_the_application_created_keeps_its_own_id() {
     );
     assert_eq!(created.get_array("transformation_history").unwrap().len(), 1);
     assert_eq!(outcome.document(2).get("dataset_id"), None);
-    let again = World::transform_again(&outcome.documents);
+    let again = Migration::transform_again(&outcome.documents);
     let ids = |target: usize| -> Vec<_> {
         again[TARGETS[target]].iter().map(|document| get(document, "dataset_id")).collect()
     };
@@ -434,16 +449,16 @@ fn a_dataset_that_the_application_created_keeps_its_own_id() {
 #[test]
 fn what_was_written_to_the_source_collection_since_is_told_of() {
     let sources = [application(oid(1), 1), application(oid(2), 1), application(oid(3), 1)];
-    let world = World::of(&sources);
+    let world = Migration::of(&sources);
     let mut redump = world.restored();
-    let mut live = split(&world.source);
+    let mut live = world.sources();
     // In any order, and with its fields in another one, nothing has changed.
     live.reverse();
     let turned: Document =
         sources[2].clone().into_iter().collect::<Vec<_>>().into_iter().rev().collect();
     live[0] = turned.to_vec().unwrap();
     redump.insert("user_data".to_owned(), live.clone());
-    let outcome = world.reverse_from(&world.write(&redump), true).unwrap();
+    let outcome = world.reverse_from(&world.redump(&redump), true).unwrap();
     assert!(outcome.bytes == world.source && outcome.events.is_empty());
 
     // 1 has got a step, 2 is gone, 4 is new.
@@ -453,7 +468,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     live.remove(1);
     live.push(application(oid(4), 0).to_vec().unwrap());
     redump.insert("user_data".to_owned(), live);
-    let path = world.write(&redump);
+    let path = world.redump(&redump);
     let outcome = world.reverse_from(&path, false).unwrap();
     assert!(outcome.bytes == world.source);
     let told: Vec<_> = outcome
@@ -488,13 +503,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
                 .contains("in the source collection itself 1 changed, 1 added, 1 removed"),
         "{error}"
     );
-    let (code, said) = run(&[
-        "reverse".as_ref(),
-        &world.path("out"),
-        &world.path("told"),
-        "--current".as_ref(),
-        &path,
-    ]);
+    let (code, said) = reverse_current(&world, &world.path("told"), &path, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(
         said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes that\n"),
@@ -502,7 +511,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     );
     // Where it is not in the dump, that is told.
     redump.remove("user_data");
-    let path = world.write(&redump);
+    let path = world.redump(&redump);
     let remarks = world.reverse_from(&path, false).unwrap().report.remarks;
     let expected = format!(
         "'{}' has no narrative_modeling.user_data, so what the application wrote there since is unknown",
@@ -513,9 +522,9 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
 
 #[test]
 fn a_later_dump_that_was_cut_short_is_refused() {
-    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let world = Migration::of(&[application(oid(1), 1), application(oid(2), 1)]);
     let mut redump = world.restored();
-    let full = world.write(&redump);
+    let full = world.redump(&redump);
     let message = |path: &std::path::Path, expected: Option<u64>| {
         let error = world
             .reverse_with(path, false, |options| options.expect_documents = expected)
@@ -530,7 +539,7 @@ fn a_later_dump_that_was_cut_short_is_refused() {
     );
     assert!(world.reverse_with(&full, true, |options| options.expect_documents = Some(2)).is_ok());
     redump.get_mut(TARGETS[0]).unwrap().clear();
-    let empty = world.write(&redump);
+    let empty = world.redump(&redump);
     assert_eq!(
         message(&empty, None),
         "'REDUMP': narrative_modeling.dataset_metadata has no documents, the output has 2; a mongodump that was stopped leaves such a file, and every document would count as deleted. Dump again, or give --allow-empty if all of them were deleted"
@@ -540,7 +549,7 @@ fn a_later_dump_that_was_cut_short_is_refused() {
     // A sibling's file may be empty: its documents count as unchanged, but it is told.
     let mut redump = world.restored();
     redump.get_mut(TARGETS[1]).unwrap().clear();
-    let path = world.write(&redump);
+    let path = world.redump(&redump);
     let outcome = world.reverse_from(&path, false).unwrap();
     let expected = format!(
         "'{}': narrative_modeling.transformation_configs has no documents, the output has 2; a mongodump that was stopped leaves such a file next to sound metadata",
@@ -632,7 +641,7 @@ fn a_null_that_was_not_there_is_no_change() {
     for name in ["deployment_config", "last_used_at", "parent_model_id"] {
         set(of(&mut collections, TARGETS[2], &id(1)), name, Bson::Null);
     }
-    let outcome = world.reverse_from(&world.write(&collections), true).unwrap();
+    let outcome = world.reverse_from(&world.redump(&collections), true).unwrap();
     assert!(outcome.bytes == world.source && outcome.events.is_empty(), "{:#?}", outcome.events);
     set(of(&mut collections, TARGETS[2], &id(1)), "parent_model_id", "m".into());
     let outcome = world.reverse(&collections);
@@ -730,12 +739,13 @@ fn a_history_that_is_emptied_takes_no_date_with_it() {
     assert!(outcome.event().not_carried_back.is_empty() && outcome.event().conflicts.is_empty());
 }
 
+/// A history in which no step is as it was, then one in which each is at another place. Steps that one side alone has
+/// are left out before the others are aligned, and that must lose none. Of the time this says nothing.
 #[test]
-fn long_histories_stay_fast() {
+fn histories_of_ten_thousand_steps_are_merged_as_short_ones_are() {
     let (world, restored) = one(application(oid(1), 10_000));
     let steps =
         get(&restored[TARGETS[1]][0], "transformation_steps").unwrap().as_array().unwrap().clone();
-    let began = std::time::Instant::now();
     let mut redump = restored.clone();
     let all_new: Vec<Bson> = steps
         .iter()
@@ -753,7 +763,6 @@ fn long_histories_stay_fast() {
         outcome.event().not_carried_back,
         ["transformation_configs.last_preview", "transformation_configs.validation_result"]
     );
-    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     // One that is gone from the front shifts all others; a change inside a document is still told of.
     set(of(&mut redump, TARGETS[1], &id(1)), "transformation_steps", steps[1..].to_vec().into());
     let outcome = world.reverse(&redump);
@@ -762,28 +771,24 @@ fn long_histories_stay_fast() {
         ["transformation_configs.last_preview", "transformation_configs.validation_result"]
     );
     assert_eq!(outcome.document(0).get_array("transformation_history").unwrap().len(), 9_999);
-    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[test]
-fn documents_come_and_go() {
+fn documents_created_and_deleted_since_are_added_and_dropped() {
     let sources = [
         application(oid(1), 1),
         application(oid(2), 1),
         application(oid(3), 1),
         with_model(application(oid(4), 1)),
     ];
-    let world = World::of(&sources);
+    let world = Migration::of(&sources);
     let mut redump = world.restored();
-    let is = |dataset: &'static str, number: u32| {
-        move |document: &Vec<u8>| {
-            let _ = dataset;
-            get(document, "dataset_id") != Some(id(number).into())
-        }
+    let is_not = |number: u32| {
+        move |document: &Vec<u8>| get(document, "dataset_id") != Some(id(number).into())
     };
     // 1: deleted, its config left behind; 2: lacks its config; 4: lacks its model.
-    redump.get_mut(TARGETS[0]).unwrap().retain(is("", 1));
-    redump.get_mut(TARGETS[1]).unwrap().retain(is("", 2));
+    redump.get_mut(TARGETS[0]).unwrap().retain(is_not(1));
+    redump.get_mut(TARGETS[1]).unwrap().retain(is_not(2));
     redump.get_mut(TARGETS[2]).unwrap().clear();
     // A second config for 3.
     let mut second = of(&mut redump, TARGETS[1], &id(3)).clone();
@@ -791,8 +796,8 @@ fn documents_come_and_go() {
     redump.get_mut(TARGETS[1]).unwrap().insert(0, second);
     // Created since, with all and with nothing beside it.
     let mut new =
-        World::of(&[with_model(application(oid(9), 1)), application(oid(8), 0)]).restored();
-    new.get_mut(TARGETS[1]).unwrap().retain(is("", 8));
+        Migration::of(&[with_model(application(oid(9), 1)), application(oid(8), 0)]).restored();
+    new.get_mut(TARGETS[1]).unwrap().retain(is_not(8));
     for target in TARGETS {
         redump.get_mut(target).unwrap().extend(new.remove(target).unwrap());
     }
@@ -809,7 +814,7 @@ fn documents_come_and_go() {
     let added = outcome.document(4);
     assert_eq!(added.get("algorithm"), Some(&"rf".into()));
     assert_eq!(added.get("model_name"), Some(&"m".into()));
-    let again = World::transform_again(&outcome.documents[3..]);
+    let again = Migration::transform_again(&outcome.documents[3..]);
     assert_eq!(get(&again[TARGETS[0]][1], "num_rows"), Some(100.into()));
     let options = mongosplit::verify::Options::new(&outcome.dest);
     let verified = mongosplit::verify::verify(&options, &mongosplit::progress::Silent).unwrap();
@@ -860,28 +865,30 @@ fn a_field_that_another_target_feeds_is_not_overwritten() {
 fn documents_set_aside_come_back() {
     let mut refused = application(oid(2), 0);
     refused.insert("_id", vec![Bson::Int32(1)]);
-    let world =
-        World::new(&raw(&[application(oid(1), 1), refused, application(oid(3), 0)]), |options| {
-            options.skip_unrestorable = true
-        });
+    let world = Migration::new(
+        &raw(&[application(oid(1), 1), refused, application(oid(3), 0)]),
+        |options| options.skip_unrestorable = true,
+    );
     let mut redump = world.restored();
     assert_eq!(world.reverse(&redump).bytes, world.source);
     set(of(&mut redump, TARGETS[0], &id(3)), "s3_url", text(1));
     let outcome = world.reverse(&redump);
-    assert_eq!(outcome.documents[..2], split(&world.source)[..2]);
+    assert_eq!(outcome.documents[..2], world.sources()[..2]);
     assert_eq!(outcome.document(2).get("s3_url"), Some(&text(1)));
 }
 
 #[test]
 fn bad_input_is_named() {
-    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let world = Migration::of(&[application(oid(1), 1), application(oid(2), 1)]);
     let restored = world.restored();
     let fails = |redump: &std::path::Path, code: u8, message: &str| {
         let error = world.reverse_from(redump, false).err().expect(message);
         assert_eq!(
-            error.to_string().replace(&world.directory.path().display().to_string(), "T"),
-            message
-                .replace("REDUMP", &format!("T/{}", redump.file_name().unwrap().to_string_lossy()))
+            world.plain(&error.to_string()),
+            message.replace(
+                "REDUMP",
+                &format!("DIR/{}", redump.file_name().unwrap().to_string_lossy())
+            )
         );
         assert_eq!(error.exit_code(), code, "{message}");
     };
@@ -889,7 +896,7 @@ fn bad_input_is_named() {
         let mut lacking = restored.clone();
         lacking.remove(name);
         fails(
-            &world.write(&lacking),
+            &world.redump(&lacking),
             3,
             &format!(
                 "'REDUMP': has no narrative_modeling.{name}, which the output has; dump all of the database that it was restored into"
@@ -914,7 +921,7 @@ fn bad_input_is_named() {
     set(&mut second, "_id", oid(9).into());
     twice.get_mut(TARGETS[0]).unwrap().push(second);
     fails(
-        &world.write(&twice),
+        &world.redump(&twice),
         1,
         &format!(
             "'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, '{}' (the second has _id ObjectId('{}')); it is not clear which of them should go back",
@@ -922,7 +929,7 @@ fn bad_input_is_named() {
             id(9)
         ),
     );
-    let cut = world.write(&restored);
+    let cut = world.redump(&restored);
     let file = cut.join(DATABASE).join("dataset_metadata.bson");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 3]).unwrap();
@@ -933,14 +940,8 @@ fn bad_input_is_named() {
     );
 
     // DEST inside REDUMP.
-    let redump = world.write(&restored);
-    let (code, said) = run(&[
-        "reverse".as_ref(),
-        &world.path("out"),
-        &redump.join("dest"),
-        "--current".as_ref(),
-        &redump,
-    ]);
+    let redump = world.redump(&restored);
+    let (code, said) = reverse_current(&world, &redump.join("dest"), &redump, &[]);
     assert!(code != 0 && said.contains("lies inside the dump"), "{code} {said}");
     assert!(!redump.join("dest").exists());
     // Compressed, all is well.
@@ -953,8 +954,8 @@ fn bad_input_is_named() {
     }
     assert_eq!(world.reverse_from(&redump, true).unwrap().bytes, world.source);
     // OUT altered, file by file, and exchanged with another run's.
-    let redump = world.write(&restored);
-    let another = World::of(&[application(oid(1), 1), application(oid(3), 1)]);
+    let redump = world.redump(&restored);
+    let another = Migration::of(&[application(oid(1), 1), application(oid(3), 1)]);
     for file in [
         "narrative_modeling.user_data.rollback",
         "narrative_modeling/dataset_metadata.bson",
@@ -997,11 +998,7 @@ fn a_change_behind_hundreds_of_others_is_told() {
 
 #[test]
 fn a_later_dump_may_be_an_archive() {
-    let world = World::of(&[
-        application(oid(1), 2),
-        with_model(application(oid(2), 1)),
-        application(oid(3), 0),
-    ]);
+    let world = Migration::of(&three());
     let mut options = mongosplit::transform::Options::new(world.path("dump"), "");
     options.archive = true;
     for gzip_level in [None, Some(1)] {
@@ -1017,15 +1014,8 @@ fn a_later_dump_may_be_an_archive() {
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(names.len(), 3, "{names:?}");
-        let (out, dry) = (world.path("out"), world.path("dry"));
-        let (code, said) = run(&[
-            "reverse".as_ref(),
-            &out,
-            &dry,
-            "--current".as_ref(),
-            &options.out,
-            "--dry-run".as_ref(),
-        ]);
+        let dry = world.path("dry");
+        let (code, said) = reverse_current(&world, &dry, &options.out, &["--dry-run"]);
         assert!(code == 0 && !world.path("dry").exists(), "{code} {said}");
     }
     // Cut off, it is refused, and nothing is left.

@@ -1,17 +1,17 @@
 //! Dumps that are damaged anywhere: cut at every byte, and with every byte changed. A run fails with a position, or
 //! what it makes comes back as it was; it never panics.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use harness::{DATABASE, World, content, copy, fixture, flip};
 use mongosplit::error::Error;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
 use mongosplit::transform::{self, transform};
-use util::{DATABASE, World, content, copy, root};
 
 fn options(dump: &Path, out: &Path) -> transform::Options {
     let mut options = transform::Options::new(dump, out);
@@ -21,22 +21,34 @@ fn options(dump: &Path, out: &Path) -> transform::Options {
 
 fn a_copy(world: &World, case: &str, file: &str) -> (PathBuf, PathBuf, Vec<u8>) {
     let dump = world.path("dump");
-    copy(&root().join("fixtures/odd").join(case), &dump);
+    copy(&fixture("odd").join(case), &dump);
     let file = dump.join(DATABASE).join(file);
     let bytes = fs::read(&file).expect("the documents");
     (dump, file, bytes)
 }
 
-#[test]
-fn cut_at_every_byte() {
-    let world = World::new();
+/// Cuts a file of a case to each length, and shows what a dry run makes of it.
+fn cut(
+    world: &World,
+    case: &str,
+    file: &str,
+    mut check: impl FnMut(usize, mongosplit::Result<transform::Report>),
+) {
     let plan = Plan::built_in().expect("the plan");
-    let (dump, file, bytes) = a_copy(&world, "no-prelude", "user_data.bson");
+    let (dump, file, bytes) = a_copy(world, case, file);
     let mut options = options(&dump, &world.path("out"));
     options.dry_run = true;
     for length in 0..bytes.len() {
         fs::write(&file, &bytes[..length]).expect("the documents");
-        match transform(&options, &plan, &Silent) {
+        check(length, transform(&options, &plan, &Silent));
+    }
+}
+
+#[test]
+fn a_dump_cut_anywhere_fails_with_its_position() {
+    let world = World::new();
+    cut(&world, "no-prelude", "user_data.bson", |length, result| {
+        match result {
             // A bare .bson file does not tell how many documents it should have.
             Ok(report) => assert_eq!(
                 (length % 230, report.manifest.sources[0].documents),
@@ -52,38 +64,30 @@ fn cut_at_every_byte() {
             }
             Err(error) => panic!("cut to {length}: {error}"),
         }
-    }
+    });
 }
 
 #[test]
-fn compressed_and_cut_at_every_byte() {
+fn a_compressed_dump_cut_anywhere_is_refused() {
     let world = World::new();
-    let plan = Plan::built_in().expect("the plan");
-    let (dump, file, bytes) = a_copy(&world, "gzip-two-members", "user_data.bson.gz");
-    let mut options = options(&dump, &world.path("out"));
-    options.dry_run = true;
     let mut accepted = Vec::new();
-    for length in 0..bytes.len() {
-        fs::write(&file, &bytes[..length]).expect("the documents");
-        match transform(&options, &plan, &Silent) {
-            Ok(_) => accepted.push(length),
-            Err(error) => assert_eq!(error.exit_code(), 3, "cut to {length}: {error}"),
-        }
-    }
+    cut(&world, "gzip-two-members", "user_data.bson.gz", |length, result| match result {
+        Ok(_) => accepted.push(length),
+        Err(error) => assert_eq!(error.exit_code(), 3, "cut to {length}: {error}"),
+    });
     // Nothing, or the end of the first member where that is the end of a document too.
     assert!(accepted.len() <= 1, "cut to {accepted:?} bytes, and accepted");
 }
 
 /// A changed byte may be a changed value. What is accepted comes back.
 #[test]
-fn every_byte_changed() {
+fn a_changed_byte_is_refused_or_comes_back() {
     let world = World::new();
     let plan = Plan::built_in().expect("the plan");
     let (dump, file, bytes) = a_copy(&world, "no-prelude", "user_data.bson");
     let mut accepted = 0;
     for at in 0..bytes.len() {
-        let mut changed = bytes.clone();
-        changed[at] ^= [0x01, 0x02, 0x04, 0x10, 0x80][at % 5];
+        let changed = flip(&bytes, at, [0x01, 0x02, 0x04, 0x10, 0x80][at % 5]);
         fs::write(&file, &changed).expect("the documents");
         let mut dry = options(&dump, &world.path("out"));
         dry.dry_run = true;
@@ -117,7 +121,7 @@ fn every_byte_changed() {
 
 /// Written to during the run: an error, and nothing is published.
 #[test]
-fn changed_while_it_is_read() {
+fn a_dump_that_changes_while_it_is_read_is_refused() {
     struct Writes(PathBuf);
     impl mongosplit::progress::Progress for Writes {
         fn advance(&self, _: u64, _: u64) {

@@ -1,17 +1,17 @@
 //! The same documents give the same bytes: with any number of threads, from any kind of dump, read and written in
 //! any way, at any place.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::path::Path;
 
+use harness::{DATABASE, Files, World, content, dump, files, fixture, same_files};
 use mongosplit::disk::IoMode;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Silent;
 use mongosplit::reverse::{self, reverse};
 use mongosplit::transform::{self, transform};
-use util::{DATABASE, Files, World, dump, files, root, same_files};
 
 fn output_of(
     world: &World,
@@ -28,7 +28,7 @@ fn output_of(
 
 /// Plain and compressed, over several batches.
 #[test]
-fn any_number_of_threads_and_any_way_of_writing() {
+fn threads_and_ways_of_writing_change_no_byte() {
     let world = World::new();
     let dump = world.generate("dump", 12);
     for level in [None, Some(1), Some(6)] {
@@ -59,15 +59,15 @@ fn compressed_files_hold_what_the_plain_ones_hold() {
         let packed_name =
             if name.ends_with(".rollback") { name.clone() } else { format!("{name}.gz") };
         assert!(packed.contains_key(&packed_name), "{packed_name} among {:?}", packed.keys());
-        assert!(util::content(&world.path("packed").join(&packed_name)) == *bytes, "{name}");
+        assert!(content(&world.path("packed").join(&packed_name)) == *bytes, "{name}");
     }
 }
 
 #[test]
-fn a_dump_of_plain_files_and_one_of_compressed_files() {
+fn a_dump_plain_or_compressed_or_in_parts_gives_the_same() {
     let world = World::new();
     let plain = output_of(&world, &dump(), "plain", |_| {});
-    let packed = output_of(&world, &root().join("fixtures/dump-gzip"), "packed", |_| {});
+    let packed = output_of(&world, &fixture("dump-gzip"), "packed", |_| {});
     same_files(&plain, &packed, "plain and gzip dump");
     let directory = output_of(&world, &dump().join(DATABASE), "directory", |_| {});
     same_files(&plain, &directory, "the database's directory");
@@ -77,7 +77,7 @@ fn a_dump_of_plain_files_and_one_of_compressed_files() {
 
 /// One member or many, and members that end within a document.
 #[test]
-fn a_compressed_file_of_many_members() {
+fn many_gzip_members_give_what_one_gives() {
     let world = World::new();
     let source = fs::read(dump().join(DATABASE).join("user_data.bson")).expect("the fixture");
     let members: Vec<u8> =
@@ -95,7 +95,7 @@ fn a_compressed_file_of_many_members() {
 }
 
 #[test]
-fn a_reversal_with_any_number_of_threads() {
+fn threads_change_no_byte_of_a_reversal() {
     let world = World::new();
     let dump = world.generate("dump", 12);
     output_of(&world, &dump, "out", |_| {});

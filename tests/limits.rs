@@ -1,13 +1,13 @@
 //! The largest and the most awkward of what a dump may hold: what the journal's own limits have to take.
 
-mod util;
+mod harness;
 
 use std::fs;
 use std::path::Path;
 
 use bson::{Bson, doc, oid::ObjectId};
+use harness::{DATABASE, World};
 use mongosplit::raw::MAX_DOCUMENT_BYTES;
-use util::{DATABASE, World};
 
 fn comes_back(world: &World, dump: &Path, options: &[&str]) {
     let out = world.transform_with(dump, "out", &[&["--force"], options].concat());
@@ -24,7 +24,7 @@ fn comes_back(world: &World, dump: &Path, options: &[&str]) {
 /// Each item has another field: its order takes more in the journal than its names do, so that the notes on the document
 /// would not fit.
 #[test]
-fn a_document_of_almost_16_mib_with_20_000_shapes() {
+fn a_document_of_16_mib_with_20_000_shapes_comes_back() {
     let world = World::new();
     let items = (0..20_000)
         .map(|number| Bson::Document(doc! { format!("f{number}"): Bson::Null }))
@@ -45,7 +45,7 @@ fn a_document_of_almost_16_mib_with_20_000_shapes() {
 
 /// Documents of 16 MiB whose targets would be larger than a server takes: the journal keeps them whole.
 #[test]
-fn documents_of_16_mib_that_are_set_aside() {
+fn documents_of_16_mib_that_are_set_aside_come_back() {
     let world = World::new();
     let mut documents = Vec::new();
     for number in 0..2 {
@@ -59,7 +59,7 @@ fn documents_of_16_mib_that_are_set_aside() {
 }
 
 #[test]
-fn metadata_of_any_size_is_not_taken() {
+fn metadata_over_its_limit_is_refused() {
     let world = World::new();
     let dump = world.generate("dump", 1);
     let path = dump.join(DATABASE).join("user_data.metadata.json");

@@ -1,62 +1,43 @@
 //! Two runs for one place, and what `--force` replaces there.
 
-mod util;
+mod harness;
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Output, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harness::{Run, Started, World, binary, copy, edit, files, fixture, reseal, same_files};
 use mongosplit::disk::Disk;
 use mongosplit::mapping::Plan;
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, transform_on};
-use util::{Run, World, copy, files, reseal, root, same_files};
 
 // --- a run that goes on for as long as a test wants ---
 
 /// A run that waits for the rest of its archive.
 struct Waiting {
-    child: Child,
-    stdin: ChildStdin,
+    run: Started,
     rest: Vec<u8>,
 }
 
 impl Waiting {
     /// Starts `transform -` and goes on when it has made its staging directory.
     fn start(world: &World, options: &[&str], staging: &str) -> Waiting {
-        let archive = fs::read(root().join("fixtures/all.archive")).expect("an archive");
+        let archive = fs::read(fixture("all.archive")).expect("an archive");
         let (first, rest) = archive.split_at(archive.len() / 2);
-        let mut command = util::binary();
+        let mut command = binary();
         command.args(["transform", "-"]).args(options).current_dir(world.path(""));
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
-        let mut stdin = child.stdin.take().expect("its stdin");
-        stdin.write_all(first).expect("it reads");
-        let began = Instant::now();
-        while !world.path(staging).is_dir() {
-            assert!(
-                child.try_wait().expect("the run").is_none(),
-                "the run has ended: {:?}",
-                child.wait_with_output()
-            );
-            assert!(began.elapsed() < Duration::from_secs(60), "the run does not begin");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Waiting { child, stdin, rest: rest.to_vec() }
+        let mut run = world.start(&mut command);
+        run.feed(first);
+        run.wait_for(&world.path(staging));
+        Waiting { run, rest: rest.to_vec() }
     }
     /// Gives it the rest.
-    fn finish(mut self) -> Output {
-        let _ = self.stdin.write_all(&self.rest); // a run that was stopped reads no more
-        drop(self.stdin);
-        self.child.wait_with_output().expect("the run")
+    fn finish(mut self) -> Run {
+        self.run.feed(&self.rest);
+        self.run.finish()
     }
 }
 
@@ -67,8 +48,8 @@ fn host() -> String {
 /// A world with a dump and an output of another one, for `reverse`.
 fn prepared() -> World {
     let world = World::new();
-    copy(&root().join("fixtures/odd/no-prelude"), &world.path("dump"));
-    world.transform(&root().join("fixtures/odd/defaults"), "split");
+    copy(&fixture("odd/no-prelude"), &world.path("dump"));
+    world.transform(&fixture("odd/defaults"), "split");
     world
 }
 
@@ -78,7 +59,7 @@ fn run(world: &World, line: &str) -> Run {
 
 /// Whoever comes second is told who is there, whatever it is to make, and harms nothing.
 #[test]
-fn a_place_that_another_run_writes_to() {
+fn a_place_that_another_run_writes_to_is_refused() {
     for (name, prepare, options, staging, lock) in [
         ("out", "", &["out"] as &[&str], "out.mongosplit-partial", "out.mongosplit-lock"),
         ("out", "out/lost+found", &["out"], "out/.mongosplit-partial.d", "out/.mongosplit-lock"),
@@ -92,7 +73,7 @@ fn a_place_that_another_run_writes_to() {
         let first = Waiting::start(&world, options, staging);
         let text = format!(
             "mongosplit: '{name}': is being written by another run (process {}, host {}); wait or choose another place",
-            first.child.id(),
+            first.run.id(),
             host()
         );
         let mut seconds =
@@ -111,10 +92,9 @@ fn a_place_that_another_run_writes_to() {
         run(&world, "transform dump out --dry-run").exits(0);
         run(&world, "transform dump other").exits(0);
         assert!(world.path(lock).exists() && world.path(staging).is_dir());
-        let output = first.finish();
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = first.finish().exits(0);
         if options.contains(&"-") {
-            fs::write(world.path("out"), output.stdout).expect("the archive");
+            fs::write(world.path("out"), output.bytes).expect("the archive");
         }
         run(&world, "verify out").exits(0).says("60");
         let beside = if options.contains(&"out") && options.len() == 1 {
@@ -137,7 +117,7 @@ fn a_place_that_another_run_writes_to() {
 
 /// A run publishes its own staging directory, or nothing; and removes no other.
 #[test]
-fn a_staging_directory_that_is_no_longer_the_runs_own() {
+fn a_run_whose_staging_directory_was_replaced_publishes_nothing() {
     for archive in [false, true] {
         let world = World::new();
         let first = Waiting::start(
@@ -148,10 +128,9 @@ fn a_staging_directory_that_is_no_longer_the_runs_own() {
         fs::rename(world.path("out.mongosplit-partial"), world.path("away")).expect("another name");
         copy(&world.path("away"), &world.path("out.mongosplit-partial"));
         let (other, away) = (files(&world.path("out.mongosplit-partial")), world.path("away"));
-        let output = first.finish();
-        assert_eq!(output.status.code(), Some(4));
+        let output = first.finish().exits(4);
         assert_eq!(
-            String::from_utf8_lossy(&output.stderr),
+            output.stderr,
             "mongosplit: 'out.mongosplit-partial': is no longer the directory that this run made: another program has removed or replaced it; nothing was published\n"
         );
         assert!(away.exists());
@@ -169,7 +148,7 @@ fn a_staging_directory_that_is_no_longer_the_runs_own() {
 /// Two runs of `--force` at once, many times, the second a little later each time. Whoever says that all is well has
 /// left an output that verifies, whatever the other has done.
 #[test]
-fn pairs_of_runs_that_nobody_synchronises() {
+fn runs_at_the_same_time_leave_a_whole_output() {
     let world = prepared();
     world.generate("big", 2);
     for archive in [false, true] {
@@ -177,24 +156,19 @@ fn pairs_of_runs_that_nobody_synchronises() {
         let (mut refused, mut both) = (0, 0);
         for round in 0..24 {
             let start = |dump: &str| {
-                let mut command = util::binary();
-                command.arg("transform").arg(world.path(dump)).arg(&out).args([
-                    "--force",
-                    "--quiet",
-                    "--threads",
-                    "1",
-                ]);
-                command.args(archive.then_some("--archive"));
-                command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary")
+                let args = ["--force", "--quiet", "--threads", "1"];
+                let mut command = binary();
+                command.arg("transform").arg(world.path(dump)).arg(&out).args(args);
+                world.start(command.args(archive.then_some("--archive")))
             };
             let one = start(["big", "dump"][round % 2]);
             std::thread::sleep(Duration::from_micros(1500 * (round / 2) as u64));
             let other = start(["dump", "big"][round % 2]);
-            let outputs = [one, other].map(|child| child.wait_with_output().expect("the run"));
-            let codes = outputs.each_ref().map(|output| output.status.code());
-            for output in &outputs {
-                let said = world.plain(&String::from_utf8_lossy(&output.stderr));
-                match output.status.code() {
+            let runs = [one, other].map(Started::finish);
+            let codes = runs.each_ref().map(Run::code);
+            for run in &runs {
+                let said = world.plain(&run.stderr);
+                match run.code() {
                     Some(0) => assert_eq!(said, "", "round {round}"),
                     Some(4) => {
                         let is_told = said.contains("': is being written by another run")
@@ -266,7 +240,7 @@ impl Progress for Warned {
 
 /// Where a file system has no locks, a run says so, and leaves a staging directory that may be another run's.
 #[test]
-fn a_file_system_without_locks() {
+fn a_file_system_without_locks_is_warned_of() {
     let world = prepared();
     let plan = Plan::built_in().expect("the plan");
     let out = world.path("out");
@@ -320,14 +294,24 @@ fn altered(world: &World, archive: bool, alter: impl FnOnce(&Path)) {
     alter(&world.path("out"));
 }
 
-fn edit(path: PathBuf, change: impl FnOnce(String) -> String) {
-    let text = fs::read_to_string(&path).expect("a text");
-    fs::write(path, change(text)).expect("a text");
+/// A file beside an archive.
+fn beside(out: &Path, what: &str) -> PathBuf {
+    out.with_file_name(format!("out.{what}"))
+}
+
+fn empty(directory: &Path) {
+    fs::remove_dir_all(directory).expect("removed");
+    fs::create_dir(directory).expect("a directory");
+}
+
+/// Changes the text of a manifest, its own checksum right again.
+fn amend(manifest: PathBuf, from: &str, to: &str) {
+    edit(manifest, |text| reseal(&text.replace(from, to)));
 }
 
 fn world_with_old() -> World {
     let world = prepared();
-    copy(&root().join("fixtures/odd/defaults"), &world.path("old"));
+    copy(&fixture("odd/defaults"), &world.path("old"));
     world
 }
 
@@ -337,7 +321,7 @@ type Alteration = (&'static str, fn(&Path));
 type Refused = (&'static str, fn(&Path), String);
 
 #[test]
-fn directories_that_force_replaces() {
+fn force_replaces_outputs_of_its_own_kind() {
     let world = world_with_old();
     run(&world, "transform dump new").exits(0);
     let fresh = files(&world.path("new"));
@@ -357,23 +341,17 @@ fn directories_that_force_replaces() {
             edit(out.join("manifest.json"), |text| text.replace("\"proven\": 3", "\"proven\": 4"))
         }),
         ("of another version", |out| {
-            edit(out.join("manifest.json"), |text| {
-                reseal(&text.replace("\"format\": 1", "\"format\": 7"))
-            })
+            amend(out.join("manifest.json"), "\"format\": 1", "\"format\": 7")
         }),
         ("what systems leave", |out| {
             fs::write(out.join(".DS_Store"), "").expect("a file");
             fs::write(out.join("narrative_modeling/Thumbs.db"), "").expect("a file");
         }),
         ("nothing but what systems leave", |out| {
-            fs::remove_dir_all(out).expect("removed");
-            fs::create_dir(out).expect("a directory");
+            empty(out);
             fs::write(out.join(".DS_Store"), "").expect("a file");
         }),
-        ("empty", |out| {
-            fs::remove_dir_all(out).expect("removed");
-            fs::create_dir(out).expect("a directory");
-        }),
+        ("empty", empty),
     ];
     for (what, alter) in replaced {
         altered(&world, false, alter);
@@ -388,7 +366,7 @@ fn directories_that_force_replaces() {
 }
 
 #[test]
-fn directories_that_force_does_not_replace() {
+fn force_replaces_no_other_directory() {
     let world = world_with_old();
     let foreign = "and no manifest.json of mongosplit";
     let unnamed = "which its manifest.json does not name";
@@ -407,19 +385,13 @@ fn directories_that_force_does_not_replace() {
         ),
         (
             "another tool's",
-            |out| {
-                edit(out.join("manifest.json"), |text| {
-                    reseal(&text.replace("mongosplit 0", "elsewhere 0"))
-                })
-            },
+            |out| amend(out.join("manifest.json"), "mongosplit 0", "elsewhere 0"),
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
             "a manifest of places outside",
             |out| {
-                edit(out.join("manifest.json"), |text| {
-                    reseal(&text.replace("narrative_modeling/dataset_metadata.bson", "../x"))
-                })
+                amend(out.join("manifest.json"), "narrative_modeling/dataset_metadata.bson", "../x")
             },
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
@@ -434,11 +406,7 @@ fn directories_that_force_does_not_replace() {
         ),
         (
             "an archive's manifest",
-            |out| {
-                edit(out.join("manifest.json"), |text| {
-                    reseal(&text.replace("\"archive\": false", "\"archive\": true"))
-                })
-            },
+            |out| amend(out.join("manifest.json"), "\"archive\": false", "\"archive\": true"),
             format!("holds 'SHA256SUMS', {foreign}"),
         ),
         (
@@ -480,8 +448,7 @@ fn directories_that_force_does_not_replace() {
         (
             "somebody's files",
             |out| {
-                fs::remove_dir_all(out).expect("removed");
-                fs::create_dir(out).expect("a directory");
+                empty(out);
                 fs::write(out.join("thesis.tex"), "years").expect("a file");
             },
             format!("holds 'thesis.tex', {foreign}"),
@@ -490,7 +457,7 @@ fn directories_that_force_does_not_replace() {
             "a dump",
             |out| {
                 fs::remove_dir_all(out).expect("removed");
-                copy(&root().join("fixtures/odd/defaults"), out);
+                copy(&fixture("odd/defaults"), out);
             },
             format!("holds 'narrative_modeling', {foreign}"),
         ),
@@ -526,16 +493,15 @@ fn directories_that_force_does_not_replace() {
 }
 
 #[test]
-fn archives_that_force_replaces_and_others() {
+fn force_replaces_archives_of_its_own_kind_and_no_others() {
     let world = world_with_old();
-    let beside = |out: &Path, what: &str| out.with_file_name(format!("out.{what}"));
     let replaced: &[Alteration] = &[
         ("sound", |_| {}),
         ("cut off", |out| fs::write(out, "cut").expect("a file")),
         ("side files alone", |out| fs::remove_file(out).expect("removed")),
-        ("no journal", |out| fs::remove_file(out.with_file_name("out.rollback")).expect("removed")),
+        ("no journal", |out| fs::remove_file(beside(out, "rollback")).expect("removed")),
         ("the manifest's checksum does not hold", |out| {
-            edit(out.with_file_name("out.manifest.json"), |text| {
+            edit(beside(out, "manifest.json"), |text| {
                 text.replace("\"proven\": 3", "\"proven\": 4")
             })
         }),
@@ -561,42 +527,34 @@ fn archives_that_force_replaces_and_others() {
     let refused: &[Refused] = &[
         (
             "no manifest",
-            |out| fs::remove_file(out.with_file_name("out.manifest.json")).expect("removed"),
+            |out| fs::remove_file(beside(out, "manifest.json")).expect("removed"),
             format!("'out': {unnamed}"),
         ),
         (
             "another's manifest",
-            |out| fs::write(out.with_file_name("out.manifest.json"), "{}").expect("a file"),
+            |out| fs::write(beside(out, "manifest.json"), "{}").expect("a file"),
             format!("'out': {unnamed}"),
         ),
         (
             "a manifest of another archive",
-            |out| {
-                edit(out.with_file_name("out.manifest.json"), |text| {
-                    reseal(&text.replace("\"path\": \"out", "\"path\": \"in"))
-                })
-            },
+            |out| amend(beside(out, "manifest.json"), "\"path\": \"out", "\"path\": \"in"),
             format!("'out': {unnamed}"),
         ),
         (
             "a directory's manifest",
-            |out| {
-                edit(out.with_file_name("out.manifest.json"), |text| {
-                    reseal(&text.replace("\"archive\": true", "\"archive\": false"))
-                })
-            },
+            |out| amend(beside(out, "manifest.json"), "\"archive\": true", "\"archive\": false"),
             format!("'out': {unnamed}"),
         ),
         (
             "a side file that it does not name",
-            |out| fs::write(out.with_file_name("out.rejected"), "mine").expect("a file"),
+            |out| fs::write(beside(out, "rejected"), "mine").expect("a file"),
             "'out.rejected': is there already, and 'out.manifest.json' does not name it".to_owned(),
         ),
         (
             "a file of that name alone",
             |out| {
                 for what in ["manifest.json", "SHA256SUMS", "rollback"] {
-                    fs::remove_file(out.with_file_name(format!("out.{what}"))).expect("removed");
+                    fs::remove_file(beside(out, what)).expect("removed");
                 }
             },
             format!("'out': {unnamed}"),
@@ -640,7 +598,7 @@ fn archives_that_force_replaces_and_others() {
 
 /// The root of a file system, as far as `lost+found` tells: what is in it stays, and is filled from inside.
 #[test]
-fn the_root_of_a_file_system() {
+fn the_root_of_a_file_system_is_filled_from_inside() {
     let world = world_with_old();
     run(&world, "transform dump new").exits(0);
     let fresh = files(&world.path("new"));

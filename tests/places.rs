@@ -1,15 +1,15 @@
 //! Places that must not meet: reports, logs and side files, what is read, and the output. And what a report says, and
 //! how it comes to its place.
 
-mod util;
+mod harness;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use harness::{Files, Run, World, copy, files, fixture, is_root, root, same_files};
 use serde_json::Value;
-use util::{Files, Run, World, copy, files, root, same_files};
 
 /// A directory with a dump, an output of it and the reversal of that, each an archive too.
 struct Place {
@@ -20,9 +20,9 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let world = World::new();
-        copy(&root().join("fixtures/odd/no-prelude"), &world.path("dump"));
-        copy(&root().join("fixtures/odd/no-prelude"), &world.path("later"));
-        fs::copy(root().join("fixtures/all.archive"), world.path("a.archive")).expect("an archive");
+        copy(&fixture("odd/no-prelude"), &world.path("dump"));
+        copy(&fixture("odd/no-prelude"), &world.path("later"));
+        fs::copy(fixture("all.archive"), world.path("a.archive")).expect("an archive");
         fs::copy(root().join("mappings/user_data.toml"), world.path("mapping.toml"))
             .expect("a mapping");
         world.transform(&world.path("dump"), "split");
@@ -47,7 +47,7 @@ const OUTSIDE: &str = "which is never changed; name a place outside";
 
 /// Neither a report nor a log takes the place of what a run reads, or comes to lie in it.
 #[test]
-fn reports_and_logs_that_are_an_input_or_lie_in_one() {
+fn reports_and_logs_may_not_be_in_an_input() {
     let place = Place::new();
     let documents = "narrative_modeling/user_data.bson";
     let metadata = "narrative_modeling/user_data.metadata.json";
@@ -119,7 +119,7 @@ fn reports_and_logs_that_are_an_input_or_lie_in_one() {
 
 /// Nor does it lie in the output, or take a name that the output or its making needs.
 #[test]
-fn reports_and_logs_that_lie_in_the_output() {
+fn reports_and_logs_may_not_be_in_the_output() {
     let place = Place::new();
     for option in ["--report", "--log-file"] {
         for (command, at, out) in [
@@ -158,7 +158,7 @@ fn reports_and_logs_that_lie_in_the_output() {
 
 /// What cannot be written is found out before anything is read: the dump need not even be there.
 #[test]
-fn reports_and_logs_that_cannot_be_written() {
+fn reports_and_logs_that_cannot_be_written_are_refused_first() {
     let place = Place::new();
     let absent = "No such file or directory (os error 2)";
     symlink("nowhere/at/all", place.world.path("dangling")).expect("a link");
@@ -190,7 +190,7 @@ fn reports_and_logs_that_cannot_be_written() {
         let text = format!("--report and --log-file both name '{report}'; name two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
-    if !util::is_root() {
+    if !is_root() {
         fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o555))
             .expect("a mode");
         for option in ["--report", "--log-file"] {
@@ -206,7 +206,7 @@ fn reports_and_logs_that_cannot_be_written() {
 
 /// Nor does a file beside an archive, or the archive itself.
 #[test]
-fn side_files() {
+fn side_files_may_not_be_in_an_input() {
     let place = Place::new();
     let bson = "dump/narrative_modeling/user_data.bson";
     let metadata = "dump/narrative_modeling/user_data.metadata.json";
@@ -252,7 +252,7 @@ fn side_files() {
 }
 
 #[test]
-fn a_database_that_is_not_there() {
+fn a_database_that_is_not_there_is_refused() {
     let place = Place::new();
     let text = "'dump': has no other.user_data; it holds narrative_modeling.user_data";
     place.refuses("transform dump out --db other", text);
@@ -269,7 +269,7 @@ fn json(path: &Path) -> Value {
 
 /// A run that fails says so in its report, whatever failed.
 #[test]
-fn a_report_of_a_failure() {
+fn a_report_of_a_failure_names_it() {
     let place = Place::new();
     let world = &place.world;
     world.write("bad/narrative_modeling/user_data.bson", {
@@ -380,7 +380,7 @@ fn a_report_comes_whole() {
 
 /// A place that is no regular file is written directly.
 #[test]
-fn a_report_for_a_pipe_or_a_standard_stream() {
+fn a_report_for_a_pipe_or_a_standard_stream_is_written_directly() {
     let place = Place::new();
     let world = &place.world;
     let run =
@@ -444,7 +444,7 @@ fn a_report_for_a_pipe_or_a_standard_stream() {
 
 /// Rust opens a standard output that is closed as the null device; either way the archive would be lost.
 #[test]
-fn a_stream_that_nobody_gets() {
+fn an_archive_for_a_closed_stream_is_refused() {
     let place = Place::new();
     let text = "mongosplit: 'standard output': is closed or the null device, so the archive would be lost; write to a pipe or a file";
     for command in
@@ -470,7 +470,7 @@ fn a_stream_that_nobody_gets() {
 
 /// Relative and bare names, and ends with a slash or a dot, name the same place.
 #[test]
-fn names_of_places() {
+fn all_names_of_a_place_are_one_place() {
     let place = Place::new();
     let world = &place.world;
     let whole = files(&world.path("split"));

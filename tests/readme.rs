@@ -1,11 +1,10 @@
 //! The sessions in README.md are run as they are printed, in one directory, and say what they are printed to say.
 
-mod util;
+mod harness;
 
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
 
-use util::{World, root};
+use harness::{World, root, steady};
 
 /// A command, and the lines that are printed below it.
 struct Step {
@@ -33,21 +32,6 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// A line without what differs from run to run: durations and rates.
-fn steady(line: &str) -> String {
-    let changing = ["Duration:", "Throughput:"];
-    if let Some(what) = changing.iter().find(|what| line.trim_start().starts_with(**what)) {
-        return (*what).to_owned();
-    }
-    let mut words: Vec<&str> = line.trim_end().split(' ').collect();
-    for at in 1..words.len() {
-        if words[at].trim_end_matches(')').ends_with("seconds") {
-            words[at - 1] = if words[at - 1].starts_with('(') { "(N" } else { "N" };
-        }
-    }
-    words.join(" ")
-}
-
 /// Whether a command needs a server, or what only one has written.
 fn needs_server(command: &str) -> bool {
     command.starts_with("mongodump")
@@ -65,14 +49,9 @@ fn sessions_say_what_is_printed() {
         if needs_server(&command) {
             continue;
         }
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", &command.replacen("mongosplit", "\"$MONGOSPLIT\"", 1)])
-            .current_dir(world.path(""))
-            .stdin(Stdio::null());
-        let done =
-            shell.env("MONGOSPLIT", env!("CARGO_BIN_EXE_mongosplit")).output().expect("a shell");
-        let said = String::from_utf8([done.stdout, done.stderr].concat()).expect("UTF-8");
+        let script = command.replacen("mongosplit", "\"$MONGOSPLIT\"", 1);
+        let done = world.shell(&format!("cd \"$DIR\" && {script}"));
+        let said = done.stdout + &done.stderr;
         let found: Vec<String> = said.lines().map(steady).collect();
         let mut expected: Vec<String> = output.iter().map(|line| steady(line)).collect();
         while expected.last().is_some_and(String::is_empty) {

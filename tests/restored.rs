@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common_current;
+mod harness;
 
-use common_current::*;
+use harness::samples::*;
+use harness::*;
 
 fn lines(path: &std::path::Path) -> Vec<serde_json::Value> {
     std::fs::read_to_string(path)
@@ -16,19 +17,15 @@ fn lines(path: &std::path::Path) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_restored_database_is_compared_in_any_order() {
-    let world = World::of(&[
-        application(oid(1), 2),
-        with_model(application(oid(2), 1)),
-        application(oid(3), 0),
-    ]);
+    let world = Migration::of(&three());
     let restored = world.restored();
     let report = world.path("report.ndjson");
     let compare = |redump: &Collections| {
-        run(&[
+        world.told(&[
             "verify".as_ref(),
             &world.path("out"),
             "--restored".as_ref(),
-            &world.write(redump),
+            &world.redump(redump),
             "--report".as_ref(),
             &report,
         ])
@@ -78,7 +75,7 @@ fn a_restored_database_is_compared_in_any_order() {
 #[test]
 fn a_source_that_has_changed_since_is_told_document_by_document() {
     let mut changed = application(oid(2), 1);
-    let world = World::of(&[application(oid(1), 2), changed.clone(), application(oid(3), 0)]);
+    let world = Migration::of(&[application(oid(1), 2), changed.clone(), application(oid(3), 0)]);
     changed.insert("filename", "other");
     let later = world.path("later");
     write_dump(
@@ -87,7 +84,7 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
         &[("user_data", &raw(&[application(oid(4), 0), changed, application(oid(3), 0)]).concat())],
     );
     let report = world.path("report.ndjson");
-    let (code, said) = run(&[
+    let (code, said) = world.told(&[
         "verify".as_ref(),
         &world.path("out"),
         "--source".as_ref(),
@@ -114,25 +111,21 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
 
 #[test]
 fn a_restored_reversal_is_compared_with_the_source_collection() {
-    let world = World::of(&[
-        application(oid(1), 2),
-        with_model(application(oid(2), 1)),
-        application(oid(3), 0),
-    ]);
+    let world = Migration::of(&three());
     let redump = world.path("redump");
     for archive in [false, true] {
         let back = world.fresh("back");
         let more: &[&std::path::Path] = if archive { &["--archive".as_ref()] } else { &[] };
         let out = world.path("out");
         let (code, said) =
-            run(&[&["reverse".as_ref(), out.as_path(), back.as_path()], more].concat());
+            world.told(&[&["reverse".as_ref(), out.as_path(), back.as_path()], more].concat());
         assert_eq!(code, 0, "{said}");
         let compare = |collection: &str, documents: &[Vec<u8>]| {
             let _ = std::fs::remove_dir_all(&redump);
             write_dump(&redump, DATABASE, &[(collection, &documents.concat())]);
-            run(&["verify".as_ref(), &back, "--restored".as_ref(), &redump])
+            world.told(&["verify".as_ref(), &back, "--restored".as_ref(), &redump])
         };
-        let mut documents = split(&world.source);
+        let mut documents = world.sources();
         documents.reverse();
         let (code, said) = compare("user_data", &documents);
         assert!(code == 0 && said.contains("3 documents compared"), "{code} {said}");
@@ -151,10 +144,11 @@ fn a_restored_reversal_is_compared_with_the_source_collection() {
 #[test]
 fn a_source_whose_metadata_has_changed_is_told() {
     let documents = [application(oid(1), 2)];
-    let world = World::of(&documents);
+    let world = Migration::of(&documents);
     let later = world.path("later");
     write_dump(&later, DATABASE, &[("user_data", &world.source)]);
-    let compare = || run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
+    let compare =
+        || world.told(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
     let (code, said) = compare();
     assert_eq!(code, 0, "{said}");
     let metadata = later.join(DATABASE).join("user_data.metadata.json");
@@ -175,8 +169,8 @@ fn a_source_whose_metadata_has_changed_is_told() {
 #[test]
 fn a_rollback_is_validated_by_one_command() {
     let documents = [application(oid(1), 2), with_model(application(oid(2), 1))];
-    let world = World::of(&documents);
-    let after = world.write(&world.restored());
+    let world = Migration::of(&documents);
+    let after = world.redump(&world.restored());
     write_dump(&after, DATABASE, &[("user_data", &world.source)]);
     let metadata = after.join(DATABASE).join("user_data.metadata.json");
     std::fs::write(
@@ -185,7 +179,7 @@ fn a_rollback_is_validated_by_one_command() {
     )
     .unwrap();
     let compare = |dump: &std::path::Path| {
-        run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump])
+        world.told(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), dump])
     };
     let (code, said) = compare(&after);
     let remark = "the metadata of narrative_modeling.user_data differs from the journal's only in its uuid or in an order that means nothing, as after a restore";
@@ -231,36 +225,42 @@ fn documents_without_an_id_are_compared_with_their_like() {
         document
     };
     let documents = raw(&[nameless("a"), application(oid(1), 1), nameless("b"), nameless("b")]);
-    let world = World::new(&documents, |options| options.skip_unrestorable = true);
+    let world = Migration::new(&documents, |options| options.skip_unrestorable = true);
     let later = world.path("later");
     write_dump(
         &later,
         DATABASE,
         &[("user_data", &raw(&[nameless("b"), application(oid(1), 2), nameless("a")]).concat())],
     );
-    let (code, said) = run(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
+    let (code, said) =
+        world.told(&["verify".as_ref(), &world.path("out"), "--source".as_ref(), &later]);
     assert!(code == 1 && said.contains("missing: 1, extra: 0, changed: 1"), "{code} {said}");
 }
 
 /// A document that a dump has twice has no partner in the output.
 #[test]
 fn a_second_document_of_one_id_is_extra() {
-    let world = World::of(&[application(oid(1), 1), application(oid(2), 1)]);
+    let world = Migration::of(&[application(oid(1), 1), application(oid(2), 1)]);
     let mut redump = world.restored();
     let again = redump[TARGETS[0]][0].clone();
     redump.get_mut(TARGETS[0]).unwrap().push(again);
-    let (code, said) =
-        run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &world.write(&redump)]);
+    let (code, said) = world.told(&[
+        "verify".as_ref(),
+        &world.path("out"),
+        "--restored".as_ref(),
+        &world.redump(&redump),
+    ]);
     assert!(code == 1 && said.contains("missing: 0, extra: 1, changed: 0"), "{code} {said}");
 }
 
 /// A load that failed leaves the data without indexes, and mongorestore may have ended with 0.
 #[test]
 fn indexes_that_were_not_built_are_told() {
-    let world = World::of(&[application(oid(1), 1)]);
-    let redump = world.write(&world.restored());
+    let world = Migration::of(&[application(oid(1), 1)]);
+    let redump = world.redump(&world.restored());
     let metadata = |name: &str| redump.join(DATABASE).join(format!("{name}.metadata.json"));
-    let compare = || run(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &redump]);
+    let compare =
+        || world.told(&["verify".as_ref(), &world.path("out"), "--restored".as_ref(), &redump]);
     for name in TARGETS {
         std::fs::copy(
             world.path("out").join(DATABASE).join(format!("{name}.metadata.json")),

@@ -1,11 +1,11 @@
 //! Law 1 to 4 of the contract under documents and mappings made by chance: what the mapping makes of a document and
 //! what the journal keeps of it always give the document again, byte for byte.
 
-mod common;
+mod harness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Chance, documents, mappings, split};
+use harness::{Chance, documents, element, framed, mappings, split, string};
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
 use mongosplit::raw::{Elements, Validator};
@@ -193,8 +193,7 @@ fn a_document_that_no_target_takes_comes_back() {
         "",
     );
     // Nulls cost the journal no more than the document, so nothing but the lack of a target keeps it whole.
-    let source =
-        common::framed(&[common::element(10, b"a", &[]), common::element(10, b"b", &[])].concat());
+    let source = framed(&[element(10, b"a", &[]), element(10, b"b", &[])].concat());
     let run = check(&plan, &[source.clone(), source.clone(), source]);
     assert_eq!((run.counts[0], run.whole), (0, 3));
 }
@@ -205,12 +204,10 @@ fn an_item_may_use_a_defined_value() {
         "field = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }, { name = \"list\", each = \"list\", item = \"I\" }]",
         "[item.I]\nfield = [{ name = \"of\", or = [{ value = \"k\" }] }, { name = \"at\", or = [{ template = \"{a}/{k}\" }] }]",
     );
-    let item = common::framed(&common::element(2, b"a", &common::string(b"x")));
-    let list = common::framed(&common::element(3, b"0", &item));
-    let source = common::framed(
-        &[common::element(16, b"_id", &7i32.to_le_bytes()), common::element(4, b"list", &list)]
-            .concat(),
-    );
+    let item = framed(&element(2, b"a", &string(b"x")));
+    let list = framed(&element(3, b"0", &item));
+    let source =
+        framed(&[element(16, b"_id", &7i32.to_le_bytes()), element(4, b"list", &list)].concat());
     let run = check(&plan, &[source]);
     let items = Elements::new(&run.targets[0]).find(b"list").expect("it is there");
     let item = items.elements().next().expect("one item").value();
@@ -224,12 +221,8 @@ fn a_field_behind_a_value_behind_a_value_is_read() {
         "rest = true\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"k\" }, { name = \"full\", value = \"z\" }]",
         "[define.a]\ncopy = \"first\"\n[define.z]\ntemplate = \"{a}!\"",
     );
-    let source = common::framed(
-        &[
-            common::element(16, b"_id", &7i32.to_le_bytes()),
-            common::element(2, b"first", &common::string(b"x")),
-        ]
-        .concat(),
+    let source = framed(
+        &[element(16, b"_id", &7i32.to_le_bytes()), element(2, b"first", &string(b"x"))].concat(),
     );
     let run = check(&plan, &[source]);
     assert_eq!(
@@ -246,7 +239,7 @@ fn a_field_behind_a_value_behind_a_value_is_read() {
 fn what_is_set_aside_makes_no_findings() {
     let plan = Plan::built_in().expect("it compiles");
     // No `_id`, so no collection gets it, and none of its fields is one that the application would not accept there.
-    let source = common::framed(&common::element(2, b"user_id", &common::string(b"\xff")));
+    let source = framed(&element(2, b"user_id", &string(b"\xff")));
     let mut mapped = Mapped::default();
     Mapper::new(&plan)
         .map([source.as_slice()].into_iter(), |_| None, &mut mapped)

@@ -1,9 +1,9 @@
 //! The validator and the cursor against documents of every type, sound and spoiled, with the `bson` crate as the oracle.
 
-mod common;
+mod harness;
 
 use bson::raw::{RawBsonRef, RawDocument};
-use common::{Chance, documents, element, framed, string};
+use harness::{Chance, documents, element, framed, string};
 use mongosplit::raw::{Elements, Fault, FaultKind, Validator};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

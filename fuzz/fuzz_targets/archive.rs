@@ -9,32 +9,28 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mongosplit::base::archive_format::{FORMAT_VERSION, MAGIC, Reader, Seen, TERMINATOR, checksum};
 use shared::Pieces;
-use shared::common::{element, framed, string};
+use shared::data::{boolean, document, framed, int32, int64, text};
 use shared::patched;
-
-fn text(name: &str, text: &str) -> Vec<u8> {
-    element(2, name.as_bytes(), &string(text.as_bytes()))
-}
 
 /// Two collections, their blocks mixed.
 static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let number = element(16, b"concurrent_collections", &4i32.to_le_bytes());
+    let number = int32("concurrent_collections", 4);
     let header = [number, text("version", FORMAT_VERSION), text("server_version", "8.0"), text("tool_version", "100")].concat();
     let mut archive = [&MAGIC[..], &framed(&header)].concat();
     for (name, kind) in [("a", "collection"), ("b", "timeseries")] {
-        let size = element(16, b"size", &[0; 4]);
+        let size = int32("size", 0);
         archive.extend(framed(&[text("db", "d"), text("collection", name), text("metadata", "{}"), size, text("type", kind)].concat()));
     }
     archive.extend(TERMINATOR);
-    let document = framed(&element(16, b"_id", &7i32.to_le_bytes()));
+    let one = document(&[int32("_id", 7)]);
     let mut crc = checksum();
-    crc.update(&document);
+    crc.update(&one);
     for (name, is_end) in [("a", 0), ("b", 0), ("b", 1), ("a", 1)] {
         let crc = if is_end == 1 { crc.finalize() } else { 0 };
-        let end = [element(8, b"EOF", &[is_end]), element(18, b"CRC", &crc.to_le_bytes())].concat();
+        let end = [boolean("EOF", is_end), int64("CRC", crc)].concat();
         archive.extend(framed(&[text("db", "d"), text("collection", name), end].concat()));
         if is_end == 0 {
-            archive.extend(&document);
+            archive.extend(&one);
         }
         archive.extend(TERMINATOR);
     }

@@ -7,7 +7,7 @@ mod shared;
 use libfuzzer_sys::fuzz_target;
 use mongosplit::mapping::{Mapped, Mapper, Merger};
 use mongosplit::raw::{Elements, Validator};
-use shared::common::framed;
+use shared::data::framed;
 use shared::{BUILT_IN, Tape, split};
 
 /// A document of a target with some fields left out, doubled, moved, or taken from another document.

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Restorer};
 use mongosplit::raw::{Elements, Validator};
-use shared::common::{element, framed};
+use shared::data::{element, framed};
 use shared::{BUILT_IN, patched, split};
 
 /// A source, what it became, and its journal.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use libfuzzer_sys::fuzz_target;
 use mongosplit::mapping::Plan;
-use shared::common::{Chance, mappings};
+use shared::data::{Chance, mappings};
 use shared::{Tape, check};
 
 thread_local! {

@@ -2,13 +2,14 @@
 //! the laws that hold of every document.
 #![allow(dead_code)]
 
-#[path = "../../../tests/common/mod.rs"]
-pub mod common;
+#[path = "../../../tests/harness/data/mod.rs"]
+pub mod data;
 
 use std::io::Read;
 use std::sync::LazyLock;
 
-use common::{documents, element, framed, string};
+use data::documents::{self, DATES};
+use data::{element, framed, string};
 use mongosplit::journal::{JournalBatch, JournalReader, JournalWriter};
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
 use mongosplit::raw::Validator;
@@ -27,17 +28,6 @@ static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     words.extend(["transformation_history", "data_schema"].repeat(8));
     words
 });
-
-const DATES: [&str; 8] = [
-    "2025-10-13",
-    "2025-10-13T10:15:23.123456+00:00",
-    "2025-10-13T10:15:23.123+00:00",
-    "2025-10-13 10:15",
-    "2025-10-13T10:15:23Z",
-    "2025-10-13T10:15:23.5-02:30",
-    "9999-12-31T23:59:59.999999-23:59",
-    "0001-01-01T00:00:00+23:59",
-];
 
 /// The fuzzer's bytes, read as decisions. Behind their end all are 0.
 pub struct Tape<'a>(pub &'a [u8]);
@@ -164,7 +154,7 @@ impl Tape<'_> {
     }
 }
 
-pub use common::split;
+pub use data::split;
 
 /// Bytes that are read a few at a time.
 pub struct Pieces<'a>(pub &'a [u8], pub usize);

@@ -94,7 +94,18 @@ const ITEM_NAMES: [&str; 22] = [
     "when",
     "kind",
 ];
-const TEXTS: [&str; 26] = [
+/// Texts that are dates, or almost.
+pub const DATES: [&str; 8] = [
+    "2025-10-13",
+    "2025-10-13T10:15:23.123456+00:00",
+    "2025-10-13T10:15:23.123+00:00",
+    "2025-10-13 10:15",
+    "2025-10-13T10:15:23Z",
+    "2025-10-13T10:15:23.5-02:30",
+    "9999-12-31T23:59:59.999999-23:59",
+    "0001-01-01T00:00:00+23:59",
+];
+const TEXTS: [&str; 18] = [
     "",
     "csv",
     "low",
@@ -108,15 +119,7 @@ const TEXTS: [&str; 26] = [
     "one",
     "two",
     "uno",
-    "2025-10-13",
-    "2025-10-13T10:15:23.123456+00:00",
-    "2025-10-13T10:15:23.123+00:00",
-    "2025-10-13 10:15",
-    "2025-10-13T10:15:23Z",
-    "2025-10-13T10:15:23.5-02:30",
     "2025-02-30",
-    "9999-12-31T23:59:59.999999-23:59",
-    "0001-01-01T00:00:00+23:59",
     "ü☃",
     "a.b",
     "x y z",
@@ -140,7 +143,10 @@ fn text(chance: &mut Chance) -> Vec<u8> {
         0 => b"\xc0\x80\xff".to_vec(),
         1 => b"in\0side".to_vec(),
         2 => vec![b't'; chance.below(400)],
-        _ => TEXTS[chance.below(TEXTS.len())].into(),
+        _ => {
+            let number = chance.below(DATES.len() + TEXTS.len());
+            DATES.get(number).unwrap_or_else(|| &TEXTS[number - DATES.len()]).as_bytes().to_vec()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What several tests share: documents of every BSON type, made by chance.
+//! BSON as bytes, and documents and mappings made by chance. The fuzz targets use this too, so it needs nothing else.
 #![allow(dead_code)]
 
 pub mod documents;
@@ -72,4 +72,25 @@ pub fn element(kind: u8, name: &[u8], value: &[u8]) -> Vec<u8> {
 /// The value of a string.
 pub fn string(text: &[u8]) -> Vec<u8> {
     [&(text.len() as u32 + 1).to_le_bytes()[..], text, &[0]].concat()
+}
+
+/// A document of these elements, one by one.
+pub fn document(elements: &[Vec<u8>]) -> Vec<u8> {
+    framed(&elements.concat())
+}
+
+pub fn text(name: &str, text: impl AsRef<[u8]>) -> Vec<u8> {
+    element(2, name.as_bytes(), &string(text.as_ref()))
+}
+
+pub fn boolean(name: &str, byte: u8) -> Vec<u8> {
+    element(8, name.as_bytes(), &[byte])
+}
+
+pub fn int32(name: &str, number: i32) -> Vec<u8> {
+    element(16, name.as_bytes(), &number.to_le_bytes())
+}
+
+pub fn int64(name: &str, number: u64) -> Vec<u8> {
+    element(18, name.as_bytes(), &number.to_le_bytes())
 }

@@ -1,21 +1,9 @@
-//! What the tests of `reverse --current` and `verify --restored` share: source documents of the shapes that exist,
-//! and the way from them to an output, a later dump and back.
-
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+//! Source documents of the shapes that exist, and changes of their fields.
 
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, DateTime, Document, doc};
-use mongosplit::mapping::Plan;
-use mongosplit::progress::Silent;
-use mongosplit::reverse::{CurrentReport as Report, Event};
-use mongosplit::{Result, reverse, transform};
 
-pub const DATABASE: &str = "narrative_modeling";
-pub const TARGETS: [&str; 3] = ["dataset_metadata", "transformation_configs", "model_configs"];
+use super::framed;
 
 /// Choices that proptest makes, one byte after the other; 0 when they have run out, so that less is simpler.
 pub struct Tape<'a> {
@@ -92,6 +80,11 @@ pub fn with_model(mut document: Document) -> Document {
         "model_path": "m.bin", "trained_at": date(9), "description": "d",
     });
     document
+}
+
+/// With steps, with a model, and with neither.
+pub fn three() -> [Document; 3] {
+    [application(oid(1), 2), with_model(application(oid(2), 1)), application(oid(3), 0)]
 }
 
 /// A value of any type.
@@ -194,8 +187,7 @@ pub fn elements(document: &[u8]) -> Vec<Vec<u8>> {
 }
 
 pub fn from_elements(elements: &[Vec<u8>]) -> Vec<u8> {
-    let body = elements.concat();
-    [&(body.len() as i32 + 5).to_le_bytes()[..], &body, &[0]].concat()
+    framed(&elements.concat())
 }
 
 pub fn name_of(element: &[u8]) -> String {
@@ -249,186 +241,6 @@ pub fn unset(document: &mut Vec<u8>, name: &str) {
     *document = from_elements(&fields);
 }
 
-pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut documents = Vec::new();
-    let mut rest = bytes;
-    while let Some(length) = rest.first_chunk::<4>() {
-        let (document, behind) = rest.split_at(i32::from_le_bytes(*length) as usize);
-        documents.push(document.to_vec());
-        rest = behind;
-    }
-    documents
-}
-
-/// The documents of each collection of a dump.
-pub type Collections = BTreeMap<String, Vec<Vec<u8>>>;
-
-/// The document of a collection with this `dataset_id`.
-pub fn of<'c>(
-    collections: &'c mut Collections,
-    collection: &str,
-    dataset: &str,
-) -> &'c mut Vec<u8> {
-    let documents = collections.get_mut(collection).unwrap();
-    documents
-        .iter_mut()
-        .find(|document| get(document, "dataset_id") == Some(Bson::String(dataset.to_owned())))
-        .unwrap()
-}
-
-/// A directory with a dump, and an output made of it.
-pub struct World {
-    pub directory: tempfile::TempDir,
-    pub source: Vec<u8>,
-    pub plan: Plan,
-    made: std::cell::Cell<u32>,
-}
-
 pub fn raw(documents: &[Document]) -> Vec<Vec<u8>> {
     documents.iter().map(|document| document.to_vec().unwrap()).collect()
-}
-
-impl World {
-    pub fn of(documents: &[Document]) -> World {
-        World::new(&raw(documents), |_| ())
-    }
-    pub fn new(documents: &[Vec<u8>], change: impl Fn(&mut transform::Options)) -> World {
-        let directory = tempfile::tempdir().unwrap();
-        let source = documents.concat();
-        let world = World { directory, source, plan: Plan::built_in().unwrap(), made: 0.into() };
-        write_dump(&world.path("dump"), DATABASE, &[("user_data", &world.source)]);
-        let mut options = transform::Options::new(world.path("dump"), world.path("out"));
-        options.allow_empty = true;
-        options.threads = Some(2);
-        change(&mut options);
-        transform::transform(&options, &world.plan, &Silent).unwrap();
-        world
-    }
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-    /// A name that nothing stands at.
-    pub fn fresh(&self, name: &str) -> PathBuf {
-        self.made.set(self.made.get() + 1);
-        self.path(&format!("{name}-{}", self.made.get()))
-    }
-    /// What was restored.
-    pub fn restored(&self) -> Collections {
-        let read = |name: &&str| {
-            (
-                String::from(*name),
-                split(
-                    &std::fs::read(self.path("out").join(DATABASE).join(format!("{name}.bson")))
-                        .unwrap(),
-                ),
-            )
-        };
-        TARGETS.iter().map(read).collect()
-    }
-    pub fn write(&self, collections: &Collections) -> PathBuf {
-        let path = self.fresh("redump");
-        let joined: Vec<(&str, Vec<u8>)> = collections
-            .iter()
-            .map(|(name, documents)| (name.as_str(), documents.concat()))
-            .collect();
-        let files: Vec<(&str, &[u8])> =
-            joined.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-        write_dump(&path, DATABASE, &files);
-        for name in collections.keys().map(|name| format!("{name}.metadata.json")) {
-            // What was restored has its indexes.
-            let _ = std::fs::copy(
-                self.path("out").join(DATABASE).join(&name),
-                path.join(DATABASE).join(&name),
-            );
-        }
-        path
-    }
-    pub fn reverse_from(&self, redump: &Path, strict: bool) -> Result<Outcome> {
-        // Of the random dumps some have nothing but documents that were set aside.
-        self.reverse_with(redump, strict, |options| options.allow_empty = true)
-    }
-    pub fn reverse_with(
-        &self,
-        redump: &Path,
-        strict: bool,
-        change: impl Fn(&mut reverse::Options),
-    ) -> Result<Outcome> {
-        let dest = self.fresh("dest");
-        let mut events = Vec::new();
-        let mut options = reverse::Options::new(self.path("out"), &dest);
-        options.threads = Some(2);
-        change(&mut options);
-        let result =
-            reverse::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
-                events.push(event.clone());
-                Ok(())
-            });
-        match result {
-            Ok(report) => {
-                let bytes = std::fs::read(dest.join(DATABASE).join("user_data.bson")).unwrap();
-                Ok(Outcome { documents: split(&bytes), bytes, events, report, dest })
-            }
-            Err(error) => {
-                assert!(!dest.exists(), "something was published");
-                let left = std::fs::read_dir(self.directory.path())
-                    .unwrap()
-                    .filter(|entry| {
-                        entry.as_ref().unwrap().file_name().to_string_lossy().contains("partial")
-                    })
-                    .count();
-                assert_eq!(left, 0, "a partial output was left");
-                Err(error)
-            }
-        }
-    }
-    pub fn reverse(&self, collections: &Collections) -> Outcome {
-        self.reverse_from(&self.write(collections), false).unwrap()
-    }
-    /// What documents become, and their findings are nobody's business.
-    pub fn transform_again(documents: &[Vec<u8>]) -> Collections {
-        World::new(documents, |options| options.skip_unrestorable = true).restored()
-    }
-}
-
-pub struct Outcome {
-    pub bytes: Vec<u8>,
-    pub documents: Vec<Vec<u8>>,
-    pub events: Vec<Event>,
-    pub report: Report,
-    pub dest: PathBuf,
-}
-
-impl Outcome {
-    pub fn document(&self, number: usize) -> Document {
-        Document::from_reader(self.documents[number].as_slice()).unwrap()
-    }
-    pub fn event(&self) -> &Event {
-        assert_eq!(self.events.len(), 1, "{:#?}", self.events);
-        &self.events[0]
-    }
-    /// The source's fields that a lone event says have changed.
-    pub fn changed(&self) -> Vec<&str> {
-        self.event().changed.iter().map(|change| change.field.as_str()).collect()
-    }
-}
-
-pub fn write_dump(path: &Path, database: &str, files: &[(&str, &[u8])]) {
-    let directory = path.join(database);
-    std::fs::create_dir_all(&directory).unwrap();
-    for (name, bytes) in files {
-        std::fs::write(directory.join(format!("{name}.bson")), bytes).unwrap();
-        let metadata = format!(
-            r#"{{"options":{{}},"indexes":[{{"v":{{"$numberInt":"2"}},"key":{{"_id":{{"$numberInt":"1"}}}},"name":"_id_"}}],"uuid":"00","collectionName":"{name}","type":"collection"}}"#
-        );
-        std::fs::write(directory.join(format!("{name}.metadata.json")), metadata).unwrap();
-    }
-}
-
-/// Runs the program: its exit code, and what it said on stderr.
-pub fn run(arguments: &[&Path]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_mongosplit")).args(arguments).output().unwrap();
-    (
-        output.status.code().unwrap(),
-        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap(),
-    )
 }
