@@ -187,7 +187,7 @@ fn reports_and_logs_that_cannot_be_written() {
         ("later/x", "link/x"),
         ("report.json", "later/../report.json"),
     ] {
-        let text = format!("--report and --log-file both name '{report}'; name two files");
+        let text = format!("--report and --log-file both name '{report}'; use two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
     if !util::is_root() {

@@ -312,7 +312,7 @@ fn a_dry_run() {
         let before = files(&out);
         transform(&world, &dump(), &out, &[options, &["--dry-run", "--force"]].concat())
             .exits(0)
-            .says("Would migrate 60 documents");
+            .says("Would split 60 documents");
         same_files(&files(&out), &before, "a dry run over an output");
     }
     let back = world.path("back");
@@ -445,7 +445,7 @@ fn reports_logs_and_progress() {
     ];
     let run = transform(&world, &dump(), &world.path("out"), &options)
         .exits(0)
-        .says("✓ Migrated 60 documents of narrative_modeling.user_data");
+        .says("✓ Split 60 documents of narrative_modeling.user_data");
     let is_line = |line: &str| {
         line.starts_with("[20")
             && line.contains("] 60 documents (100% of the bytes), ")
@@ -457,7 +457,7 @@ fn reports_logs_and_progress() {
     assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
     let logged = fs::read_to_string(&log).expect("the log");
     assert!(
-        logged.contains("✓ Migrated 60 documents")
+        logged.contains("✓ Split 60 documents")
             && logged.lines().all(|line| line.starts_with("[20")),
         "{logged}"
     );
