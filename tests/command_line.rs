@@ -44,10 +44,9 @@ fn a_quiet_check_says_what_does_not_hold() {
     let fine = run().exits(0);
     assert_eq!((fine.stdout.as_str(), fine.stderr.as_str()), ("", ""), "{fine}");
     fs::remove_file(out.join("SHA256SUMS")).expect("a file");
-    let broken = run().exits(1).complains(
-        &world,
-        "✗ 'DIR/out' does not match its manifest:\n    'SHA256SUMS' is missing",
-    );
+    let broken = run()
+        .exits(1)
+        .complains(&world, "✗ 'DIR/out' does not match its manifest:\n    'SHA256SUMS' is missing");
     assert_eq!(broken.stdout, "");
 
     let archive = root().join("fixtures/all.archive");

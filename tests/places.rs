@@ -394,7 +394,7 @@ fn a_report_for_a_pipe_or_a_standard_stream() {
     {
         world.shell(&format!("cd $DIR && $MONGOSPLIT verify split {option} > {file}")).exits(0);
         let text = fs::read_to_string(world.path(file)).expect("the file");
-        let summaries = text.lines().filter(|line| line.contains("7 files with")).count();
+        let summaries = text.lines().filter(|line| line.contains("7 files (")).count();
         assert_eq!(
             (summaries, text.contains("\"files\": 7")),
             (if file == "b" { 2 } else { 1 }, file != "b"),
