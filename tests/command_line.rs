@@ -44,10 +44,9 @@ fn a_quiet_check_says_what_does_not_hold() {
     let fine = run().exits(0);
     assert_eq!((fine.stdout.as_str(), fine.stderr.as_str()), ("", ""), "{fine}");
     fs::remove_file(out.join("SHA256SUMS")).expect("a file");
-    let broken = run().exits(1).complains(
-        &world,
-        "✗ 'DIR/out' does not hold what its manifest says:\n    'SHA256SUMS' is missing",
-    );
+    let broken = run()
+        .exits(1)
+        .complains(&world, "✗ 'DIR/out' does not match its manifest:\n    'SHA256SUMS' is missing");
     assert_eq!(broken.stdout, "");
 
     let archive = fixture("all.archive");
@@ -57,7 +56,7 @@ fn a_quiet_check_says_what_does_not_hold() {
     let damaged = world.write("damaged.archive", bytes);
     world.run(["inspect".as_ref(), damaged.as_os_str(), "-q".as_ref()]).exits(1).complains(
         &world,
-        "mongosplit: 'DIR/damaged.archive': the checksum of narrative_modeling.user_data does not hold: the archive was damaged",
+        "mongosplit: 'DIR/damaged.archive': the checksum of narrative_modeling.user_data does not match: the archive is damaged",
     );
 }
 
@@ -121,7 +120,7 @@ fn a_mapping_that_verify_would_not_use_is_refused() {
         world.run(["verify".as_ref(), out.as_os_str(), "--mapping".as_ref(), mapping.as_os_str()]);
     run.exits(2).complains(
         &world,
-        "mongosplit: --mapping is for --source: nothing else of verify maps documents",
+        "mongosplit: --mapping needs --source: verify maps documents for nothing else",
     );
 }
 

@@ -385,7 +385,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
     };
     assert_eq!(
         reversed_with("steps", &batch),
-        said("a document would be larger than a document can be")
+        said("a restored document would be larger than the maximum")
     );
 
     let orders: Vec<Bson> =

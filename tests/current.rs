@@ -506,7 +506,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let (code, said) = reverse_current(&world, &world.path("told"), &path, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes that\n"),
+        said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes these changes\n"),
         "{said}"
     );
     // Where it is not in the dump, that is told.

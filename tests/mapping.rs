@@ -49,21 +49,21 @@ field = [
         refusal(&text),
         "mapping 'm' cannot be used:
   format: is 2, this version reads 1
-  define.k: an alternative has exactly one operator
+  define.k: an alternative needs exactly one operator
   src: is both source and target
-  src: takes the other fields, so it is written always: no `when_any`
-  src.a: has 2 operators, one is needed
-  src.a: an alternative has exactly one operator
+  src: has `rest`, so it is always written and cannot have `when_any`
+  src.a: has 2 operators; exactly one is needed
+  src.a: an alternative needs exactly one operator
   src.a: has two rules
   src.b: 'nothing' is not defined
-  src.c: `each` takes a field of the document, not of one inside it
-  src.c: item 'Missing' is not described
-  src.d: both `empty` and `absent`; `empty` covers what is absent
-  src.e: `date` and `translate` go with `copy`
-  src.f: '{' is no Extended JSON value: EOF while parsing an object at line 1 column 1
+  src.c: `each` needs a top-level field
+  src.c: there is no item 'Missing'
+  src.d: has both `empty` and `absent`; `empty` covers absent values too
+  src.e: `date` and `translate` need `copy`
+  src.f: '{' is not an Extended JSON value: EOF while parsing an object at line 1 column 1
   src.g: 'no brackets' is not of the form ARRAY[].FIELD
-  src.h: a `{` without its `}`
-  src.i: 'a..b' is no path
+  src.h: a `{` without a `}`
+  src.i: 'a..b' is not a path
   src: has no field 'k', which the mapping names as its key"
     );
 }
@@ -101,19 +101,19 @@ requires = [{ field = "a", one_of = ["x"], needs_any = ["gone"] }]
         refusal(&text),
         "mapping 'm' cannot be used:
   item.I.b: has two rules
-  item.I.: is no field name
-  item.I.a: the name that it renames has a rule of its own
+  item.I.: is not a field name
+  item.I.a: renames a field that has a rule of its own
   item.I.d: 'a' is translated twice
-  item.I.d: 'gone.q' cannot keep the original: it is ROW.NAME of the same item, one for all
+  item.I.d: 'gone.q' cannot keep the original: use one ROW.NAME of the same item for all translations
   item.I, requires: 'gone' has no row
-  t, index 'i': field 'gone' is none of the target's
-  t, index 'i': the direction of 'k' is 1 or -1
-  t: has no field '_id', without which a server takes none of its documents as they are
-  t: is a target twice
-  t: a second target with `rest`; one takes the other fields
-  t.k: `only` goes with `copy` and `pluck`
-  t.x: both `date` and `translate`
-  t.y: 'p.q' cannot keep the original: it is ROW.NAME of the same item, one for all"
+  t, index 'i': the target has no field 'gone'
+  t, index 'i': the direction of 'k' must be 1 or -1
+  t: has no field '_id', so a server would add one to each of its documents
+  t: is listed as a target twice
+  t: is a second target with `rest`; only one can have it
+  t.k: `only` needs `copy` or `pluck`
+  t.x: has both `date` and `translate`
+  t.y: 'p.q' cannot keep the original: use one ROW.NAME of the same item for all translations"
     );
 }
 
@@ -126,7 +126,9 @@ fn unreadable_files_say_where() {
         refusal(&format!("{HEAD}[[target]]\ncollection = \"t\"\nfield = []\ncolour = 1\n"))
             .contains("unknown field `colour`")
     );
-    assert!(refusal(&format!("{HEAD}target = []\n")).contains("0 targets, 1 to 32 are possible"));
+    assert!(
+        refusal(&format!("{HEAD}target = []\n")).contains("has 0 targets; 1 to 32 are allowed")
+    );
 }
 
 #[test]
@@ -337,7 +339,7 @@ fn names_that_a_server_refuses_do_not_become_files() {
     for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "", "system.users", "a\\\\b", &long]
     {
         let expected = format!(
-            "'{name}' cannot be the name of a collection: 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at an end, not in 'system.'"
+            "'{name}' is not a collection name: use 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front"
         );
         assert!(
             with(name, "t").contains(&format!("collection: {expected}")),
@@ -364,7 +366,9 @@ fn a_definition_that_names_nothing_or_itself_is_refused() {
         "{HEAD}[define]\na = {{ copy = \"x\", or = [{{ copy = \"y\", or = [{{ text = \"z\" }}] }}] }}\n{TARGET}"
     ));
     assert!(
-        said.contains("define.a: an alternative has no `or` of its own; list all of them in one"),
+        said.contains(
+            "define.a: an alternative cannot have its own `or`; list all alternatives in one"
+        ),
         "{said}"
     );
 }

@@ -187,7 +187,7 @@ fn reports_and_logs_that_cannot_be_written_are_refused_first() {
         ("later/x", "link/x"),
         ("report.json", "later/../report.json"),
     ] {
-        let text = format!("--report and --log-file both name '{report}'; name two files");
+        let text = format!("--report and --log-file both name '{report}'; use two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
     if !is_root() {
@@ -394,7 +394,7 @@ fn a_report_for_a_pipe_or_a_standard_stream_is_written_directly() {
     {
         world.shell(&format!("cd $DIR && $MONGOSPLIT verify split {option} > {file}")).exits(0);
         let text = fs::read_to_string(world.path(file)).expect("the file");
-        let summaries = text.lines().filter(|line| line.contains("7 files with")).count();
+        let summaries = text.lines().filter(|line| line.contains("7 files (")).count();
         assert_eq!(
             (summaries, text.contains("\"files\": 7")),
             (if file == "b" { 2 } else { 1 }, file != "b"),

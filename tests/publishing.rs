@@ -324,7 +324,7 @@ fn a_dry_run_says_what_a_run_does_and_writes_nothing() {
         let before = files(&out);
         transform(&world, &dump(), &out, &[options, &["--dry-run", "--force"]].concat())
             .exits(0)
-            .says("Would migrate 60 documents");
+            .says("Would split 60 documents");
         same_files(&files(&out), &before, "a dry run over an output");
     }
     reverse(&world, &world.path("out-0"), "back", &["--dry-run"])
@@ -432,7 +432,7 @@ fn reports_logs_and_progress_say_what_a_run_did() {
     ];
     let run = transform(&world, &dump(), &world.path("out"), &options)
         .exits(0)
-        .says("✓ Migrated 60 documents of narrative_modeling.user_data");
+        .says("✓ Split 60 documents of narrative_modeling.user_data");
     let is_line = |line: &str| {
         line.starts_with("[20")
             && line.contains("] 60 documents (100% of the bytes), ")
@@ -444,7 +444,7 @@ fn reports_logs_and_progress_say_what_a_run_did() {
     assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
     let logged = fs::read_to_string(&log).expect("the log");
     assert!(
-        logged.contains("✓ Migrated 60 documents")
+        logged.contains("✓ Split 60 documents")
             && logged.lines().all(|line| line.starts_with("[20")),
         "{logged}"
     );

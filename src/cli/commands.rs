@@ -1,4 +1,4 @@
-//! Each command: options from arguments, the operation, its report, an exit code.
+//! The commands: turn arguments into options, run the operation, print its report, return an exit code.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use super::args::{self, Arguments, Command, Common};
 use super::session::{self, Outcome, Session, fail, print};
 use super::summary;
 
-/// The gzip level where none is given; see docs/BENCHMARKS.md.
+/// The gzip level of `--gzip`; see docs/BENCHMARKS.md.
 const DEFAULT_GZIP_LEVEL: u32 = 2;
 
-/// Runs the command that was typed.
+/// Parses the command line and runs the command.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     execute(&arguments.command).unwrap_or_else(|error| fail(&error))
@@ -52,16 +52,16 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
 
 fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let plan = session::Plan {
+    let setup = session::Setup {
         inputs: std::iter::once(arguments.dump.as_path())
             .chain(arguments.mapping.as_deref())
             .collect(),
         output: layout(&arguments.out, &arguments.output),
         stdout_is_taken: is_standard_output(&arguments.out) && !arguments.dry_run,
         expected_documents: arguments.expect_docs,
-        ..session::Plan::default()
+        ..session::Setup::default()
     };
-    Session::begin(common, plan)?.run(|session| {
+    Session::begin(common, setup)?.run(|session| {
         let plan = plan_of(arguments.mapping.as_deref())?;
         let options = transform::Options {
             databases: arguments.databases.names.clone(),
@@ -96,12 +96,12 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         session.finish(Outcome {
             report: &report,
             summary: summary::transform(&report, &plan),
-            trouble: None,
+            problem: None,
         })
     })
 }
 
-/// What a run writes; nothing if its arguments do not fit together, which the library says.
+/// Where a run writes. Nothing if the arguments contradict one another; the library reports that.
 fn layout(out: &Path, output: &args::Output) -> Option<Layout> {
     Layout::new(out, output.archive, output.sidecar.as_deref()).ok()
 }
@@ -130,7 +130,7 @@ fn plan_of(file: Option<&Path>) -> Result<Plan> {
     }
 }
 
-/// For `--verbose`: what a manifest says of each file.
+/// For `--verbose`: the SHA-256, size and path of each file.
 fn detail_files(progress: &dyn Progress, manifest: &mongosplit::manifest::Manifest) {
     for file in &manifest.files {
         progress.detail(&format!(
@@ -144,19 +144,19 @@ fn detail_files(progress: &dyn Progress, manifest: &mongosplit::manifest::Manife
 
 fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let other = arguments.source.as_deref().or(arguments.restored.as_deref());
-    let plan = session::Plan {
+    let dump = arguments.source.as_deref().or(arguments.restored.as_deref());
+    let setup = session::Setup {
         inputs: std::iter::once(arguments.out.as_path())
-            .chain(other)
+            .chain(dump)
             .chain(arguments.mapping.as_deref())
             .collect(),
-        is_report_in_lines: other.is_some(),
-        ..session::Plan::default()
+        is_report_in_lines: dump.is_some(),
+        ..session::Setup::default()
     };
-    Session::begin(common, plan)?.run(|session| {
+    Session::begin(common, setup)?.run(|session| {
         if arguments.mapping.is_some() && arguments.source.is_none() {
             return Err(Error::Usage(
-                "--mapping is for --source: nothing else of verify maps documents".to_owned(),
+                "--mapping needs --source: verify maps documents for nothing else".to_owned(),
             )
             .into());
         }
@@ -168,37 +168,37 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         };
         let report = verify::verify(&options, &session.display)?;
         let summary = summary::verify(&report);
-        let (Some(other), true) = (other, report.holds()) else {
-            let trouble = (!report.holds()).then(|| summary.clone());
-            return session.finish(Outcome { report: &report, summary, trouble });
+        let (Some(dump), true) = (dump, report.holds()) else {
+            let problem = (!report.holds()).then(|| summary.clone());
+            return session.finish(Outcome { report: &report, summary, problem });
         };
-        // The differences go to the report as they are found, one JSON object a line.
+        // Differences are written to the report as they are found, one JSON object a line.
         let Session { display, report: lines, .. } = session;
         let mut each = |difference: &verify::DocumentDifference| lines.line(difference);
         if arguments.source.is_some() {
             let plan = plan_of(arguments.mapping.as_deref())?;
             let derived =
-                verify::compare_with_source(&options, &report, other, &plan, display, &mut each)?;
+                verify::compare_with_source(&options, &report, dump, &plan, display, &mut each)?;
             let compared = summary::verify_source(&derived);
-            let trouble = (!derived.differences.is_empty()).then(|| compared.clone());
+            let problem = (!derived.differences.is_empty()).then(|| compared.clone());
             return session.finish_lines(Outcome {
                 report: &derived,
                 summary: summary + &compared,
-                trouble,
+                problem,
             });
         }
         let restored =
-            verify::compare_with_restored(&options, &report.manifest, other, display, &mut each)?;
+            verify::compare_with_restored(&options, &report.manifest, dump, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
-        let trouble = (!restored.is_same()).then(|| compared.clone());
-        session.finish_lines(Outcome { report: &restored, summary: summary + &compared, trouble })
+        let problem = (!restored.is_same()).then(|| compared.clone());
+        session.finish_lines(Outcome { report: &restored, summary: summary + &compared, problem })
     })
 }
 
 fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let redump = arguments.current.as_deref();
-    let plan = session::Plan {
+    let setup = session::Setup {
         inputs: std::iter::once(arguments.out.as_path())
             .chain(redump)
             .chain(arguments.mapping.as_deref())
@@ -208,9 +208,9 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             && is_standard_output(&arguments.dest)
             && !arguments.dry_run,
         is_report_in_lines: redump.is_some(),
-        ..session::Plan::default()
+        ..session::Setup::default()
     };
-    Session::begin(common, plan)?.run(|session| {
+    Session::begin(common, setup)?.run(|session| {
         let options = reverse::Options {
             to_database: arguments.to_db.clone(),
             gzip_level: gzip_level(&arguments.output),
@@ -228,39 +228,39 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         let Some(redump) = redump else {
             if arguments.strict {
                 return Err(
-                    Error::Usage("--strict is for --current: without it the result is the source itself, or nothing".to_owned()).into()
+                    Error::Usage("--strict needs --current: without it the result is identical to the source, or an error".to_owned()).into()
                 );
             }
             let report = reverse::reverse(&options, &plan, &session.display)?;
             detail_files(&session.display, &report.manifest);
-            return session.finish(Outcome { report: &report, summary: summary::reverse(&report, &plan), trouble: None });
+            return session.finish(Outcome { report: &report, summary: summary::reverse(&report, &plan), problem: None });
         };
         if options.archive || is_standard_output(&options.dest) {
-            let what = "--archive and - do not go with --current: its result is a directory; name one";
+            let what = "--archive and - cannot be used with --current, whose result is a directory; name one";
             return Err(Error::Usage(what.to_owned()).into());
         }
-        // The events go to the report as they happen, one JSON object a line.
+        // Events are written to the report as they happen, one JSON object a line.
         let Session { display, report: lines, .. } = session;
         let mut each = |event: &reverse::Event| lines.line(event);
         let report = reverse::reverse_current(&options, redump, arguments.strict, &plan, display, &mut each)?;
         detail_files(display, &report.reversal.manifest);
-        session.finish_lines(Outcome { report: &report, summary: summary::reverse_current(&report, &plan), trouble: None })
+        session.finish_lines(Outcome { report: &report, summary: summary::reverse_current(&report, &plan), problem: None })
     })
 }
 
 fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let plan = session::Plan { inputs: vec![&arguments.dump], ..session::Plan::default() };
-    Session::begin(common, plan)?.run(|session| {
+    let setup = session::Setup { inputs: vec![&arguments.dump], ..session::Setup::default() };
+    Session::begin(common, setup)?.run(|session| {
         let disk = Disk::new(io_mode(common));
         let dump = Dump::open_on(&disk, &arguments.dump, None)?;
         session.display.detail(&dump.describe());
         let report = inspect::inspect_on(&disk, &dump, &session.display)?;
-        let trouble = (!report.is_sound()).then(|| summary::unsound(&dump, &report));
+        let problem = (!report.is_sound()).then(|| summary::checksum_failures(&dump, &report));
         session.finish(Outcome {
             report: &report,
             summary: summary::inspect(&dump, &report),
-            trouble,
+            problem,
         })
     })
 }

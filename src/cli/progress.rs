@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar, the runbook's lines, or JSON lines.
+//! Progress on stderr: a bar, plain lines, or JSON lines.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -12,10 +12,10 @@ use super::args::{Common, ProgressKind};
 use super::signals::Signals;
 use super::text::{count, duration, thousands};
 
-/// Time between two lines.
+/// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shows how far a run is, and passes on what it warns of.
+/// Shows progress, details and warnings.
 #[derive(Debug)]
 pub struct Display {
     kind: ProgressKind,
@@ -39,16 +39,16 @@ struct State {
 }
 
 impl Display {
-    /// As the options have it, with a log that has been opened.
+    /// A display that follows the options, and writes to an open log file.
     pub fn new(
         common: &Common,
         signals: Signals,
         expected_documents: Option<u64>,
         log: Option<File>,
     ) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let is_terminal = std::io::stderr().is_terminal();
         let kind = match common.progress {
-            ProgressKind::Auto if terminal && !common.quiet => ProgressKind::Bar,
+            ProgressKind::Auto if is_terminal && !common.quiet => ProgressKind::Bar,
             ProgressKind::Auto => ProgressKind::None,
             other => other,
         };
@@ -100,12 +100,12 @@ impl Display {
     }
 }
 
-/// A line on stderr. Where nobody reads it any more, the run goes on.
+/// Prints a line to stderr. The run goes on if stderr is closed.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Local time as the runbook writes it.
+/// Local time, `2026-01-31 09:30:00`.
 fn now() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
@@ -117,7 +117,7 @@ impl State {
         }
     }
 
-    /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without a known number a share of the bytes.
+    /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without an expected number, the percentage of bytes.
     fn line(&self, expected: Option<u64>) -> String {
         let seconds = self.began.elapsed().as_secs_f64().max(0.001);
         let share = |part: u64, whole: u64| (part.min(whole) * 100).checked_div(whole).unwrap_or(0);
@@ -138,14 +138,14 @@ impl State {
             (None, None) => count(self.documents, "document"),
         };
         let rate = self.documents as f64 / seconds;
-        let left = match self.total {
+        let eta = match self.total {
             Some(total) if self.bytes > 0 => {
                 let rest = total.saturating_sub(self.bytes) as f64 * seconds / self.bytes as f64;
                 format!(", ETA {rest:.0}s")
             }
             _ => String::new(),
         };
-        format!("{done}, {} docs/s{left}", thousands(rate as u64))
+        format!("{done}, {} docs/s{eta}", thousands(rate as u64))
     }
 }
 
@@ -205,6 +205,6 @@ impl Progress for Display {
         });
     }
     fn interrupted(&self) -> Option<i32> {
-        self.signals.came()
+        self.signals.received()
     }
 }

@@ -1,4 +1,4 @@
-//! Reports and logs: their places are checked before anything is read, and reports come whole or not at all.
+//! Reports and logs. Their places are checked before anything is read, and a report is published whole or not at all.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
@@ -12,7 +12,7 @@ use mongosplit::{Error, Result};
 use rustix::fs::Access;
 use tempfile::NamedTempFile;
 
-/// A report on its way to its place.
+/// A report that is being written.
 #[derive(Debug)]
 pub struct ReportFile {
     to: BufWriter<To>,
@@ -21,17 +21,17 @@ pub struct ReportFile {
 
 #[derive(Debug)]
 enum To {
-    /// Written beside its place, and renamed to it when it is complete.
-    Beside {
+    /// A temporary file in the same directory, renamed when it is complete.
+    Temporary {
         file: NamedTempFile,
         place: PathBuf,
     },
-    /// A pipe, a terminal, a device: opened when there is something to write, as opening a pipe waits for its reader.
+    /// A pipe, a terminal or a device. It is opened at the first write, because opening a pipe waits for a reader.
     Special {
         path: PathBuf,
         file: Option<File>,
     },
-    /// The file that is standard output, or standard error: another descriptor of it would write over what is there.
+    /// The file that standard output is open on, or standard error. A second descriptor would overwrite its content.
     Stdout,
     Stderr,
 }
@@ -39,7 +39,7 @@ enum To {
 impl Write for To {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            To::Beside { file, .. } => file.as_file_mut().write(bytes), // its own errors have the temporary name in them
+            To::Temporary { file, .. } => file.as_file_mut().write(bytes), // tempfile's errors name the temporary file
             To::Special { file: Some(file), .. } => file.write(bytes),
             To::Special { path, file } => {
                 file.insert(File::options().write(true).open(path)?).write(bytes)
@@ -63,31 +63,31 @@ impl ReportFile {
             Place::Stdout => To::Stdout,
             Place::Stderr => To::Stderr,
             Place::Absent(place) => {
-                To::Beside { file: temporary_beside(&place, 0o666, path)?, place }
+                To::Temporary { file: temporary_next_to(&place, 0o666, path)?, place }
             }
             Place::File(place, mode) => {
-                let file = temporary_beside(&place, 0o600, path)?;
+                let file = temporary_next_to(&place, 0o600, path)?;
                 let permissions = std::fs::Permissions::from_mode(mode);
                 file.as_file()
                     .set_permissions(permissions)
                     .map_err(|error| unwritable("--report", path, &error))?;
-                To::Beside { file, place }
+                To::Temporary { file, place }
             }
         };
         Ok(ReportFile { to: BufWriter::new(to), path: path.to_owned() })
     }
-    /// Appends text.
+    /// Appends bytes.
     pub fn write(&mut self, text: &[u8]) -> Result<()> {
         self.to.write_all(text).map_err(|source| Self::failed(&self.path, source))
     }
-    /// Brings the report to its place.
+    /// Publishes the report.
     pub fn finish(self) -> Result<()> {
         let ReportFile { to, path } = self;
         let to = to.into_inner().map_err(|error| Self::failed(&path, error.into_error()))?;
-        let To::Beside { file, place } = to else { return Ok(()) };
+        let To::Temporary { file, place } = to else { return Ok(()) };
         file.as_file().sync_all().map_err(|source| Self::failed(&path, source))?;
         file.persist(&place).map_err(|error| Self::failed(&path, error.error))?;
-        // Where the file system cannot put a directory on disk, the report is in its place all the same.
+        // A file system that cannot sync a directory has the report in place anyway.
         let _ = File::open(parent_of(&place)).and_then(|directory| directory.sync_all());
         Ok(())
     }
@@ -96,10 +96,10 @@ impl ReportFile {
     }
 }
 
-/// A file beside a place that takes its name when it is complete, and is removed if it never is.
-fn temporary_beside(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
+/// Creates a temporary file in the directory of `place`, removed unless it is persisted. Errors name `path`.
+fn temporary_next_to(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    // Made here and not by tempfile, whose errors have the temporary name in them.
+    // Opened here, because tempfile's own errors name the temporary file.
     let make = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
     let made = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
@@ -116,12 +116,12 @@ fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::Usage(format!("{option} '{}': cannot be written: {why}", path.display()))
 }
 
-/// What is at the place of a report or a log.
+/// What exists at the place of a report or a log.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// Nothing; the place itself, whatever links lead to its directory.
+    /// Nothing. The path has no links in its directory part.
     Absent(PathBuf),
-    /// A regular file: itself, whatever links lead there, and its mode.
+    /// A regular file: its path without links, and its mode.
     File(PathBuf, u32),
     /// Neither a regular file nor a directory.
     Special,
@@ -129,7 +129,7 @@ enum Place {
     Stderr,
 }
 
-/// What the descriptor of a standard stream is open on.
+/// Whether a standard stream is open on this file.
 fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
     // The types differ from system to system.
     #[allow(clippy::unnecessary_cast)]
@@ -138,8 +138,8 @@ fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
     })
 }
 
-/// Looks at a place, and refuses it if it belongs to what is read or to the output.
-fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) -> Result<Place> {
+/// Finds out what is at a place. Refuses one that is an input or part of the output.
+fn examine(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) -> Result<Place> {
     let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.display()));
     let place = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -186,28 +186,28 @@ fn look_at(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) 
     Ok(Place::Absent(parent.join(path.file_name().unwrap_or_default())))
 }
 
-/// Opens the report and the log of a run; both places are checked first.
+/// Opens the report and the log of a run, after checking both places.
 pub fn open(
     report: Option<&Path>,
     log: Option<&Path>,
     inputs: &Inputs,
     output: Option<&Layout>,
 ) -> Result<(Option<ReportFile>, Option<File>)> {
-    let report_place = report.map(|path| look_at("--report", path, inputs, output)).transpose()?;
-    let log_place = log.map(|path| look_at("--log-file", path, inputs, output)).transpose()?;
+    let report_place = report.map(|path| examine("--report", path, inputs, output)).transpose()?;
+    let log_place = log.map(|path| examine("--log-file", path, inputs, output)).transpose()?;
     if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) =
         (report, &report_place)
         && log_place.as_ref() == Some(place)
     {
         return Err(Error::Usage(format!(
-            "--report and --log-file both name '{}'; name two files",
+            "--report and --log-file both name '{}'; use two files",
             path.display()
         )));
     }
     let report =
         report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
     let log = log.zip(log_place).map(|(path, place)| {
-        // Another descriptor of a file that a standard stream is would be written over by that stream.
+        // With a second descriptor, the standard stream would overwrite what the log writes.
         let opened = match place {
             Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
             Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),

@@ -1,4 +1,4 @@
-//! What every command shares: its log, its report, progress, and what is said at its end, whatever that is.
+//! What every command shares: log, report, progress, and printing the outcome or the error.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,20 +17,20 @@ use super::signals::Signals;
 
 /// What a command reads and writes, and how it reports.
 #[derive(Debug, Default)]
-pub struct Plan<'a> {
-    /// What is read.
+pub struct Setup<'a> {
+    /// The files and directories that it reads.
     pub inputs: Vec<&'a Path>,
-    /// What is written, besides reports.
+    /// The output, reports aside.
     pub output: Option<Layout>,
-    /// Standard output carries data, so that texts go to stderr.
+    /// Standard output carries data, so text goes to stderr.
     pub stdout_is_taken: bool,
-    /// The report is a JSON object a line.
+    /// The report has one JSON object a line.
     pub is_report_in_lines: bool,
-    /// Documents that progress is measured by.
+    /// The number of documents that progress counts towards.
     pub expected_documents: Option<u64>,
 }
 
-/// A command that runs.
+/// A running command.
 #[derive(Debug)]
 pub struct Session<'a> {
     common: &'a Common,
@@ -41,21 +41,21 @@ pub struct Session<'a> {
     stdout_is_taken: bool,
 }
 
-/// The report of a command, if one was asked for.
+/// The file given to `--report`, if any.
 #[derive(Debug)]
 pub struct Report {
-    /// None once it is complete.
+    /// None without `--report`, and once it is complete.
     file: Option<ReportFile>,
     is_in_lines: bool,
 }
 
 impl Report {
-    /// Adds a line to a report that is one object a line.
+    /// Appends an object to a report that has one a line.
     pub fn line(&mut self, object: &impl Serialize) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.write((to_json(object, false)? + "\n").as_bytes())
     }
-    /// Adds what is left to say, and brings the report to its place.
+    /// Appends `last`, and publishes the report.
     fn finish(&mut self, last: Option<&impl Serialize>) -> Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         if let Some(last) = last {
@@ -74,7 +74,7 @@ fn to_json(object: &impl Serialize, is_pretty: bool) -> Result<String> {
     text.map_err(|error| Error::Usage(format!("the report cannot be written as JSON: {error}")))
 }
 
-/// What a report says of a run that failed.
+/// The report of a run that failed.
 #[derive(Debug, Serialize)]
 struct Failure {
     error: FailureText,
@@ -90,7 +90,7 @@ struct FailureText {
 
 impl Failure {
     fn of(error: &anyhow::Error) -> Failure {
-        // The library's errors name their cause themselves.
+        // The library's errors include their cause.
         let (exit_code, message, position) = match error.downcast_ref::<Error>() {
             Some(error) => (error.exit_code(), error.to_string(), error.position().cloned()),
             None => (2, format!("{error:#}"), None),
@@ -99,42 +99,42 @@ impl Failure {
     }
 }
 
-/// Says an error on stderr, and gives the exit code for it.
+/// Prints an error to stderr and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     let Failure { error, exit_code } = Failure::of(error);
-    // Where nobody reads stderr any more there is nobody to tell.
+    // If stderr is closed, there is nobody to tell.
     let _ = writeln!(io::stderr(), "mongosplit: {}", error.message);
     ExitCode::from(exit_code)
 }
 
-/// What a command has found out.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Outcome<'r, R> {
-    /// As it goes to `--report` and `--json`.
+    /// For `--report` and `--json`.
     pub report: &'r R,
-    /// As people read it.
+    /// For people.
     pub summary: String,
-    /// What does not hold, as `--quiet` shows it; nothing where all holds.
-    pub trouble: Option<String>,
+    /// What failed, as `--quiet` prints it; nothing if the check passed.
+    pub problem: Option<String>,
 }
 
 impl<'a> Session<'a> {
-    /// Begins a command: the places of its report and log are refused now, or will do.
-    pub fn begin(common: &'a Common, plan: Plan<'_>) -> anyhow::Result<Self> {
+    /// Begins a command. Places for its report and log that cannot be used are refused here.
+    pub fn begin(common: &'a Common, setup: Setup<'_>) -> anyhow::Result<Self> {
         let signals = Signals::watch()?;
-        let inputs = Inputs::new(plan.inputs.iter().copied());
+        let inputs = Inputs::new(setup.inputs.iter().copied());
         let (report, log) = records::open(
             common.report.as_deref(),
             common.log_file.as_deref(),
             &inputs,
-            plan.output.as_ref(),
+            setup.output.as_ref(),
         )?;
-        let display = Display::new(common, signals, plan.expected_documents, log);
-        let report = Report { file: report, is_in_lines: plan.is_report_in_lines };
-        Ok(Session { common, display, report, stdout_is_taken: plan.stdout_is_taken })
+        let display = Display::new(common, signals, setup.expected_documents, log);
+        let report = Report { file: report, is_in_lines: setup.is_report_in_lines };
+        Ok(Session { common, display, report, stdout_is_taken: setup.stdout_is_taken })
     }
 
-    /// Runs the command. An error is noted in its log and its report too.
+    /// Runs the command. An error goes to its log and its report too.
     pub fn run(
         mut self,
         work: impl FnOnce(&mut Self) -> anyhow::Result<ExitCode>,
@@ -151,43 +151,44 @@ impl<'a> Session<'a> {
         if self.common.json
             && let Ok(text) = to_json(&failure, true)
         {
-            // What failed may be the writing to stdout itself.
+            // Writing to stdout may be what failed.
             let _ = self.print(&(text + "\n"));
         }
     }
 
-    /// Prints an outcome the ways that were asked for; 1 where something does not hold.
+    /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a problem.
     pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
-        self.finish_with(outcome, true)
+        let last = Some(outcome.report);
+        self.finish_with(outcome, last)
     }
 
-    /// [`Session::finish`]; the report has its lines already.
+    /// [`Session::finish`] for a report whose lines have been written already.
     pub fn finish_lines<R: Serialize>(
         &mut self,
         outcome: Outcome<'_, R>,
     ) -> anyhow::Result<ExitCode> {
-        self.finish_with(outcome, false)
+        self.finish_with(outcome, None)
     }
 
     fn finish_with<R: Serialize>(
         &mut self,
         outcome: Outcome<'_, R>,
-        is_report_to_come: bool,
+        last: Option<&R>,
     ) -> anyhow::Result<ExitCode> {
-        let Outcome { report, summary, trouble } = outcome;
+        let Outcome { report, summary, problem } = outcome;
         summary.lines().for_each(|line| self.display.log(line));
-        self.report.finish(is_report_to_come.then_some(report))?;
+        self.report.finish(last)?;
         if self.common.json {
             self.print(&(to_json(report, true)? + "\n"))?;
         } else if !self.common.quiet {
             self.print(&summary)?;
-        } else if let Some(trouble) = &trouble {
-            let _ = io::stderr().lock().write_all(trouble.as_bytes());
+        } else if let Some(problem) = &problem {
+            let _ = io::stderr().lock().write_all(problem.as_bytes());
         }
-        Ok(ExitCode::from(u8::from(trouble.is_some())))
+        Ok(ExitCode::from(u8::from(problem.is_some())))
     }
 
-    /// Prints to stdout, or to stderr where stdout carries the data, which is out by then whether or not anybody reads.
+    /// Prints to stdout, or to stderr if stdout carries data. A failure to print there is ignored: the data is out.
     fn print(&self, text: &str) -> Result<()> {
         if self.stdout_is_taken {
             let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -197,7 +198,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Prints to stdout; an error there is one of the output.
+/// Prints to stdout. Failing to is an error of the output (exit code 4).
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());

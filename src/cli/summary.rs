@@ -1,4 +1,4 @@
-//! Reports as people read them.
+//! Reports as text for people.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -16,14 +16,14 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     let mut text = String::new();
     let manifest = &report.manifest;
     let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
-    let would = if report.dry_run { "Would migrate" } else { "Migrated" };
-    for (source, more) in manifest.sources.iter().zip(&report.sources) {
+    let verb = if report.dry_run { "Would split" } else { "Split" };
+    for (source, details) in manifest.sources.iter().zip(&report.sources) {
         let all = count(source.documents, "document");
-        let migrated = match source.rejected {
+        let split = match source.rejected {
             0 => all,
             rejected => format!("{} of {all}", thousands(source.documents - rejected)),
         };
-        let _ = writeln!(text, "✓ {would} {migrated} of {}", source.namespace);
+        let _ = writeln!(text, "✓ {verb} {split} of {}", source.namespace);
         for target in &source.targets {
             let _ =
                 writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
@@ -43,7 +43,7 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
         let _ = writeln!(text, "  Ratio: {ratio:.2}%");
         let _ = writeln!(
             text,
-            "  Round trip: {} brought back and compared byte for byte, {} kept whole in the journal",
+            "  Round trip: {} restored and compared byte for byte, {} kept whole in the journal",
             count(source.round_trip.proven, "document"),
             thousands(source.round_trip.whole)
         );
@@ -53,10 +53,10 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
             thousands(source.bytes),
             source.sha256
         );
-        for refused in more.set_aside.iter().take(10) {
+        for refused in details.set_aside.iter().take(10) {
             let _ = writeln!(text, "    set aside: {}", transform::set_aside_line(refused));
         }
-        if more.set_aside.len() > 10 {
+        if details.set_aside.len() > 10 {
             let _ = writeln!(
                 text,
                 "    and {} more, all in the report (--json, --report)",
@@ -88,23 +88,23 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     } else {
         let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
     }
-    let mut lines: Vec<String> = report.remarks.clone();
+    let mut notes: Vec<String> = report.remarks.clone();
     for source in &report.sources {
         if !source.options.is_empty() {
-            lines.push(format!(
+            notes.push(format!(
                 "options of {} are not carried over: {}",
                 source.namespace,
                 source.options.join(", ")
             ));
         }
-        lines.extend(source.index_commands.iter().map(|command| {
+        notes.extend(source.index_commands.iter().map(|command| {
             format!("index of {} is not carried over: {command}", source.namespace)
         }));
     }
-    if !lines.is_empty() {
-        let _ = writeln!(text, "\nTo know:");
-        lines.iter().for_each(|line| {
-            let _ = writeln!(text, "  {line}");
+    if !notes.is_empty() {
+        let _ = writeln!(text, "\nNote:");
+        notes.iter().for_each(|note| {
+            let _ = writeln!(text, "  {note}");
         });
     }
     if !report.dry_run {
@@ -120,7 +120,7 @@ fn findings(text: &mut String, source: &manifest::Source) {
     }
     let _ = writeln!(
         text,
-        "  Findings (copied as they are; the application's models would refuse them, or they are only in the journal):"
+        "  Findings (copied unchanged; the application's models would refuse them, or they are only in the journal):"
     );
     for finding in &source.findings {
         let _ = writeln!(
@@ -143,7 +143,7 @@ fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
     let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
     let _ = writeln!(
         text,
-        "  Storage impact: +{} in the database beside the {} of the source; the journal has {} ({share:.1}% of the source); {} on disk",
+        "  Storage impact: +{} in the database, next to the source's {}; journal {} ({share:.1}% of the source); {} on disk",
         size(collections),
         size(source_bytes),
         size(journal),
@@ -182,14 +182,14 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
         text,
         "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
     );
-    let _ = writeln!(text, "Its exit code 0 alone proves nothing. A new dump does:");
+    let _ = writeln!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
     let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
-    let once_more = if is_stream {
-        "transform with --force and mongorestore with --drop"
+    let again = if is_stream {
+        "transform again with --force, and mongorestore with --drop"
     } else {
-        "the same with --drop"
+        "mongorestore again with --drop"
     };
-    let _ = writeln!(text, "Only after a failed first restore, and only then, run {once_more}.");
+    let _ = writeln!(text, "If the first restore failed, and only then, run {again}.");
     let _ = writeln!(
         text,
         "Not in the output: {} itself, other collections, users and roles, the oplog.",
@@ -197,13 +197,10 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     );
 }
 
-/// For an archive that went to standard output: the pipe that it is for, and what is lost without a copy.
+/// What to do with an archive on standard output, and why to keep a copy.
 fn stream_steps(text: &mut String, place: &Path, restore: &str) {
     let place = shell_path(place);
-    let _ = writeln!(
-        text,
-        "\nThe archive went to standard output, for a pipe in which tee keeps a copy of it:"
-    );
+    let _ = writeln!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
     let _ = writeln!(text, "  set -o pipefail; umask 077");
     let _ = writeln!(text, "  mongosplit transform … | tee {place} | {restore}");
     let _ = writeln!(
@@ -212,7 +209,7 @@ fn stream_steps(text: &mut String, place: &Path, restore: &str) {
     );
 }
 
-/// What mongorestore restores an output from.
+/// The argument that makes mongorestore restore an output.
 fn restored_from(layout: &Layout) -> String {
     match layout {
         Layout::Directory(place) => shell_path(place),
@@ -224,11 +221,11 @@ fn restored_from(layout: &Layout) -> String {
 /// The summary of `reverse`.
 pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     let mut text = String::new();
-    let would = if report.dry_run { "Would restore" } else { "Restored" };
+    let verb = if report.dry_run { "Would restore" } else { "Restored" };
     for source in &report.manifest.sources {
         let _ = writeln!(
             text,
-            "✓ {would} {} of {}",
+            "✓ {verb} {} of {}",
             count(source.documents, "document"),
             source.namespace
         );
@@ -253,11 +250,11 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
 pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     let mut text = String::new();
     let (reversal, counts) = (&report.reversal, &report.counts);
-    let would = if reversal.dry_run { "Would restore" } else { "Restored" };
+    let verb = if reversal.dry_run { "Would restore" } else { "Restored" };
     for source in &reversal.manifest.sources {
         let _ = writeln!(
             text,
-            "✓ {would} {} of {}",
+            "✓ {verb} {} of {}",
             count(source.documents, "document"),
             source.namespace
         );
@@ -280,7 +277,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     if counts.in_source() > 0 {
         let _ = writeln!(
             text,
-            "! NOT CARRIED BACK: the source collection itself has changed since the migration: {} changed, {} added, {} removed there. The renameCollection below deletes that",
+            "! NOT CARRIED BACK: the source collection itself has changed since the migration: {} changed, {} added, {} removed there. The renameCollection below deletes these changes",
             count(counts.source_changed, "document"),
             thousands(counts.source_added),
             thousands(counts.source_removed)
@@ -296,9 +293,9 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         let _ =
             writeln!(text, "    {} _id {}{}", event.kind.name(), event.id, event_details(event));
     }
-    let told = counts.drifted + counts.added + counts.deleted + counts.in_source();
-    if told > report.first.len() as u64 {
-        let _ = writeln!(text, "    and more; each is in the file that --report names");
+    let events = counts.drifted + counts.added + counts.deleted + counts.in_source();
+    if events > report.first.len() as u64 {
+        let _ = writeln!(text, "    and more, all in the file given to --report");
     }
     report.remarks.iter().for_each(|remark| {
         let _ = writeln!(text, "! {remark}");
@@ -327,8 +324,10 @@ fn event_details(event: &reverse::Event) -> String {
         details.push(format!("not carried back: {}", event.not_carried_back.join(", ")));
     }
     if !event.missing_in.is_empty() {
-        details
-            .push(format!("missing in {}, taken as unchanged there", event.missing_in.join(", ")));
+        details.push(format!(
+            "missing in {}, treated as unchanged there",
+            event.missing_in.join(", ")
+        ));
     }
     if details.is_empty() { String::new() } else { format!(": {}", details.join("; ")) }
 }
@@ -337,7 +336,7 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
     for reverse::TtlIndex { namespace, index, seconds } in &report.ttl_indexes {
         let _ = writeln!(
             text,
-            "! The metadata of {namespace} holds the TTL index '{index}': {seconds} seconds after its date a document is deleted, so old ones go as soon as it is built. Restore with --noIndexRestore to keep them"
+            "! The metadata of {namespace} holds the TTL index '{index}', which deletes a document {seconds} seconds after its date: old ones are gone as soon as it is built. Restore with --noIndexRestore to keep them"
         );
     }
     if report.dry_run {
@@ -350,11 +349,11 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
     for source in &report.manifest.sources {
         let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
         let namespace = shell_word(&source.namespace);
-        let beside = shell_word(&format!("{database}.{}_rollback", plan.collection()));
+        let rollback = shell_word(&format!("{database}.{}_rollback", plan.collection()));
         let _ = writeln!(text, "\nNext, for {}:", source.namespace);
         let _ = writeln!(
             text,
-            "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {beside} {dest}"
+            "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {rollback} {dest}"
         );
         let _ = writeln!(
             text,
@@ -369,7 +368,7 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
     }
     let _ = writeln!(
         text,
-        "Restoring over a live {} instead fails on every document, and mongorestore still ends with 0.",
+        "Do not restore over a live {}: every document fails, and mongorestore still exits with 0.",
         plan.collection()
     );
 }
@@ -378,8 +377,7 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
 pub fn verify(report: &verify::Report) -> String {
     let mut text = String::new();
     if !report.differences.is_empty() {
-        let _ =
-            writeln!(text, "✗ '{}' does not hold what its manifest says:", report.out.display());
+        let _ = writeln!(text, "✗ '{}' does not match its manifest:", report.out.display());
         report.differences.iter().for_each(|difference| {
             let _ = writeln!(text, "    {difference}");
         });
@@ -396,9 +394,10 @@ pub fn verify(report: &verify::Report) -> String {
     }
     let _ = writeln!(
         text,
-        "✓ {} with {} are what the manifest says: presence, sizes, SHA-256, framing, counts ({})",
+        "✓ {} ({}) {}: presence, sizes, SHA-256, framing, counts ({})",
         count(report.files as u64, "file"),
         size(report.bytes),
+        if report.files == 1 { "matches the manifest" } else { "match the manifest" },
         duration(report.seconds)
     );
     for source in &report.manifest.sources {
@@ -451,7 +450,7 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         remarks(&mut text, &report.remarks);
         let _ = writeln!(
             text,
-            "✓ All fields correctly mapped: every byte of the output was derived anew from the source"
+            "✓ All fields correctly mapped: every byte of the output was derived again from the source"
         );
         let _ = writeln!(
             text,
@@ -460,13 +459,13 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         );
         let _ = writeln!(
             text,
-            "✓ Rollback: {} brought back and compared byte for byte ({})",
+            "✓ Rollback: {} restored and compared byte for byte ({})",
             count(documents, "document"),
             duration(report.seconds)
         );
         return text;
     }
-    let _ = writeln!(text, "✗ The output is not what this source gives:");
+    let _ = writeln!(text, "✗ The output differs from what this source produces:");
     report.differences.iter().for_each(|difference| {
         let _ = writeln!(text, "    {difference}");
     });
@@ -498,7 +497,7 @@ pub fn verify_restored(report: &verify::RestoredReport) -> String {
 
 fn restored_lines(report: &verify::RestoredReport) -> String {
     let mut text = format!(
-        "  missing: {}, extra: {}, changed: {}, fields in another order only: {}\n",
+        "  missing: {}, extra: {}, changed: {}, only reordered: {}\n",
         thousands(report.missing),
         thousands(report.extra),
         thousands(report.changed),
@@ -518,12 +517,12 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
             difference.id
         );
     }
-    let all = report.missing + report.extra + report.changed;
-    if all > report.first.len() as u64 {
+    let differences = report.missing + report.extra + report.changed;
+    if differences > report.first.len() as u64 {
         let _ = writeln!(
             text,
-            "    and {} more, each in the file that --report names",
-            thousands(all - report.first.len() as u64)
+            "    and {} more, all in the file given to --report",
+            thousands(differences - report.first.len() as u64)
         );
     }
     report.index_differences.iter().for_each(|difference| {
@@ -557,8 +556,8 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
             },
             match collection.checksum_holds {
                 None => "",
-                Some(true) => "  checksum holds",
-                Some(false) => "  ✗ CHECKSUM DOES NOT HOLD: the archive was damaged",
+                Some(true) => "  checksum matches",
+                Some(false) => "  ✗ CHECKSUM DOES NOT MATCH: the archive is damaged",
             }
         );
     }
@@ -568,14 +567,14 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     text
 }
 
-/// For `inspect --quiet`: the collections whose checksums do not hold.
-pub fn unsound(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+/// For `inspect --quiet`: the collections whose checksums do not match.
+pub fn checksum_failures(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     let damaged =
         report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
     let line = |collection: &mongosplit::inspect::Collection| {
         let namespace = collection.namespace.escape_debug();
         format!(
-            "mongosplit: '{}': the checksum of {namespace} does not hold: the archive was damaged\n",
+            "mongosplit: '{}': the checksum of {namespace} does not match: the archive is damaged\n",
             dump.path.display()
         )
     };

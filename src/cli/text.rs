@@ -1,18 +1,12 @@
-//! Numbers, sizes, durations and shell words as people read them.
+//! Numbers, sizes, durations and shell words for people.
 
 use std::path::Path;
 
+use indicatif::HumanCount;
+
 /// `10,523`.
 pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number).to_string()
 }
 
 /// `2.1 GB`; powers of ten.
@@ -27,7 +21,7 @@ pub fn size(bytes: u64) -> String {
 
 /// `1 hour 52 minutes`, `1 minute 1 second`, `12.3 seconds`.
 pub fn duration(seconds: f64) -> String {
-    // What would be written as 60.0 seconds is a minute.
+    // 59.95 seconds and more would round to 60.0 seconds; print a minute instead.
     let whole = if (59.95..60.0).contains(&seconds) { 60 } else { seconds as u64 };
     match whole {
         0..60 if seconds < 9.995 => format!("{seconds:.2} seconds"),
@@ -42,7 +36,7 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell if it has to be.
 pub fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -51,10 +45,10 @@ pub fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell if it has to be.
 pub fn shell_path(path: &Path) -> String {
     let word = path.to_string_lossy();
-    // A path that begins with a dash would be an option.
+    // A leading dash would make it an option.
     if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
 }
 
@@ -63,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_people_read_them() {
+    fn are_printed_for_people() {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(10_523), "10,523");
         assert_eq!(thousands(1_000_000), "1,000,000");

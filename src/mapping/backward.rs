@@ -1,7 +1,7 @@
-//! Backward: the targets' documents to the source document, with notes on what they alone do not tell.
+//! Backward: restores a source document from the targets' documents and notes.
 //!
-//! One mechanism serves every operator: [`Backward::describe`] compares what the inverse of the mapping gives with
-//! the source and notes each difference; [`Backward::restore`] runs the inverse and applies the notes.
+//! One mechanism serves every operator. [`Backward::describe`] runs the inverse of the mapping, compares the result with
+//! the source, and notes each difference. [`Backward::restore`] runs the inverse and applies the notes.
 
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
@@ -10,13 +10,13 @@ use super::shape::{Record, Shape, Shapes, Span};
 use crate::journal::{FixKind, Misfit, Notes, Reader, put_number};
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
-/// A value as the inverse gives it.
+/// A value that the inverse produces.
 pub(super) enum Guess<'a> {
     Nothing,
     Value(Value<'a>),
     /// A date as text.
     Iso([u8; 34]),
-    /// A document without one of its fields: what stands before it and behind it.
+    /// A document without one of its fields: the elements before it and after it.
     Without(&'a [u8], &'a [u8]),
 }
 
@@ -26,11 +26,11 @@ impl<'a> Guess<'a> {
             Guess::Nothing => false,
             Guess::Value(guess) => *guess == value,
             Guess::Iso(bytes) => value.kind == kind::STRING && value.bytes == bytes,
-            Guess::Without(before, behind) => {
+            Guess::Without(before, after) => {
                 value.kind == kind::DOCUMENT
-                    && value.bytes.len() == before.len() + behind.len() + 5
+                    && value.bytes.len() == before.len() + after.len() + 5
                     && value.bytes[4..].starts_with(before)
-                    && value.bytes[4 + before.len()..].starts_with(behind)
+                    && value.bytes[4 + before.len()..].starts_with(after)
             }
         }
     }
@@ -45,16 +45,16 @@ impl<'a> Guess<'a> {
         match self {
             Guess::Nothing => {
                 return Err(Misfit(
-                    "a field has no value in the collections, and none in the journal",
+                    "a field has a value neither in the collections nor in the journal",
                 ));
             }
             Guess::Value(value) => out.element(key_nul, *value),
             Guess::Iso(bytes) => out.element(key_nul, Value { kind: kind::STRING, bytes }),
-            Guess::Without(before, behind) => {
+            Guess::Without(before, after) => {
                 out.head(kind::DOCUMENT, key_nul);
                 let open = out.open();
                 out.put(before);
-                out.put(behind);
+                out.put(after);
                 out.close(open);
             }
         }
@@ -62,21 +62,21 @@ impl<'a> Guess<'a> {
     }
 }
 
-/// A target's document with its fields located.
+/// A target's document whose fields have been located.
 #[derive(Debug, Default)]
 struct Located {
     spans: Vec<Span>,
-    /// Its shape is the one that was found last.
-    is_there: bool,
+    /// The target has a document. Its shape is the one that was found last.
+    is_present: bool,
 }
 
-/// What a target's field order means: where its fields stand that no row names.
-type OtherPositions = Box<[u32]>;
+/// The meaning of a target's field order: the positions of fields that no row names.
+type RestPositions = Box<[u32]>;
 
-/// Runs the mapping backward. Keeps what it has learnt about field orders.
+/// Runs the mapping backward. Its caches save time and do not change the result.
 #[derive(Debug)]
 pub(super) struct Backward {
-    targets: Vec<Shapes<OtherPositions>>,
+    targets: Vec<Shapes<RestPositions>>,
     located: Vec<Located>,
     sources: Shapes<Box<[Role]>>,
     source_items: Vec<Shapes<ItemMeaning>>,
@@ -87,7 +87,7 @@ pub(super) struct Backward {
     last_record: Vec<u8>,
 }
 
-/// A difference that is worth a finding.
+/// A difference that becomes a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The value of this source field reaches only the journal.
@@ -111,10 +111,10 @@ impl Backward {
         }
     }
 
-    /// Locates the fields of the targets' documents, of which the other methods then speak.
+    /// Locates the fields of the targets' documents, to which the other methods refer.
     pub fn locate(&mut self, plan: &Plan, documents: &[Option<&[u8]>]) {
         for (number, document) in documents.iter().enumerate() {
-            self.located[number].is_there = document.is_some();
+            self.located[number].is_present = document.is_some();
             if let Some(document) = document {
                 let names = &plan.targets[number].names;
                 self.targets[number].index(
@@ -140,9 +140,9 @@ impl Backward {
         }
     }
 
-    /// Notes how `source`, with its fields located in `record`, comes out of the targets' documents.
+    /// Notes how to restore the source document in `record` from the targets' documents.
     ///
-    /// What is noted is right only if [`Backward::restore`] then gives the source; the caller proves it.
+    /// The notes are right only if [`Backward::restore`] then produces the source. The caller proves that.
     pub fn describe(
         &mut self,
         plan: &Plan,
@@ -190,10 +190,10 @@ impl Backward {
             }
             put_value_fix(notes, gap, value, guess.text());
             match fate {
-                Fate::Left(name) if plan.sources[name].read_by & targets.written != 0 => {
+                Fate::Excluded(name) if plan.sources[name].read_by & targets.written != 0 => {
                     lost(Lost::Duplicate(name))
                 }
-                Fate::Left(name) => lost(Lost::JournalOnly(name)),
+                Fate::Excluded(name) => lost(Lost::JournalOnly(name)),
                 Fate::Read(name) if is_lost(value, route) => lost(Lost::JournalOnly(name)),
                 _ => {}
             }
@@ -201,7 +201,7 @@ impl Backward {
         put_number(&mut notes.program, 0);
     }
 
-    /// Writes the source document that the located documents of the targets and the notes give.
+    /// Restores the source document from the located documents of the targets and the notes.
     pub fn restore<W: Writer>(
         &mut self,
         plan: &Plan,
@@ -227,7 +227,7 @@ impl Backward {
                         (route, raw)
                     else {
                         return Err(Misfit(
-                            "items are described of a field that is not mapped item by item",
+                            "the journal describes items of a field that is not mapped item by item",
                         ));
                     };
                     let shapes = (&mut self.source_items[*item], &mut self.target_items[*item]);
@@ -253,33 +253,33 @@ impl Backward {
     }
 }
 
-/// Whether a source value that the inverse does not give is lost to the collections. Null is no loss, nor is an
-/// array without items where the rule takes it for nothing.
+/// Whether a source value that the inverse does not produce is missing from the collections. Null is not a loss, nor is an
+/// empty array that the rule treats as empty.
 fn is_lost(value: Value<'_>, route: Option<&Route>) -> bool {
     let dropped_empty = value.is_empty_array() && route.is_some_and(|route| route.empty_array);
     let is_converted = route.is_some_and(|route| !matches!(route.inverse, Inverse::Same));
     !value.is_null() && !dropped_empty && !is_converted
 }
 
-/// The documents of the targets, their fields located.
+/// The documents of the targets, with their fields located.
 struct Targets<'a> {
     written: u32,
     records: [Option<(Record<'a>, &'a [u32])>; MAX_TARGETS],
-    /// How many of the passed fields have been taken.
+    /// The number of passed fields that have been taken so far.
     passed: usize,
 }
 
 impl<'a> Targets<'a> {
     fn of(
         documents: &[Option<&'a [u8]>],
-        shapes: &'a [Shapes<OtherPositions>],
+        shapes: &'a [Shapes<RestPositions>],
         located: &'a [Located],
     ) -> Self {
         let mut targets = Targets { written: 0, records: [None; MAX_TARGETS], passed: 0 };
         for (number, ((document, shapes), located)) in
             documents.iter().zip(shapes).zip(located).enumerate()
         {
-            if let (Some(bytes), true) = (document, located.is_there) {
+            if let (Some(bytes), true) = (document, located.is_present) {
                 let shape = shapes.last();
                 targets.written |= 1 << number;
                 targets.records[number] = Some((
@@ -291,7 +291,7 @@ impl<'a> Targets<'a> {
         targets
     }
 
-    /// What the inverse gives for the next source field, the target's value behind it, and from where.
+    /// What the inverse produces for the next source field, the target's value that this comes from, and the route.
     fn guess<'p>(
         &mut self,
         plan: &'p Plan,
@@ -301,7 +301,7 @@ impl<'a> Targets<'a> {
         'p: 'a,
     {
         match fate {
-            Fate::Left(_) => (Guess::Nothing, None, None),
+            Fate::Excluded(_) => (Guess::Nothing, None, None),
             Fate::Passed => {
                 let rest = plan.rest.and_then(|rest| self.records[rest]);
                 let value = rest.and_then(|(record, others)| {
@@ -337,7 +337,7 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// A value converted back; `kept` is the original that the translation has kept beside it.
+/// A value converted back. `kept` is the original, if the translation has kept it.
 pub(super) fn unconverted<'a>(
     convert: &'a Convert,
     value: Value<'a>,
@@ -362,9 +362,9 @@ pub(super) fn unconverted<'a>(
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'a> {
     pub original: Value<'a>,
-    /// The elements of that document before and behind the one that keeps it.
+    /// The elements of that document before and after the one that keeps it.
     pub before: &'a [u8],
-    pub behind: &'a [u8],
+    pub after: &'a [u8],
 }
 
 pub(super) fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<'a>> {
@@ -379,14 +379,14 @@ pub(super) fn kept_original<'a>(item: &Item, record: Record<'a>) -> Option<Kept<
             let original = element.value();
             let translated = record.get(item.rows[item.keeping_row?].own)?;
             let (to, keep) = translation.translate(original)?;
-            let (before, behind) =
+            let (before, after) =
                 (&holder[4..at], &holder[at + element.bytes.len()..holder.len() - 1]);
-            return (keep && to.value() == translated).then_some(Kept { original, before, behind });
+            return (keep && to.value() == translated).then_some(Kept { original, before, after });
         }
     }
 }
 
-/// What the inverse gives for one field of an item, the target's field being `value`.
+/// What the inverse produces for one field of an item from the target's field `value`.
 fn item_guess<'a>(
     item: &'a Item,
     action: Action,
@@ -396,7 +396,7 @@ fn item_guess<'a>(
     let Action::Row { row, convert } = action else { return Guess::Value(value) };
     if let (Some(kept), true) = (kept, keep_row(item) == Some(row) && value.kind == kind::DOCUMENT)
     {
-        return Guess::Without(kept.before, kept.behind);
+        return Guess::Without(kept.before, kept.after);
     }
     match &item.rows[row].convert {
         Some(conversion) if convert => {
@@ -408,8 +408,8 @@ fn item_guess<'a>(
 
 type Side<'s, M> = (Value<'s>, &'s mut Shapes<M>, &'s mut Vec<Span>);
 
-/// Notes each item of an array. False where that cannot tell the array: other items than the target's, or other
-/// names than 0, 1, 2 ….
+/// Notes each item of an array. False if the array cannot be described this way: it has another number of items than the
+/// target's, or its keys are not 0, 1, 2 ….
 fn describe_items(
     item: &Item,
     (source, source_shapes, source_spans): Side<'_, ItemMeaning>,
@@ -469,7 +469,7 @@ fn describe_items(
         std::mem::swap(record, last);
         repeats = 1;
         if values != notes.values.len() {
-            // A record that takes values stands for itself.
+            // A record that takes values cannot be repeated.
             flush(notes, last, repeats);
             repeats = 0;
         }
@@ -501,7 +501,7 @@ fn describe_item(
             put_number(record, gap << 3 | FixKind::Raw as u64);
             continue;
         }
-        // The fix belongs to the item's record, the value that it may take to the notes.
+        // The fix belongs in the item's record; the value that it may take belongs in the notes.
         std::mem::swap(record, &mut notes.program);
         put_value_fix(notes, gap, value, guess.text());
         std::mem::swap(record, &mut notes.program);
@@ -509,7 +509,7 @@ fn describe_item(
     put_number(record, 0);
 }
 
-/// Notes a value that is neither the guess nor the target's own: null, a text by its middle, or in full.
+/// Notes a value that is neither the guess nor the target's value: as null, as the middle of a text, or in full.
 fn put_value_fix(notes: &mut Notes, gap: u64, value: Value<'_>, guess: Option<&[u8]>) {
     if value.is_null() {
         return put_number(&mut notes.program, gap << 3 | FixKind::Null as u64);
@@ -538,7 +538,7 @@ fn put_value_fix(notes: &mut Notes, gap: u64, value: Value<'_>, guess: Option<&[
     notes.value(value);
 }
 
-/// The fixes of one record, each read when the one before has been applied.
+/// The fixes of one record. Each is read after the one before has been applied.
 struct Fixes {
     next: Option<(usize, FixKind)>,
     position: usize,
@@ -565,7 +565,7 @@ impl Fixes {
         self.next.filter(|(at, _)| *at == position).map(|(_, kind)| kind)
     }
     fn finish(self) -> Result<(), Misfit> {
-        if self.next.is_some() { Err(Misfit("a fix lies behind the last field")) } else { Ok(()) }
+        if self.next.is_some() { Err(Misfit("a fix is past the last field")) } else { Ok(()) }
     }
 }
 
@@ -580,7 +580,7 @@ fn write_fixed<W: Writer>(
     match kind {
         FixKind::Raw => out.element(
             key_nul,
-            raw.ok_or(Misfit("a field that the journal takes from the collections is not there"))?,
+            raw.ok_or(Misfit("a field that the journal takes from the collections is missing"))?,
         ),
         FixKind::Null => out.element(key_nul, Value::NULL),
         FixKind::Literal => out.element(key_nul, reader.value()?),
@@ -598,7 +598,9 @@ fn write_fixed<W: Writer>(
             out.text(key_nul, &[start, middle, end]);
         }
         FixKind::Items => {
-            return Err(Misfit("items are described of a field that is not mapped item by item"));
+            return Err(Misfit(
+                "the journal describes items of a field that is not mapped item by item",
+            ));
         }
     }
     Ok(())
@@ -631,7 +633,7 @@ fn restore_items<W: Writer>(
             1 => out.element(key.key_nul(), value),
             order => {
                 if value.kind != kind::DOCUMENT {
-                    return Err(Misfit("an item that the journal describes is no document"));
+                    return Err(Misfit("an item that the journal describes is not a document"));
                 }
                 let shape =
                     source_shapes.of_keys(reader.order(order - 2)?, &item.names, |keys, first| {
@@ -643,9 +645,9 @@ fn restore_items<W: Writer>(
                 restore_item(item, &shape.meaning, &shape.keys, target, reader, out)?;
             }
         }
-        // One record may serve any number of items, so that a small journal could ask for any amount of memory.
+        // A record can be repeated any number of times, so a small journal could demand any amount of memory.
         if out.since(&open) > MAX_DOCUMENT_BYTES {
-            return Err(Misfit("a document would be larger than a document can be"));
+            return Err(Misfit("a restored document would be larger than the maximum"));
         }
         key.advance();
         if repeats == 0 {
@@ -659,7 +661,7 @@ fn restore_items<W: Writer>(
         }
     }
     if repeats != 0 {
-        return Err(Misfit("the journal describes more items than there are"));
+        return Err(Misfit("the journal describes more items than the collection has"));
     }
     out.close(open);
     Ok(())

@@ -1,4 +1,4 @@
-//! What the application's models and a server accept of the documents that are written.
+//! Checks of the documents to be written: what the application's models accept, and what a server accepts.
 
 use thiserror::Error;
 
@@ -7,16 +7,16 @@ use super::plan::{Check, Item, Plan, Row, RowValue, fingerprint};
 use super::shape::Record;
 use crate::raw::{self, Elements, Value, kind};
 
-/// Why a server would refuse a document that is written.
+/// Why a server would refuse a document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// Without it each collection would get another one.
-    #[error("has no _id, so each collection would get another one")]
+    /// A server would generate a different `_id` in each collection.
+    #[error("has no _id, so a server would give it a different one in each collection")]
     NoId,
-    /// Types that `_id` cannot have.
+    /// A type that `_id` cannot have.
     #[error("its _id is of type {0}, which a server refuses")]
     IdType(&'static str),
-    /// An index over two arrays.
+    /// Two arrays in one compound index.
     #[error("{collection}: index '{index}' cannot hold two arrays in one document")]
     ParallelArrays {
         /// The target.
@@ -25,22 +25,22 @@ pub enum Refusal {
         index: String,
     },
     /// Too large once mapped.
-    #[error("{collection}: the document would have {bytes} bytes, a server takes 16777216")]
+    #[error("{collection}: the document would have {bytes} bytes, a server accepts 16777216")]
     TooLarge {
         /// The target.
         collection: String,
         /// Its size.
         bytes: usize,
     },
-    /// Nested too deep once mapped.
-    #[error("{collection}: the document would be nested {depth} levels deep, a server takes 180")]
+    /// Nested too deeply once mapped.
+    #[error("{collection}: the document would be nested {depth} levels deep, a server accepts 180")]
     TooDeep {
         /// The target.
         collection: String,
-        /// Its levels.
+        /// Its depth.
         depth: u32,
     },
-    /// Another document before it has the same value in a unique index.
+    /// An earlier document has the same value in a unique index.
     #[error("{collection}: an earlier document has the same value in the unique index '{index}'")]
     Duplicate {
         /// The target.
@@ -50,8 +50,8 @@ pub enum Refusal {
     },
 }
 
-/// Checks one document of a target, its items aside: `broken` gets the number of each rule that it breaks, perhaps
-/// more than once, `unique` the value of each unique index. `source_depth` is that of the document it was made from.
+/// Checks one document of a target, but not its items. Calls `broken` with the number of each rule that it breaks, perhaps
+/// more than once, and `unique` with the value of each unique index. `source_depth` is the depth of the source document.
 pub(super) fn check_document(
     plan: &Plan,
     number: usize,
@@ -71,7 +71,7 @@ pub(super) fn check_document(
     refusal(plan, number, record, source_depth)
 }
 
-/// What a server would refuse in one document.
+/// Whether a server would refuse a document, and why.
 fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) -> Option<Refusal> {
     let target = &plan.targets[number];
     let document = record.bytes;
@@ -97,7 +97,7 @@ fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) ->
     if document.len() > raw::MAX_DOCUMENT_BYTES {
         return Some(Refusal::TooLarge { collection: collection(), bytes: document.len() });
     }
-    // Rows put source values at most one level (`document`) deeper, plucked ones two.
+    // Rows nest source values at most one level (`document`) deeper, plucked ones two.
     if source_depth + 2 > raw::MAX_STORED_DEPTH {
         let depth = raw::depth(document);
         if depth > raw::MAX_STORED_DEPTH {
@@ -118,7 +118,7 @@ fn check_row(row: &Row, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)
     }
 }
 
-/// Checks one item, as it is in the target; the rules that it breaks are appended.
+/// Checks one item of the target and appends the rules that it breaks.
 pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize>) {
     let mut broken = |rule| broken.push(rule);
     for row in &item.rows {
@@ -129,12 +129,12 @@ pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize
     for requirement in &item.requires {
         let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
         let applies = text.is_some_and(|text| requirement.one_of.find(text).is_some());
-        // What is empty counts for nothing in the application's own check.
-        let is_nothing = |value: Value<'_>| {
+        // The application's own check treats empty values as missing.
+        let is_empty = |value: Value<'_>| {
             value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty)
         };
         let is_set =
-            |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_nothing(value));
+            |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_empty(value));
         if applies && !requirement.needs_any.iter().any(is_set) {
             broken(requirement.rule);
         }
@@ -154,7 +154,7 @@ fn check_value(check: &Check, value: Option<Value<'_>>, broken: &mut impl FnMut(
     }
 }
 
-/// Checks a value that has one of the types.
+/// Checks the content of a value whose type passes.
 fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)) {
     if check.strings && value.kind == kind::ARRAY && !holds_strings(value) {
         return broken(check.rule);
@@ -186,7 +186,7 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
                 check_value(check, None, broken);
                 continue;
             };
-            // The application's driver takes the last of several; here each has to do.
+            // The application's driver takes the last of several; here each must pass.
             let of_name = value.elements().filter(|element| element.key() == &**name);
             of_name.for_each(|element| check_value(check, Some(element.value()), broken));
         }
@@ -196,7 +196,7 @@ fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)
     }
 }
 
-/// Whether a string is one of those that pass.
+/// Whether a string is one that passes.
 fn is_known_text(check: &Check, text: &[u8]) -> bool {
     let begins = |start: &[u8]| {
         text.get(..start.len())

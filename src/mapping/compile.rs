@@ -1,4 +1,4 @@
-//! From a mapping file to a [`Plan`]: names resolved, contradictions found, all of them reported at once.
+//! Compiles a mapping file to a [`Plan`]: resolves names, finds contradictions and reports all of them at once.
 
 use std::ops::Bound;
 
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::model::{self, TypeName};
 use super::plan::{
-    Chain, Check, Constant, Convert, Define, Expression, Fallback, INVALID_UTF8, Index, Inverse,
-    Item, ItemRow, Kinds, MAX_TARGETS, Part, Path, Plan, Range, Requirement, Route, Row, RowValue,
-    Rule, Source, Target, Translation, Unique, Usual, copies,
+    Chain, Check, Constant, Convert, Define, Expression, Fallback, FastPath, INVALID_UTF8, Index,
+    Inverse, Item, ItemRow, Kinds, MAX_TARGETS, Part, Path, Plan, Range, Requirement, Route, Row,
+    RowValue, Rule, Source, Target, Translation, Unique, copies,
 };
 use super::shape::Names;
 use crate::base::mapping_id::MappingId;
@@ -19,8 +19,8 @@ use crate::raw::{self, Writer, kind};
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
 const FORMAT: u32 = 1;
-/// Bytes of a collection's name that fit into a namespace beside the shortest name of a database and a dot; a server
-/// takes 255 for both together (MongoDB manual, "Limits and Thresholds", Length of Namespace).
+/// The most bytes that a collection's name can have if its database has the shortest possible name. A server accepts 255
+/// for both names and the dot (MongoDB manual, "Limits and Thresholds", Length of Namespace).
 const MAX_COLLECTION_NAME: usize = 253;
 
 impl Plan {
@@ -76,11 +76,11 @@ struct Compiler {
     defines: Vec<Define>,
     rules: Vec<Rule>,
     items: Vec<(String, Item)>,
-    /// The target whose rows are compiled; none while definitions and items are.
+    /// The target whose rows are being compiled; none while definitions and items are.
     target: Option<usize>,
 }
 
-/// Where paths of an expression begin.
+/// What the paths of an expression start from.
 enum Scope<'a> {
     Document,
     Item(&'a mut Names),
@@ -130,7 +130,7 @@ impl Compiler {
         if mapping.target.is_empty() || mapping.target.len() > MAX_TARGETS {
             self.problem(
                 "target",
-                format!("{} targets, 1 to {MAX_TARGETS} are possible", mapping.target.len()),
+                format!("has {} targets; 1 to {MAX_TARGETS} are allowed", mapping.target.len()),
             );
         }
         self.collection_name("collection", &mapping.collection);
@@ -151,7 +151,7 @@ impl Compiler {
         for (number, target) in mapping.target.iter().take(MAX_TARGETS).enumerate() {
             self.target = Some(number);
             if targets.iter().any(|other| other.collection == target.collection) {
-                self.problem(&target.collection, "is a target twice");
+                self.problem(&target.collection, "is listed as a target twice");
             }
             self.collection_name("target", &target.collection);
             if target.collection == mapping.collection {
@@ -161,13 +161,13 @@ impl Compiler {
                 if !target.when_any.is_empty() {
                     self.problem(
                         &target.collection,
-                        "takes the other fields, so it is written always: no `when_any`",
+                        "has `rest`, so it is always written and cannot have `when_any`",
                     );
                 }
                 if rest.is_some() {
                     self.problem(
                         &target.collection,
-                        "a second target with `rest`; one takes the other fields",
+                        "is a second target with `rest`; only one can have it",
                     );
                 }
                 rest = Some(number);
@@ -180,7 +180,10 @@ impl Compiler {
                 );
             }
             if compiled.names.number(b"_id").is_none() {
-                self.problem(&target.collection, "has no field '_id', without which a server takes none of its documents as they are");
+                self.problem(
+                    &target.collection,
+                    "has no field '_id', so a server would add one to each of its documents",
+                );
             }
             targets.push(compiled);
         }
@@ -235,7 +238,7 @@ impl Compiler {
         }
     }
 
-    /// Names of collections become names of files, so that what a server refuses must not come so far.
+    /// Collection names become file names, so those that a server refuses must be refused here.
     fn collection_name(&mut self, at: &str, name: &str) {
         let is_reserved =
             name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
@@ -247,7 +250,7 @@ impl Compiler {
             self.problem(
                 at,
                 format!(
-                    "'{}' cannot be the name of a collection: 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or NUL, no dot at an end, not in 'system.'",
+                    "'{}' is not a collection name: use 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front",
                     name.escape_debug()
                 ),
             );
@@ -259,7 +262,7 @@ impl Compiler {
         let mut names = Names::default();
         let rows = self.rows(&target.collection, &target.field);
         for row in &target.field {
-            // A name twice, which gets one number, has been reported by `rows`.
+            // A repeated name gets one number; `rows` has reported it.
             names.add(row.name.as_bytes());
         }
         let mut indexes = Vec::new();
@@ -272,11 +275,11 @@ impl Compiler {
             for (field, direction) in &index.key {
                 match names.number(field.as_bytes()) {
                     Some(row) => rows.push(row),
-                    None => self.problem(&at, format!("field '{field}' is none of the target's")),
+                    None => self.problem(&at, format!("the target has no field '{field}'")),
                 }
                 match direction.as_integer() {
                     Some(direction @ (1 | -1)) => key.push((field.clone(), direction)),
-                    _ => self.problem(&at, format!("the direction of '{field}' is 1 or -1")),
+                    _ => self.problem(&at, format!("the direction of '{field}' must be 1 or -1")),
                 }
             }
             if rows.len() > 1 {
@@ -303,7 +306,7 @@ impl Compiler {
         for (number, field) in fields.iter().enumerate() {
             let at = format!("{at}.{}", field.name);
             if field.name.is_empty() || field.name.contains('\0') {
-                self.problem(&at, "is no field name");
+                self.problem(&at, "is not a field name");
             }
             if fields[..number].iter().any(|other| other.name == field.name) {
                 self.problem(&at, "has two rules");
@@ -312,7 +315,7 @@ impl Compiler {
             let check = field.must.as_ref().map(|must| self.check(&at, must));
             rows.push(Row {
                 name_nul: nul(&field.name),
-                usual: self.usual(&field.name, &value),
+                fast: self.fast_path(&field.name, &value),
                 value,
                 check,
             });
@@ -322,11 +325,11 @@ impl Compiler {
 
     fn row_value(&mut self, at: &str, field: &model::Field) -> RowValue {
         let fallback = self.fallback(at, field.empty.as_deref(), field.absent.as_deref());
-        let operator = operators(&field.expression())
+        let operators = operators(&field.expression())
             + usize::from(field.document.is_some())
             + usize::from(field.each.is_some());
-        if operator != 1 {
-            self.problem(at, format!("has {operator} operators, one is needed"));
+        if operators != 1 {
+            self.problem(at, format!("has {operators} operators; exactly one is needed"));
         }
         if let Some(fields) = &field.document {
             return RowValue::Document(self.rows(at, fields));
@@ -334,12 +337,12 @@ impl Compiler {
         if let Some(array) = &field.each {
             let path = self.path(at, array, &mut Scope::Document);
             if !path.below.is_empty() {
-                self.problem(at, "`each` takes a field of the document, not of one inside it");
+                self.problem(at, "`each` needs a top-level field");
             }
             let name = field.item.as_deref().unwrap_or_default();
             let item = self.items.iter().position(|(known, _)| known == name);
             if item.is_none() {
-                self.problem(at, format!("item '{name}' is not described"));
+                self.problem(at, format!("there is no item '{name}'"));
             }
             let item = item.unwrap_or_default();
             let outer: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
@@ -367,30 +370,30 @@ impl Compiler {
         if let Some(convert) = self.convert(at, field.date, &field.translate, &[]) {
             match &mut alternatives[0] {
                 Expression::Copy { convert: place, .. } => *place = Some(convert),
-                _ => self.problem(at, "`date` and `translate` go with `copy`"),
+                _ => self.problem(at, "`date` and `translate` need `copy`"),
             }
         }
         let when = field.when.as_ref().map(|path| self.path(at, path, &mut Scope::Document));
         RowValue::Chain(Chain { alternatives, fallback, empty_array: field.empty_array, when })
     }
 
-    /// What the rules of a row with this name mostly come to.
-    fn usual(&self, name: &str, value: &RowValue) -> Usual {
+    /// What the rules of a row with this name usually amount to.
+    fn fast_path(&self, name: &str, value: &RowValue) -> FastPath {
         let RowValue::Chain(Chain { alternatives, when: None, fallback, .. }) = value else {
-            return Usual::Unknown;
+            return FastPath::None;
         };
         match alternatives.as_slice() {
             [Expression::Copy { path: Path { head, below }, only: None, convert: None }, ..]
                 if below.is_empty() =>
             {
-                Usual::Field { name: *head, whole: self.names.name(*head) == name.as_bytes() }
+                FastPath::Field { name: *head, whole: self.names.name(*head) == name.as_bytes() }
             }
             [Expression::Constant(constant)] if fallback.empty.is_none() => {
                 let mut element = Vec::new();
                 element.element(&nul(name), constant.value());
-                Usual::Element(element.into())
+                FastPath::Element(element.into())
             }
-            _ => Usual::Unknown,
+            _ => FastPath::None,
         }
     }
 
@@ -402,7 +405,7 @@ impl Compiler {
         rows: &[model::ItemField],
     ) -> Option<Convert> {
         if date && !translations.is_empty() {
-            self.problem(at, "both `date` and `translate`");
+            self.problem(at, "has both `date` and `translate`");
         }
         if date {
             return Some(Convert::Date);
@@ -430,19 +433,19 @@ impl Compiler {
             if let Some(place) = &translation.keep {
                 let place_of = place.split_once('.').and_then(|(row, name)| {
                     let row = rows.iter().position(|other| other.name == row)?;
-                    // A name with a NUL would end early.
+                    // A NUL would end the name early.
                     (!name.contains('\0')).then_some(())?;
                     Some((row, Box::from(name.as_bytes())))
                 });
                 if place_of.is_none()
                     || keep.as_ref().is_some_and(|other| Some(other) != place_of.as_ref())
                 {
-                    self.problem(at, format!("'{place}' cannot keep the original: it is ROW.NAME of the same item, one for all"));
+                    self.problem(at, format!("'{place}' cannot keep the original: use one ROW.NAME of the same item for all translations"));
                 }
                 keep = place_of;
             }
         }
-        // A text that two come from has no one way back.
+        // A text that several texts become cannot be translated back.
         let ambiguous = |text: &[u8]| {
             translations.iter().filter(|other| other.to.as_bytes() == text).count() > 1
         };
@@ -457,7 +460,7 @@ impl Compiler {
 
     fn fallback(&mut self, at: &str, empty: Option<&str>, absent: Option<&str>) -> Fallback {
         if empty.is_some() && absent.is_some() {
-            self.problem(at, "both `empty` and `absent`; `empty` covers what is absent");
+            self.problem(at, "has both `empty` and `absent`; `empty` covers absent values too");
         }
         Fallback {
             empty: empty.and_then(|text| self.constant(at, text)),
@@ -475,10 +478,10 @@ impl Compiler {
                 document.to_vec().map_err(|error| error.to_string())
             });
         match value {
-            // Length, type, `v` and its NUL stand before the value, one NUL behind it.
+            // The value follows the length, the type, `v` and its NUL, and precedes one NUL.
             Ok(bytes) => Some(Constant { kind: bytes[4], bytes: bytes[7..bytes.len() - 1].into() }),
             Err(error) => {
-                self.problem(at, format!("'{text}' is no Extended JSON value: {error}"));
+                self.problem(at, format!("'{text}' is not an Extended JSON value: {error}"));
                 None
             }
         }
@@ -491,7 +494,10 @@ impl Compiler {
         scope: &mut Scope<'_>,
     ) -> Expression {
         if !expression.or.is_empty() {
-            self.problem(at, "an alternative has no `or` of its own; list all of them in one");
+            self.problem(
+                at,
+                "an alternative cannot have its own `or`; list all alternatives in one",
+            );
         }
         self.expression(at, expression, scope)
     }
@@ -503,10 +509,10 @@ impl Compiler {
         scope: &mut Scope<'_>,
     ) -> Expression {
         if operators(expression) != 1 {
-            self.problem(at, "an alternative has exactly one operator");
+            self.problem(at, "an alternative needs exactly one operator");
         }
         if expression.only.is_some() && expression.copy.is_none() && expression.pluck.is_none() {
-            self.problem(at, "`only` goes with `copy` and `pluck`");
+            self.problem(at, "`only` needs `copy` or `pluck`");
         }
         let only = expression.only;
         if let Some(path) = &expression.copy {
@@ -520,7 +526,7 @@ impl Compiler {
                 }
                 None => {
                     self.problem(at, format!("'{name}' is not defined"));
-                    nothing()
+                    placeholder()
                 }
             };
         }
@@ -531,12 +537,12 @@ impl Compiler {
             return Expression::Template(self.template(at, template, scope));
         }
         if let Some(text) = &expression.constant {
-            return self.constant(at, text).map_or_else(nothing, Expression::Constant);
+            return self.constant(at, text).map_or_else(placeholder, Expression::Constant);
         }
         if let Some(pluck) = &expression.pluck {
             let Some((array, field)) = pluck.split_once("[].") else {
                 self.problem(at, format!("'{pluck}' is not of the form ARRAY[].FIELD"));
-                return nothing();
+                return placeholder();
             };
             return Expression::Pluck {
                 path: self.path(at, array, scope),
@@ -552,7 +558,7 @@ impl Compiler {
         }
         let path = expression.outer.as_deref().unwrap_or_default();
         if matches!(scope, Scope::Document) {
-            self.problem(at, "`outer` is for items");
+            self.problem(at, "`outer` only works in items");
         }
         Expression::Outer(self.path(at, path, &mut Scope::Document))
     }
@@ -565,7 +571,7 @@ impl Compiler {
                 parts.push(Part::Literal(literal.as_bytes().into()));
             }
             let Some((name, tail)) = tail.split_once('}') else {
-                self.problem(at, "a `{` without its `}`");
+                self.problem(at, "a `{` without a `}`");
                 return parts;
             };
             parts.push(match self.defines.iter().position(|define| define.name == name) {
@@ -587,7 +593,7 @@ impl Compiler {
         let mut names = path.split('.');
         let head = names.next().unwrap_or_default();
         if path.is_empty() || path.contains('\0') || path.split('.').any(str::is_empty) {
-            self.problem(at, format!("'{path}' is no path"));
+            self.problem(at, format!("'{path}' is not a path"));
         }
         let head = match scope {
             Scope::Document => self.read(head),
@@ -596,7 +602,7 @@ impl Compiler {
         Path { head, below: names.map(|name| name.as_bytes().into()).collect() }
     }
 
-    /// The number of a source field that the current target reads.
+    /// Marks a source field as read by the current target, and returns its number.
     fn read(&mut self, name: &str) -> usize {
         let number = self.source(name);
         self.mark_read(&[number]);
@@ -609,7 +615,7 @@ impl Compiler {
         }
     }
 
-    /// A target that uses a defined value reads the fields behind it.
+    /// Marks the source fields that a defined value is computed from as read by the current target.
     fn mark_defined(&mut self, number: usize) {
         let mut open = vec![number];
         let mut known = Vec::new();
@@ -636,7 +642,7 @@ impl Compiler {
                 self.problem(&at, "has two rules");
             }
             if field.name.is_empty() || field.name.contains('\0') {
-                self.problem(&at, "is no field name");
+                self.problem(&at, "is not a field name");
             }
         }
         let mut rows: Vec<ItemRow> = Vec::new();
@@ -647,7 +653,7 @@ impl Compiler {
             if field.rename.as_ref().is_some_and(has_rule)
                 || (rename.is_some() && rows.iter().any(|row| row.rename == rename))
             {
-                self.problem(&at, "the name that it renames has a rule of its own");
+                self.problem(&at, "renames a field that has a rule of its own");
             }
             let mut missing = Chain {
                 fallback: self.fallback(&at, field.empty.as_deref(), field.absent.as_deref()),
@@ -776,7 +782,7 @@ impl Compiler {
         {
             self.problem(
                 at,
-                "one lower and one upper bound at most: `min` or `above`, `max` or `below`",
+                "has more than one lower or upper bound: use `min` or `above`, `max` or `below`",
             );
         }
         let bound = |included: Option<f64>, excluded: Option<f64>| {
@@ -790,8 +796,8 @@ impl Compiler {
         is_bounded.then_some(range)
     }
 
-    /// Where each source field's value can be had back: rows that hold it as it is before rows that hold it
-    /// when another has nothing, and both in the mapping's order.
+    /// Finds the places from which each source field can be restored. Rows that always hold its value come before rows that
+    /// hold it only if another field is empty; both are in the mapping's order.
     fn routes(&mut self, targets: &[Target], mapping: &model::Mapping) {
         for (target, compiled) in targets.iter().enumerate() {
             for (field, row) in compiled.rows.iter().enumerate() {
@@ -840,7 +846,7 @@ impl Compiler {
                 for (rank, alternative) in copies(&self.defines, chain).into_iter().enumerate() {
                     if let Expression::Copy { path, convert, .. } = alternative {
                         let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
-                        // A row that holds its value only at times stands behind those that always do.
+                        // A row that holds its value only sometimes comes after those that always do.
                         add(
                             path.head,
                             rank + usize::from(chain.when.is_some()),
@@ -854,8 +860,8 @@ impl Compiler {
         }
     }
 
-    /// Gives each unique index its class of fingerprints. A text made of one defined value and fixed parts
-    /// differs exactly where the value does, so all such rows share one.
+    /// Assigns a class of fingerprints to each unique index. Texts made of one defined value and fixed parts differ exactly
+    /// when the value does, so all such rows share a class.
     fn unique_classes(&self, targets: &mut [Target]) -> usize {
         let mut of_defined: Vec<usize> = Vec::new();
         let mut classes = 0;
@@ -863,7 +869,7 @@ impl Compiler {
             let rows = &target.rows;
             for unique in &mut target.unique {
                 let defined = match unique.rows.as_slice() {
-                    [row] => defined_behind(&rows[*row]),
+                    [row] => deciding_define(&rows[*row]),
                     _ => None,
                 };
                 unique.class = match defined
@@ -871,7 +877,7 @@ impl Compiler {
                 {
                     Some(class) => class,
                     None => {
-                        // A target that is not always written cannot stand for the others.
+                        // A target that is not always written cannot represent the others.
                         of_defined.push(
                             defined.filter(|_| target.when_any.is_empty()).unwrap_or(usize::MAX),
                         );
@@ -914,8 +920,8 @@ fn defined_in(expression: &Expression) -> Vec<usize> {
     }
 }
 
-/// The one defined value that tells apart all values of a row, if there is one.
-fn defined_behind(row: &Row) -> Option<usize> {
+/// The one defined value that determines the value of a row, if there is one.
+fn deciding_define(row: &Row) -> Option<usize> {
     let RowValue::Chain(chain) = &row.value else { return None };
     match chain.alternatives.as_slice() {
         [Expression::Defined(defined)] => Some(*defined),
@@ -934,6 +940,7 @@ fn defined_behind(row: &Row) -> Option<usize> {
     }
 }
 
+/// The number of operators that an expression has.
 fn operators(expression: &model::Expression) -> usize {
     [
         &expression.copy,
@@ -951,8 +958,8 @@ fn operators(expression: &model::Expression) -> usize {
     .count()
 }
 
-/// What stands for an expression that a problem has been reported of.
-fn nothing() -> Expression {
+/// Replaces an expression for which a problem has been reported.
+fn placeholder() -> Expression {
     Expression::Constant(Constant { kind: kind::NULL, bytes: Box::default() })
 }
 

@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 
 use crate::raw::{self, Value, kind};
 
-/// Milliseconds since 1970 of an ISO 8601 text, in the forms that MAPPING.md names (*ISO text*).
+/// The milliseconds since 1970 of an ISO 8601 text, in the forms that MAPPING.md lists (*ISO text*).
 ///
-/// No offset means UTC; digits after the third of the fraction are dropped. Nothing for any other text.
+/// No offset means UTC. Digits of the fraction after the third are dropped. Returns nothing for any other text.
 pub(crate) fn date_from_iso(text: &[u8]) -> Option<i64> {
     let digits = |from: usize, to: usize| -> Option<i64> {
         text.get(from..to)?.iter().try_fold(0, |sum, byte| {
@@ -67,7 +67,7 @@ pub(crate) fn date_from_iso(text: &[u8]) -> Option<i64> {
     Some(((days * 24 + hour) * 60 + minute - offset) * 60_000 + second * 1000 + millis)
 }
 
-/// Days since 1970-01-01 of a calendar date of the years 1 to 9999.
+/// The days since 1970-01-01 of a calendar date in the years 1 to 9999.
 fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -79,13 +79,13 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     if year < 1 || day < 1 || day > length {
         return None;
     }
-    // Counted from March, so that the leap day is a year's last.
+    // Years start in March here, so that the leap day is the last of the year.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
     Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
 }
 
-/// Calendar date of a number of days since 1970-01-01; the inverse of [`days_from_civil`].
+/// The calendar date of a number of days since 1970-01-01; the inverse of [`days_from_civil`].
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -99,10 +99,10 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, if month < 10 { month + 3 } else { month - 9 }, day)
 }
 
-/// Length of the text that [`iso_from_date`] writes.
+/// The length of the text that [`iso_from_date`] writes.
 const ISO_LENGTH: usize = 29;
 
-/// A date as a BSON string value, `YYYY-MM-DDTHH:MM:SS.mmm+00:00`; nothing outside the years 1 to 9999.
+/// A date as a BSON string value, `YYYY-MM-DDTHH:MM:SS.mmm+00:00`, or nothing outside the years 1 to 9999.
 pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     let (year, month, day) = civil_from_days(millis.div_euclid(86_400_000));
     if !(1..=9999).contains(&year) {
@@ -126,8 +126,8 @@ pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     Some(value)
 }
 
-/// Appends a value as text, as MAPPING.md says of `dataset_id`: different values of one type never share a
-/// text.
+/// Appends a value as text, in the form that MAPPING.md defines for `dataset_id`. Different values of one type never have
+/// the same text.
 pub(crate) fn write_text(value: Value<'_>, out: &mut Vec<u8>) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value.kind {

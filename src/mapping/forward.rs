@@ -1,4 +1,4 @@
-//! Forward: one source document to the documents of the targets. Bytes in, bytes out.
+//! Forward: maps a source document to the documents of the targets. Bytes in, bytes out.
 
 use std::ops::Range;
 
@@ -6,32 +6,32 @@ use super::check::check_item;
 use super::convert;
 use super::model::TypeName;
 use super::plan::{
-    Chain, Constant, Convert, Expression, Item, Kinds, Part, Path, Plan, Row, RowValue,
-    Translation, Usual,
+    Chain, Constant, Convert, Expression, FastPath, Item, Kinds, Part, Path, Plan, Row, RowValue,
+    Translation,
 };
 use super::shape::{Record, Shape, Shapes, Span, split_keys};
 use crate::raw::{Elements, ItemKey, Value, Writer, kind};
 
-/// What the mapping makes of the field at one position of a source document.
+/// What the field at one position of a source document is to the mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The first field of this name of the mapping's table.
+    /// The first field with this name in the mapping's table.
     Named(usize),
-    /// A later one of the same name.
+    /// A later field with the same name.
     Again(usize),
     /// A name that the mapping does not know.
     Other,
 }
 
-/// What becomes of a field, given the targets that are written.
+/// What happens to a field, given the targets that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Rules read it.
     Read(usize),
-    /// It goes to the `rest` target as it stands.
+    /// It is passed to the `rest` target unchanged.
     Passed,
-    /// It stays out of the collections.
-    Left(usize),
+    /// It is kept out of the collections.
+    Excluded(usize),
 }
 
 impl Role {
@@ -39,9 +39,9 @@ impl Role {
         match self {
             Role::Other => Fate::Passed,
             Role::Named(name) if plan.sources[name].read_by & written != 0 => Fate::Read(name),
-            Role::Again(name) if plan.sources[name].read_by & written != 0 => Fate::Left(name),
+            Role::Again(name) if plan.sources[name].read_by & written != 0 => Fate::Excluded(name),
             Role::Named(name) | Role::Again(name) if plan.sources[name].reserved => {
-                Fate::Left(name)
+                Fate::Excluded(name)
             }
             Role::Named(_) | Role::Again(_) => Fate::Passed,
         }
@@ -57,12 +57,12 @@ pub(super) fn roles(plan: &Plan, keys: &[u8], first: &[Option<u32>]) -> Box<[Rol
     split_keys(keys).enumerate().map(role).collect()
 }
 
-/// What becomes of the field at one position of an item.
+/// What happens to the field at one position of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Copied, name and value.
+    /// Its name and value are copied.
     Copy,
-    /// Written under the row's name, its value converted where `convert` says so.
+    /// It is written under the row's name, and its value converted if `convert` is set.
     Row { row: usize, convert: bool },
 }
 
@@ -70,11 +70,11 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct ItemMeaning {
     pub actions: Box<[Action]>,
-    /// The target's item is the source's, byte for byte.
+    /// The target's item is identical to the source's.
     is_copy: bool,
     /// Rows whose field the item lacks.
     missing: Box<[usize]>,
-    /// Where the field stands whose translation keeps its original elsewhere.
+    /// The position of the field whose translation keeps the original elsewhere.
     kept: Option<usize>,
     /// Rules that every item of this shape breaks.
     pub findings: Box<[usize]>,
@@ -140,12 +140,12 @@ pub(super) fn item_meaning(item: &Item, keys: &[u8], first: &[Option<u32>]) -> I
     }
 }
 
-/// The row into whose document another row's translation puts the original.
+/// The row whose document keeps the original of another row's translation.
 pub(super) fn keep_row(item: &Item) -> Option<usize> {
     translation(item).and_then(|translation| translation.keep.as_ref()).map(|(row, _)| *row)
 }
 
-/// The translation of an item that keeps originals.
+/// The translation in an item that keeps originals.
 pub(super) fn translation(item: &Item) -> Option<&Translation> {
     match &item.rows[item.keeping_row?].convert {
         Some(Convert::Translate(translation)) => Some(translation),
@@ -153,7 +153,7 @@ pub(super) fn translation(item: &Item) -> Option<&Translation> {
     }
 }
 
-/// Names of a place inside a value, followed from outside in.
+/// Follows a path of names into a value.
 pub(super) fn descend<'a>(value: Value<'a>, below: &[Box<[u8]>]) -> Option<Value<'a>> {
     below.iter().try_fold(value, |value, name| match value.kind {
         kind::DOCUMENT => Elements::new(value.bytes).find(name),
@@ -175,7 +175,7 @@ pub(super) fn holds_strings(array: Value<'_>) -> bool {
     array.elements().all(|item| item.kind() == kind::STRING)
 }
 
-/// What was written for a row.
+/// The kind of value that was written for a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Written {
     Nothing,
@@ -194,7 +194,7 @@ impl Written {
     }
 }
 
-/// Everything that a document's rows read from, and the caches for it.
+/// Maps documents. Its caches save time and do not change the result.
 #[derive(Debug)]
 pub(super) struct Forward {
     sources: Shapes<Box<[Role]>>,
@@ -203,7 +203,7 @@ pub(super) struct Forward {
     item_spans: Vec<Span>,
     /// Shapes of items as they are written.
     written_items: Vec<Shapes<()>>,
-    /// Rules that items of the current document break, each perhaps more than once.
+    /// Rules that the items of the current document break, perhaps more than once each.
     broken: Vec<usize>,
     /// The texts of the defined values of the current document.
     defined: Vec<Option<Vec<u8>>>,
@@ -224,20 +224,20 @@ impl Forward {
         }
     }
 
-    /// The field order of the document mapped last.
+    /// The shape of the document that was mapped last.
     pub fn shape(&self) -> &Shape<Box<[Role]>> {
         self.sources.last()
     }
-    /// Where its fields lie.
+    /// Where the fields of that document are.
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
-    /// Rules that its items break, each perhaps more than once.
+    /// Rules that the items of that document break, perhaps more than once each.
     pub fn broken(&self) -> &[usize] {
         &self.broken
     }
 
-    /// Appends the targets' documents to `outputs` and returns which were written.
+    /// Appends the targets' documents to `outputs` and returns the set of targets written.
     pub fn map(&mut self, plan: &Plan, document: &[u8], outputs: &mut [Vec<u8>]) -> u32 {
         let shape = self
             .sources
@@ -293,7 +293,7 @@ impl Forward {
     }
 }
 
-/// Appends the text that one alternative of a defined value gives; false where it gives none.
+/// Appends the text that an alternative of a defined value yields. False if it yields none.
 fn defined_text(
     expression: &Expression,
     record: Record<'_>,
@@ -313,7 +313,7 @@ fn defined_text(
                 .is_some();
         }
         expression => {
-            // The element with an empty name: type and NUL, then the value.
+            // The element has an empty name: type and NUL, then the value.
             let mut element = Vec::new();
             write_expression(expression, &[0], record, record, defined, &mut element);
             element
@@ -323,7 +323,7 @@ fn defined_text(
     value.and_then(|value| value.text()).map(|content| text.extend_from_slice(content)).is_some()
 }
 
-/// Appends the fields that no rule reads, neighbours in one piece.
+/// Appends the fields that no rule reads, adjacent ones in one piece.
 fn write_rest(plan: &Plan, record: Record<'_>, roles: &[Role], written: u32, out: &mut Vec<u8>) {
     let mut from = 0;
     for (position, role) in roles.iter().enumerate() {
@@ -338,7 +338,7 @@ fn write_rest(plan: &Plan, record: Record<'_>, roles: &[Role], written: u32, out
 struct Rows<'a> {
     plan: &'a Plan,
     record: Record<'a>,
-    /// Positions of neighbouring source fields that come next as they are.
+    /// Positions of adjacent source fields still to be copied, in one piece.
     run: Range<usize>,
     defined: &'a [Option<Vec<u8>>],
     items: &'a mut [Shapes<ItemMeaning>],
@@ -349,9 +349,9 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn write(&mut self, row: &Row, out: &mut Vec<u8>) {
-        if let Usual::Field { name, whole: true } = row.usual
+        if let FastPath::Field { name, whole: true } = row.fast
             && let Some(position) = self.record.first[name]
-            && is_usual(row, self.record.at(position as usize))
+            && takes_fast_path(row, self.record.at(position as usize))
         {
             let position = position as usize;
             if position != self.run.end {
@@ -362,14 +362,16 @@ impl Rows<'_> {
             return;
         }
         self.put_run(out);
-        match &row.usual {
-            Usual::Element(element) => return out.put(element),
-            Usual::Field { name, .. } => {
-                if let Some(value) = self.record.get(*name).filter(|value| is_usual(row, *value)) {
+        match &row.fast {
+            FastPath::Element(element) => return out.put(element),
+            FastPath::Field { name, .. } => {
+                if let Some(value) =
+                    self.record.get(*name).filter(|value| takes_fast_path(row, *value))
+                {
                     return out.element(&row.name_nul, value);
                 }
             }
-            Usual::Unknown => {}
+            FastPath::None => {}
         }
         match &row.value {
             RowValue::Chain(chain) => {
@@ -404,7 +406,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Appends the fields that were left to be copied in one piece.
+    /// Appends the adjacent fields in `run`.
     fn put_run(&mut self, out: &mut Vec<u8>) {
         if !self.run.is_empty() {
             out.put(self.record.run(self.run.start, self.run.end));
@@ -417,13 +419,13 @@ impl Rows<'_> {
         out.head(kind::ARRAY, name_nul);
         let open = out.open();
         let mut key = ItemKey::default();
-        // Where in the array the items begin that come next as they are.
+        // Where the unchanged items begin that are still to be copied.
         let mut unchanged: Option<usize> = None;
-        let mut behind = 4;
+        let mut end = 4;
         for element in array.elements() {
             let value = element.value();
-            let start = behind;
-            behind += element.bytes.len();
+            let start = end;
+            end += element.bytes.len();
             let mut is_copy = true;
             if value.kind == kind::DOCUMENT {
                 let shape = self.items[number].index(
@@ -439,7 +441,7 @@ impl Rows<'_> {
                 }
                 is_copy = shape.meaning.is_copy;
                 if is_copy {
-                    // The item stays what it is, so what is known of it holds of the target's too.
+                    // The target's item is identical, so this record describes it too.
                     check_item(item, record, self.broken);
                 } else {
                     put_unchanged(array, &mut unchanged, start, out);
@@ -475,20 +477,20 @@ impl Rows<'_> {
             }
             key.advance();
         }
-        put_unchanged(array, &mut unchanged, behind, out);
+        put_unchanged(array, &mut unchanged, end, out);
         out.close(open);
     }
 }
 
-/// Appends the items from where they begin that stay as they are to before `end`, in one piece.
+/// Appends the unchanged items from `from` to `end` in one piece.
 fn put_unchanged(array: Value<'_>, from: &mut Option<usize>, end: usize, out: &mut Vec<u8>) {
     if let Some(from) = from.take() {
         out.put(&array.bytes[from..end]);
     }
 }
 
-/// Whether a row that mostly copies a field's value does so with this one.
-fn is_usual(row: &Row, value: Value<'_>) -> bool {
+/// Whether a row with a fast path can take it for this value.
+fn takes_fast_path(row: &Row, value: Value<'_>) -> bool {
     let counts = |chain: &Chain| !(chain.empty_array && value.is_empty_array());
     !value.is_null() && matches!(&row.value, RowValue::Chain(chain) if counts(chain))
 }
@@ -548,7 +550,7 @@ fn write_item(
     out.close(open);
 }
 
-/// Writes a document with one field more; anything but a document, and one that has the field, as it stands.
+/// Writes a document with one more field. Writes it unchanged if it is not a document or has the field.
 fn write_keeping(
     name_nul: &[u8],
     value: Value<'_>,

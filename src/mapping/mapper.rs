@@ -1,4 +1,4 @@
-//! One batch of source documents to what the outputs get of it, each document proven to come back.
+//! Maps batches of source documents, and proves for each document that it can be restored.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::fingerprints::document_digest;
 use crate::journal::{Misfit, Notes, Reader, put_number};
 use crate::raw::{self, Comparer, Fault, Validator, Value, Writer, kind};
 
-/// Documents whose `_id`s are kept with a finding.
+/// The number of `_id`s to keep with a finding.
 pub const SAMPLES: usize = 5;
 
-/// Why a document of a batch stands apart from the collections.
+/// A document of a batch that goes to no collection.
 #[derive(Debug, Clone)]
 pub struct Refused {
     /// Its number in the batch, from 0.
@@ -23,7 +23,7 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
-/// Findings by rule: how many documents, and the `_id`s of the first few.
+/// Findings by rule: the number of documents, and the `_id`s of the first few.
 #[derive(Debug, Default, Clone)]
 pub struct Findings {
     by_rule: HashMap<usize, (u64, Vec<String>)>,
@@ -37,7 +37,7 @@ impl Findings {
             samples.push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
         }
     }
-    /// Adds those of a later batch.
+    /// Adds the findings of a later batch.
     pub fn append(&mut self, later: &Findings) {
         for (rule, (count, samples)) in &later.by_rule {
             let (sum, kept) = self.by_rule.entry(*rule).or_default();
@@ -46,7 +46,7 @@ impl Findings {
             kept.extend(samples.iter().take(room).cloned());
         }
     }
-    /// Rule number, documents, first `_id`s; in the order of the rules.
+    /// Rule number, number of documents and first `_id`s, in the order of the rules.
     pub fn sorted(&self) -> Vec<(usize, u64, Vec<String>)> {
         let mut all: Vec<_> = self
             .by_rule
@@ -65,26 +65,26 @@ impl Findings {
 /// What one batch of source documents becomes.
 #[derive(Debug, Default)]
 pub struct Mapped {
-    /// For each target its documents, one behind the other.
+    /// For each target, its documents, concatenated.
     pub outputs: Vec<Vec<u8>>,
-    /// For each target the number of its documents.
+    /// For each target, the number of its documents.
     pub counts: Vec<u64>,
-    /// For each target the sum of its documents' digests, modulo 2^128.
+    /// For each target, the sum of its documents' digests, modulo 2^128.
     pub digests: Vec<u128>,
-    /// What the journal keeps of the batch.
+    /// The notes on the batch for the journal.
     pub notes: Notes,
-    /// Documents that the journal keeps whole.
+    /// The number of documents that the journal keeps whole.
     pub whole: u64,
-    /// What the application would not accept.
+    /// What the application would refuse.
     pub findings: Findings,
-    /// Documents that a server would refuse, in order. They are in no output, and whole in the notes.
+    /// Documents that a server would refuse, in order. They are in no output; the notes hold them whole.
     pub refused: Vec<Refused>,
-    /// The refused documents, one behind the other.
+    /// The refused documents, concatenated.
     pub rejected: Vec<u8>,
-    /// For each array of [`Plan::arrays`] the documents in which it has items, in the source and in the target.
+    /// For each array of [`Plan::arrays`], the number of documents in which it has items: in the source, and in the target.
     pub arrays: Vec<[u64; 2]>,
-    /// For each document and class of unique values (see [`Plan::unique_classes`]) its fingerprint; 0 where it
-    /// has none.
+    /// For each document and class of unique values (see [`Plan::unique_classes`]), the fingerprint, or 0 if there is
+    /// none.
     pub fingerprints: Vec<u128>,
 }
 
@@ -107,22 +107,22 @@ impl Mapped {
     }
 }
 
-/// Maps batches by a plan. Each thread has its own; what it keeps saves time and changes nothing.
+/// Maps batches by a plan. Each thread has its own. What it caches saves time and does not change the result.
 #[derive(Debug)]
 pub struct Mapper<'p> {
     plan: &'p Plan,
     validator: Validator,
     forward: Forward,
     backward: Backward,
-    /// Per rule the document that broke it last, so that each counts a document once.
+    /// For each rule, the document that broke it last, so that a document counts once.
     last_broken: Vec<u64>,
     document_number: u64,
-    /// The rules that the current document breaks, each once. They count only if it is not refused.
+    /// The rules that the current document breaks, once each. They count only if the document is not refused.
     broken: Vec<usize>,
 }
 
 impl<'p> Mapper<'p> {
-    /// A mapper by this plan.
+    /// A mapper for this plan.
     pub fn new(plan: &'p Plan) -> Self {
         Mapper {
             plan,
@@ -135,10 +135,10 @@ impl<'p> Mapper<'p> {
         }
     }
 
-    /// Maps the documents of a batch, in order, into `mapped`. `duplicate` tells of a document (by its number in
-    /// the batch) whether an earlier one has its unique value.
+    /// Maps the documents of a batch, in order, into `mapped`. `duplicate` returns a refusal if an earlier document has the
+    /// same unique value as the document with this number in the batch.
     ///
-    /// Fails at the first document that is not sound, with its number in the batch.
+    /// Fails at the first malformed document, with its number in the batch.
     pub fn map<'d>(
         &mut self,
         documents: impl Iterator<Item = &'d [u8]>,
@@ -217,7 +217,7 @@ impl<'p> Mapper<'p> {
             }
             mapped.rejected.put(document);
             mapped.refused.push(Refused { index, reason });
-            mapped.notes.keep_apart(document);
+            mapped.notes.set_aside(document);
             return Ok(());
         }
         for (target, document) in documents.iter().enumerate() {
@@ -259,8 +259,8 @@ impl<'p> Mapper<'p> {
     }
 }
 
-/// Notes how a document comes back and proves it by bringing it back. False, and nothing noted, where the
-/// notes would be larger than the document or the proof fails.
+/// Notes how to restore a document, and proves the notes by restoring it. False, with nothing noted, if the notes would be
+/// larger than the document or the proof fails.
 fn note_and_prove(
     plan: &Plan,
     (forward, backward): (&Forward, &mut Backward),
@@ -271,7 +271,7 @@ fn note_and_prove(
     broken: &mut impl FnMut(usize),
 ) -> bool {
     if written == 0 {
-        // 0 stands for a document that was set aside, which is whole in the notes.
+        // A head of 0 means a document that was set aside, so this one has to be kept whole.
         return false;
     }
     let mark = notes.mark();
@@ -297,19 +297,19 @@ fn note_and_prove(
 }
 
 impl Notes {
-    /// A document that is in no collection.
-    fn keep_apart(&mut self, document: &[u8]) {
+    /// Notes a document that is in no collection.
+    fn set_aside(&mut self, document: &[u8]) {
         put_number(&mut self.program, 0);
         self.value(Value { kind: kind::DOCUMENT, bytes: document });
     }
-    /// A document that the targets' documents do not help to bring back.
+    /// Notes a document that cannot be restored from the targets' documents.
     fn keep_whole(&mut self, document: &[u8], written: u32) {
         put_number(&mut self.program, u64::from(written) << 1 | 1);
         self.value(Value { kind: kind::DOCUMENT, bytes: document });
     }
 }
 
-/// Brings source documents back from the targets' and the journal's notes.
+/// Restores source documents from the targets' documents and the journal's notes.
 #[derive(Debug)]
 pub struct Restorer<'p> {
     plan: &'p Plan,
@@ -317,12 +317,12 @@ pub struct Restorer<'p> {
 }
 
 impl<'p> Restorer<'p> {
-    /// A restorer by this plan.
+    /// A restorer for this plan.
     pub fn new(plan: &'p Plan) -> Self {
         Restorer { plan, backward: Backward::new(plan) }
     }
 
-    /// Appends the next source document to `out`; `next` gives the next document of a target.
+    /// Appends the next source document to `out`. `next` returns the next document of a target.
     pub fn restore<'d>(
         &mut self,
         reader: &mut Reader<'_>,

@@ -1,5 +1,6 @@
-//! Three ways together: a source document, what it became, and what has become of that since, to the source
-//! document of today. What has not changed comes from the original; what has goes through the mapping's inverse.
+//! A three-way merge: from a source document (the original), what it was mapped to (the base) and what the application has
+//! made of that since (the current documents) to an up-to-date source document. What has not changed comes from the
+//! original; what has changed goes through the mapping's inverse.
 
 use std::collections::HashMap;
 
@@ -14,22 +15,22 @@ use crate::raw::{
     Element, Elements, ItemKey, Value, Writer, all_differing_paths, differing_paths, kind,
 };
 
-/// A source document of today, and how it came about.
+/// A merged source document, and how it differs from the original.
 #[derive(Debug, Default)]
 pub struct Merged {
     /// The document.
     pub document: Vec<u8>,
-    /// Source fields that have changed, and the target's field that each value is from.
+    /// Source fields that have changed, and the target's field that each new value is from.
     pub changed: Vec<Change>,
     /// Changed copies of one source field that disagree.
     pub conflicts: Vec<Conflict>,
-    /// Fields of the targets whose change no source field takes.
+    /// Fields of the targets whose changes no source field can hold.
     pub not_carried_back: Vec<String>,
 }
 
 impl Merged {
-    /// Whether there is nothing to tell of it.
-    pub fn says_nothing(&self) -> bool {
+    /// Whether there is nothing to report.
+    pub fn has_nothing_to_report(&self) -> bool {
         self.changed.is_empty() && self.conflicts.is_empty() && self.not_carried_back.is_empty()
     }
 }
@@ -39,7 +40,7 @@ impl Merged {
 pub struct Change {
     /// The source's field.
     pub field: String,
-    /// The target's field that the value is from, behind its collection.
+    /// The target's field that the value is from, with its collection.
     pub from: String,
 }
 
@@ -50,11 +51,11 @@ pub struct Conflict {
     pub field: String,
     /// The target's field that wins.
     pub winner: String,
-    /// Those that lose.
+    /// The fields that lose.
     pub losers: Vec<String>,
 }
 
-/// Merges by a plan.
+/// Merges documents by a plan.
 #[derive(Debug)]
 pub struct Merger<'p> {
     plan: &'p Plan,
@@ -63,7 +64,7 @@ pub struct Merger<'p> {
     spans: Vec<Span>,
 }
 
-/// A row's field in a target's current document.
+/// The field of a row in a target's current document.
 struct Cell<'a> {
     target: usize,
     row: usize,
@@ -71,37 +72,37 @@ struct Cell<'a> {
     value: Option<Value<'a>>,
 }
 
-/// A changed field on its way to a source field.
+/// A changed field of a target, and the source field that it feeds.
 struct Candidate<'a> {
     source: usize,
     below: &'a [Box<[u8]>],
     inverse: Inverse,
-    /// It feeds the row through a defined value, which has other sources too.
+    /// The source field feeds the row through a defined value, which can have other sources too.
     is_defined: bool,
     base: Option<Value<'a>>,
     cell: Cell<'a>,
 }
 
-/// What has been found out while changes went to their source fields.
+/// A log of the changes that were carried to source fields.
 #[derive(Default)]
-struct Told {
+struct MergeLog {
     changed: Vec<Change>,
     conflicts: Vec<Conflict>,
-    /// Fields of the targets whose value another one's has replaced.
+    /// Fields of the targets whose value lost to another's.
     superseded: Vec<String>,
-    /// Fields of the targets whose value is in the source now; of an array that is mapped, the number of its items'
-    /// description.
+    /// Fields of the targets whose value is now in the source. For an array that is mapped item by item, also the number
+    /// of its [`Item`].
     carried: Vec<(String, Option<usize>)>,
 }
 
-/// What becomes of a source field.
+/// What happens to a source field.
 enum Edit {
     Set(u8, Vec<u8>),
     Remove,
 }
 
 impl<'p> Merger<'p> {
-    /// A merger by this plan.
+    /// A merger for this plan.
     pub fn new(plan: &'p Plan) -> Self {
         Merger {
             plan,
@@ -111,8 +112,8 @@ impl<'p> Merger<'p> {
         }
     }
 
-    /// Merges one document. Without an original there is no base: the document has been created since. A target
-    /// that is missing in `current` counts as unchanged.
+    /// Merges one document. Without an original there is no base: the document was created since. A target that is
+    /// missing from `current` counts as unchanged.
     pub fn merge(
         &mut self,
         original: Option<&[u8]>,
@@ -164,7 +165,7 @@ impl<'p> Merger<'p> {
                 current[rest].map(|current| rest_edits(plan, base[rest], current, written))
             })
             .unwrap_or_default();
-        // A field that has been passed through, and has changed there, is not a new document's to set.
+        // If a field was passed through and has changed there, a new document in another target does not set it.
         candidates.retain(|candidate| {
             base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source))
         });
@@ -176,12 +177,13 @@ impl<'p> Merger<'p> {
         }
         let mut parts = Vec::new();
         if candidates.iter().any(|candidate| candidate.is_dependent(plan)) {
-            // A part of a source field, and a row that hangs on a condition, says something only where the other
-            // changes do not bring it about anyway.
+            // A part of a source field, or a row with a condition, counts as changed only if the other changes do not
+            // produce its value anyway.
             let whole: Vec<Candidate<'_>> =
                 candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
             parts = std::mem::replace(&mut candidates, whole);
-            let document = self.build(&order, &candidates, original, &rest, &mut Told::default());
+            let document =
+                self.build(&order, &candidates, original, &rest, &mut MergeLog::default());
             let mut outputs = vec![Vec::new(); plan.targets.len()];
             self.forward.map(plan, &document, &mut outputs);
             parts.retain(|part| {
@@ -192,20 +194,20 @@ impl<'p> Merger<'p> {
         candidates.sort_by_key(|candidate| {
             (candidate.cell.target, candidate.cell.row, candidate.cell.inner)
         });
-        let mut told = Told::default();
-        let document = self.build(&order, &candidates, original, &rest, &mut told);
-        let not_carried_back = self.not_carried_back(&document, base, current, &told);
-        Merged { document, changed: told.changed, conflicts: told.conflicts, not_carried_back }
+        let mut log = MergeLog::default();
+        let document = self.build(&order, &candidates, original, &rest, &mut log);
+        let not_carried_back = self.not_carried_back(&document, base, current, &log);
+        Merged { document, changed: log.changed, conflicts: log.conflicts, not_carried_back }
     }
 
-    /// The source document with the changes of the candidates, source field by source field in this order.
+    /// Builds the source document with the changes of the candidates, field by field in this order.
     fn build(
         &mut self,
         order: &[usize],
         candidates: &[Candidate<'_>],
         original: Option<&[u8]>,
         rest: &RestEdits,
-        told: &mut Told,
+        log: &mut MergeLog,
     ) -> Vec<u8> {
         let plan = self.plan;
         let mut edits: Vec<(usize, Edit)> = Vec::new();
@@ -213,19 +215,19 @@ impl<'p> Merger<'p> {
             let of_source: Vec<&Candidate<'_>> =
                 candidates.iter().filter(|candidate| candidate.source == source).collect();
             if !of_source.is_empty() {
-                edits.push((source, self.edit(source, &of_source, original, told)));
+                edits.push((source, self.edit(source, &of_source, original, log)));
             }
         }
-        assemble(plan, original, edits, rest, &mut told.changed)
+        assemble(plan, original, edits, rest, &mut log.changed)
     }
 
-    /// The new value of one source field from the changed targets' fields.
+    /// The new value of one source field, from the changed fields of the targets.
     fn edit(
         &mut self,
         source: usize,
         candidates: &[&Candidate<'_>],
         original: Option<&[u8]>,
-        told: &mut Told,
+        log: &mut MergeLog,
     ) -> Edit {
         let plan = self.plan;
         let name = String::from_utf8_lossy(plan.names.name(source)).into_owned();
@@ -239,22 +241,22 @@ impl<'p> Merger<'p> {
                 .iter()
                 .filter(|candidate| plan.sources[source].newest && candidate.date().is_some())
                 .max_by(|a, b| {
-                    // Of equal dates the first wins, which `max_by` would pass over.
+                    // Of equal dates the first wins; `max_by` would return the last.
                     a.date().cmp(&b.date()).then(std::cmp::Ordering::Greater)
                 });
-            let said_nothing = |candidate: &Candidate<'_>| {
+            let is_unset = |candidate: &Candidate<'_>| {
                 original.is_none() && candidate.cell.value.is_none_or(|value| value.is_null())
             };
-            let set = whole.iter().find(|candidate| !said_nothing(candidate)).unwrap_or(first);
+            let set = whole.iter().find(|candidate| !is_unset(candidate)).unwrap_or(first);
             let winner = newest.unwrap_or(set);
             let disagrees = |other: &&&&Candidate<'_>| {
-                !same(other.cell.value, winner.cell.value) && !said_nothing(other)
+                !same(other.cell.value, winner.cell.value) && !is_unset(other)
             };
             let losers: Vec<String> =
                 whole.iter().filter(disagrees).map(|loser| loser.cell.label(plan)).collect();
             if !losers.is_empty() {
-                told.superseded.extend(losers.iter().cloned());
-                told.conflicts.push(Conflict {
+                log.superseded.extend(losers.iter().cloned());
+                log.conflicts.push(Conflict {
                     field: name.clone(),
                     winner: winner.cell.label(plan),
                     losers,
@@ -262,20 +264,20 @@ impl<'p> Merger<'p> {
             }
             edit = self.inverse(winner, was);
             if edit.value() != was {
-                told.changed.push(Change { field: name.clone(), from: winner.cell.label(plan) });
+                log.changed.push(Change { field: name.clone(), from: winner.cell.label(plan) });
                 let item = if let Inverse::Each(item) = winner.inverse { Some(item) } else { None };
-                told.carried.push((winner.cell.label(plan), item));
+                log.carried.push((winner.cell.label(plan), item));
             }
         }
         for part in candidates.iter().filter(|candidate| !candidate.below.is_empty()) {
             if let ([field], Some(value)) = (part.below, part.cell.value)
                 && let Some(bytes) = with_field(edit.value(), field, value)
             {
-                told.changed.push(Change {
+                log.changed.push(Change {
                     field: format!("{name}.{}", String::from_utf8_lossy(field)),
                     from: part.cell.label(plan),
                 });
-                told.carried.push((part.cell.label(plan), None));
+                log.carried.push((part.cell.label(plan), None));
                 edit = Edit::Set(kind::DOCUMENT, bytes);
             }
         }
@@ -293,7 +295,7 @@ impl<'p> Merger<'p> {
         }
     }
 
-    /// An array's items: those that have not changed in their original bytes, the others by the inverse.
+    /// Merges the items of an array. Unchanged ones keep their original bytes; the others go through the inverse.
     fn merge_items(
         &mut self,
         number: usize,
@@ -342,7 +344,7 @@ impl<'p> Merger<'p> {
         out
     }
 
-    /// An item by the inverse alone: the rows in their order, then the fields that no row names.
+    /// Writes an item by the inverse alone: the rows in their order, then the fields that no row names.
     fn write_inverse_item(
         &mut self,
         number: usize,
@@ -368,14 +370,14 @@ impl<'p> Merger<'p> {
         out.close(open);
     }
 
-    /// Maps the merged document forward and names each change that this does not give again, and that is not in
-    /// the document either.
+    /// Maps the merged document forward, and lists each change that this does not reproduce and that is not in the document
+    /// either.
     fn not_carried_back(
         &mut self,
         document: &[u8],
         base: &[Option<&[u8]>],
         current: &[Option<&[u8]>],
-        told: &Told,
+        log: &MergeLog,
     ) -> Vec<String> {
         let plan = self.plan;
         let mut lost = Vec::new();
@@ -392,7 +394,7 @@ impl<'p> Merger<'p> {
             }
             let since: Option<Vec<String>> =
                 base[target].map(|base| all_differing_paths(base, current));
-            // A null that was not there before says nothing: the application's models store their optional fields as null.
+            // A new null is not a change: the application's models store their optional fields as null.
             let field = |document: &'_ [u8], path: &str| {
                 Elements::new(document).find(path.as_bytes()).map(|value| value.is_null())
             };
@@ -408,8 +410,8 @@ impl<'p> Merger<'p> {
                 let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
                 let label = format!("{collection}.{path}");
                 if has_changed
-                    && !told.superseded.iter().any(|known| is_within(&label, known))
-                    && !told.has_carried(plan, &label)
+                    && !log.superseded.iter().any(|known| is_within(&label, known))
+                    && !log.has_carried(plan, &label)
                 {
                     lost.push(label);
                 }
@@ -419,8 +421,8 @@ impl<'p> Merger<'p> {
     }
 }
 
-impl Told {
-    /// Whether the value at a place in a target is in the source now, if perhaps in another form.
+impl MergeLog {
+    /// Whether the value at a place in a target is now in the source, possibly converted.
     fn has_carried(&self, plan: &Plan, label: &str) -> bool {
         self.carried.iter().any(|(field, item)| {
             let Some(below) = label.strip_prefix(field.as_str()) else { return false };
@@ -428,7 +430,7 @@ impl Told {
             if names.next() != Some("") {
                 return false;
             }
-            // Behind the number of an item comes a field of it, which may be one that goes nowhere.
+            // The number of an item is followed by one of its fields, which may be one that does not go back.
             match (item, names.nth(1)) {
                 (Some(item), Some(name)) => !plan.items[*item]
                     .rows
@@ -453,7 +455,7 @@ impl Edit {
 }
 
 impl Candidate<'_> {
-    /// Whether the row holds a part of its source field, holds it on a condition only, or may have it from another.
+    /// Whether the row holds only a part of its source field, has a condition, or may have its value from another field.
     fn is_dependent(&self, plan: &Plan) -> bool {
         let has_condition =
             matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
@@ -472,7 +474,7 @@ impl Cell<'_> {
             _ => row,
         }
     }
-    /// Collection and field, as reports name it.
+    /// Its collection and field, for reports.
     fn label(&self, plan: &Plan) -> String {
         let target = &plan.targets[self.target];
         let name = |row: &Row| {
@@ -487,7 +489,7 @@ fn key_of(row: &Row) -> &[u8] {
     &row.name_nul[..row.name_nul.len() - 1]
 }
 
-/// A row's field in a document of its target.
+/// The value of a row's field in a document of its target.
 fn field_value<'a>(plan: &Plan, cell: &Cell<'_>, document: &'a [u8]) -> Option<Value<'a>> {
     let outer = Elements::new(document).find(key_of(&plan.targets[cell.target].rows[cell.row]))?;
     match cell.inner {
@@ -499,7 +501,7 @@ fn field_value<'a>(plan: &Plan, cell: &Cell<'_>, document: &'a [u8]) -> Option<V
     }
 }
 
-/// The rows' fields of a target's current document.
+/// The fields of all rows in a target's current document.
 fn cells<'a>(plan: &Plan, target: usize, document: &'a [u8]) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
     for (row_number, row) in plan.targets[target].rows.iter().enumerate() {
@@ -522,9 +524,9 @@ fn has_same_id(base: Option<&[u8]>, current: &[u8]) -> bool {
     base.is_some_and(|base| id(base) == id(current))
 }
 
-/// Whether the driving target's document speaks of a source field: by a row, or by a field that was passed on.
+/// Whether the driving target's document covers a source field: by a row, or by a field that was passed through.
 ///
-/// A document of another target that was made anew says nothing of such a field: its creation is no change of it.
+/// If a document of another target was recreated, that is not a change of such a field.
 fn is_of_driver(plan: &Plan, source: usize, driver: Option<&[u8]>) -> bool {
     let has_row = plan.sources[source]
         .routes
@@ -534,7 +536,7 @@ fn is_of_driver(plan: &Plan, source: usize, driver: Option<&[u8]>) -> bool {
     has_row || passed.is_some_and(|value| !value.is_null())
 }
 
-/// A source field, or a place in it, that feeds a row.
+/// The source field, or the place in it, that feeds a row.
 struct Feed<'p> {
     source: usize,
     below: &'p [Box<[u8]>],
@@ -542,10 +544,10 @@ struct Feed<'p> {
     is_defined: bool,
 }
 
-/// The source field that a row's change goes to.
+/// The source field to which a row's change goes.
 ///
-/// That is the alternative which gave the row its value, if this row is where its value is looked for first; else
-/// the alternative of the row's own name, else the first.
+/// This is the alternative that supplied the row's value, if this row is the first place where that field's value is
+/// looked up; else the alternative with the row's own name; else the first.
 fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
         RowValue::Each { path, item, .. } => {
@@ -561,14 +563,14 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
     };
     let is_defined = chain.alternatives.iter().any(|one| matches!(one, Expression::Defined(_)));
     let copies = copies(&plan.defines, chain);
-    let of = |expression: &&'p Expression| match expression {
+    let feed_of = |expression: &&'p Expression| match expression {
         Expression::Copy { path, convert, .. } => {
             let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
             Some(Feed { source: path.head, below: path.below.as_slice(), inverse, is_defined })
         }
         _ => None,
     };
-    let gave = |expression: &&&'p Expression| {
+    let supplies = |expression: &&&'p Expression| {
         let Expression::Copy { path, only, .. } = expression else { return false };
         let head =
             original.and_then(|original| Elements::new(original).find(plan.names.name(path.head)));
@@ -577,23 +579,24 @@ fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Opti
             .filter(|value| only.is_none_or(|only| is_of_type(*value, only)));
         value.is_some_and(|value| !(value.is_null() || chain.empty_array && value.is_empty_array()))
     };
-    let is_home = |source: usize| {
+    let is_first_route = |source: usize| {
         plan.sources[source]
             .routes
             .first()
             .is_some_and(|route| route.target == cell.target && route.field == cell.row)
     };
     let own_name = |expression: &&&'p Expression| matches!(expression, Expression::Copy { path, .. } if path.below.is_empty() && plan.names.name(path.head) == key_of(cell.row(plan)));
-    let gave = copies
+    let supplied = copies
         .iter()
-        .find(gave)
-        .and_then(of)
-        .filter(|feed| feed.below.is_empty() && is_home(feed.source));
-    gave.or_else(|| copies.iter().find(own_name).and_then(of))
-        .or_else(|| copies.iter().find_map(of))
+        .find(supplies)
+        .and_then(feed_of)
+        .filter(|feed| feed.below.is_empty() && is_first_route(feed.source));
+    supplied
+        .or_else(|| copies.iter().find(own_name).and_then(feed_of))
+        .or_else(|| copies.iter().find_map(feed_of))
 }
 
-/// Whether two values are the same, the order of fields aside.
+/// Whether two values are the same, ignoring the order of fields.
 fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
@@ -604,7 +607,7 @@ fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     }
 }
 
-/// A digest of what of an item goes back to the source, the order of fields aside.
+/// A digest of the fields of an item that go back to the source, ignoring their order.
 fn carried_digest(item: &Item, value: Value<'_>) -> u128 {
     let is_generated =
         |key: &[u8]| item.rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, key));
@@ -621,15 +624,15 @@ fn carried_digest(item: &Item, value: Value<'_>) -> u128 {
     unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
 }
 
-/// Whether a name with its NUL is this name.
+/// Whether a name with a NUL equals this name without one.
 fn key_nul_is(name_nul: &[u8], key: &[u8]) -> bool {
     name_nul.strip_suffix(&[0]) == Some(key)
 }
 
 /// The items of a longest common subsequence, as positions in both.
 ///
-/// What only one side has is in none, and left out first: comparing all of a long history that was rewritten would
-/// cost the square of its length.
+/// Items that only one side has are removed first: comparing all of a long, rewritten history would cost the square of its
+/// length.
 fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
     let common = |of: &[u128], other: &[u128]| -> (Vec<usize>, Vec<u128>) {
         let known: std::collections::HashSet<u128> = other.iter().copied().collect();
@@ -648,14 +651,14 @@ fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// Whether a path is another one or lies below it.
+/// Whether a path is equal to another or inside it.
 fn is_within(path: &str, of: &str) -> bool {
     path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A digest of a value that is the same whatever the order of its fields, and of those of the documents in it.
+/// A digest of a value that does not depend on the order of its fields, at any depth.
 fn unordered_digest(value: Value<'_>) -> u128 {
-    // An open document or array: what is left of it, the sum so far, and the name and type to be mixed in at its end.
+    // The open documents and arrays: the elements left, the sum so far, and the type and name to mix in at the end.
     let mut open: Vec<(Elements<'_>, u128, Vec<u8>)> = Vec::new();
     let mut top = vec![value.kind];
     match value.kind {
@@ -686,7 +689,7 @@ fn unordered_digest(value: Value<'_>) -> u128 {
     0
 }
 
-/// A document with one field set; nothing where the value is no document.
+/// A copy of a document with one field set. Nothing if the value is neither a document nor null.
 fn with_field(document: Option<Value<'_>>, field: &[u8], value: Value<'_>) -> Option<Vec<u8>> {
     let elements = match document {
         Some(document) if document.kind == kind::DOCUMENT => Elements::new(document.bytes),
@@ -730,20 +733,20 @@ fn write_inverse_rows(item: &Item, record: Record<'_>, out: &mut Vec<u8>) {
         };
         let guess = match (&row.convert, kept) {
             (_, Some(kept)) if keep_row(item) == Some(number) && value.kind == kind::DOCUMENT => {
-                Guess::Without(kept.before, kept.behind)
+                Guess::Without(kept.before, kept.after)
             }
             (Some(convert), kept) => unconverted(convert, value, kept.map(|kept| kept.original)),
             (None, _) => Guess::Value(value),
         };
-        // A guess from a value is always one.
+        // This cannot fail: the guess has a value.
         let _ = guess.write(&row.back_nul, out);
     }
 }
 
-/// What becomes of the fields that no row names: by name and occurrence, the new element or none.
+/// Changes to the fields that no row names.
 #[derive(Default)]
 struct RestEdits {
-    /// Name, occurrence, the element as it is now.
+    /// Name, occurrence, and the current element, if it still exists.
     edits: Vec<(Vec<u8>, usize, Option<Vec<u8>>)>,
 }
 
@@ -758,7 +761,7 @@ impl RestEdits {
 struct Occurrences<'a>(HashMap<&'a [u8], usize>);
 
 impl<'a> Occurrences<'a> {
-    /// How many times the name has been asked for before.
+    /// The number of earlier calls with this name.
     fn of(&mut self, key: &'a [u8]) -> usize {
         let count = self.0.entry(key).or_default();
         *count += 1;
@@ -766,7 +769,8 @@ impl<'a> Occurrences<'a> {
     }
 }
 
-/// `written`: the targets that have a document, by bits.
+/// Finds the changes to the fields of the `rest` target that no row names. `written` is the set of targets that have a
+/// document.
 fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) -> RestEdits {
     let Some(rest) = plan.rest else { return RestEdits::default() };
     let target = &plan.targets[rest];
@@ -795,7 +799,7 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
         }
     }
     for (key, occurrence, element) in now {
-        // A name that a rule reads cannot pass; forward, it would not come from here.
+        // A field that a rule reads cannot be passed through, so mapping it forward would not write it here.
         let passes = || {
             plan.names.number(key).is_none_or(|name| {
                 plan.sources[name].read_by & written == 0 && !plan.sources[name].reserved
@@ -808,7 +812,7 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
     RestEdits { edits }
 }
 
-/// The original with its edits, each in its place; new fields behind it.
+/// Applies edits to the original, each in its place. New fields are appended.
 fn assemble(
     plan: &Plan,
     original: Option<&[u8]>,
@@ -820,9 +824,9 @@ fn assemble(
         edits.into_iter().map(|(source, edit)| (source, Some(edit))).collect();
     let collection =
         plan.rest.map(|rest| plan.targets[rest].collection.as_str()).unwrap_or_default();
-    let mut open_edits: HashMap<(&[u8], usize), &Option<Vec<u8>>> = HashMap::new();
+    let mut pending: HashMap<(&[u8], usize), &Option<Vec<u8>>> = HashMap::new();
     for (key, occurrence, element) in &rest.edits {
-        open_edits.insert((key, *occurrence), element);
+        pending.insert((key, *occurrence), element);
         let key = String::from_utf8_lossy(key);
         changed.push(Change { field: key.to_string(), from: format!("{collection}.{key}") });
     }
@@ -848,7 +852,7 @@ fn assemble(
         }
         let passes = matches!(role.fate(plan, u32::MAX), Fate::Passed)
             || name.is_some_and(|name| !plan.sources[name].reserved);
-        match open_edits.remove(&(element.key(), occurrence)).filter(|_| passes) {
+        match pending.remove(&(element.key(), occurrence)).filter(|_| passes) {
             Some(Some(bytes)) => out.put(bytes),
             Some(None) => {}
             None => out.put(element.bytes),
@@ -861,8 +865,7 @@ fn assemble(
         }
     }
     for (key, occurrence, element) in &rest.edits {
-        if let (Some(bytes), true) =
-            (element, open_edits.contains_key(&(key.as_slice(), *occurrence)))
+        if let (Some(bytes), true) = (element, pending.contains_key(&(key.as_slice(), *occurrence)))
         {
             out.put(bytes);
         }

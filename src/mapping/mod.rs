@@ -1,4 +1,4 @@
-//! The mapping: what becomes of each field, forward and backward.
+//! The mapping: how each field is transformed, forward and backward.
 //!
 //! A mapping file ([`Plan::parse`]) is data; nothing in this module names a field of `user_data`.
 

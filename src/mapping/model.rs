@@ -1,9 +1,9 @@
-//! A mapping file as it is written: pure data, unknown keys refused.
+//! A mapping file as written: pure data. Unknown keys are refused.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One mapping file.
+/// A mapping file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Mapping {
@@ -19,7 +19,7 @@ pub(super) struct Mapping {
     pub item: BTreeMap<String, Item>,
 }
 
-/// One collection that is written.
+/// A target collection.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
@@ -33,7 +33,7 @@ pub(super) struct Target {
     pub index: Vec<Index>,
 }
 
-/// One index; `key` keeps the order in which the file names the fields.
+/// An index; `key` keeps the fields in the order of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Index {
@@ -43,7 +43,7 @@ pub(super) struct Index {
     pub unique: bool,
 }
 
-/// Where a value comes from: exactly one operator, with its modifiers.
+/// Where a value comes from: exactly one operator and its modifiers.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Expression {
@@ -57,12 +57,12 @@ pub(super) struct Expression {
     pub non_empty: Option<String>,
     pub outer: Option<String>,
     pub only: Option<TypeName>,
-    /// In a definition: what is tried next where it gives no text.
+    /// In a definition: what to try next if it yields no text.
     pub or: Vec<Expression>,
 }
 
 impl Expression {
-    /// A definition's operators, in the order in which they are tried.
+    /// A definition's alternatives, in the order in which they are tried.
     pub fn alternatives(&self) -> impl Iterator<Item = &Expression> {
         std::iter::once(self).chain(&self.or)
     }
@@ -94,7 +94,7 @@ pub(super) struct Field {
     pub translate: Vec<Translation>,
     pub must: Option<Constraint>,
     pub merge: Option<Merge>,
-    /// What a reader should know of the row; it changes nothing.
+    /// A comment for readers; it has no effect.
     pub note: Option<String>,
 }
 
@@ -142,7 +142,7 @@ pub(super) struct ItemField {
     pub must: Option<Constraint>,
 }
 
-/// Texts that become another one; with `keep`, the original goes to that place beside it.
+/// Texts to replace by another. With `keep`, the original is stored in that place of the same item.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Translation {
@@ -151,7 +151,7 @@ pub(super) struct Translation {
     pub keep: Option<String>,
 }
 
-/// Fields of which one must be set where another has certain values.
+/// Fields of which one must be set if another has certain values.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Requirement {
@@ -174,10 +174,10 @@ pub(super) struct Constraint {
     pub starts_with: Vec<String>,
     #[serde(default)]
     pub any_case: bool,
-    /// The least and the greatest number.
+    /// Inclusive bounds.
     pub min: Option<f64>,
     pub max: Option<f64>,
-    /// Bounds that the number itself must not reach.
+    /// Exclusive bounds.
     pub above: Option<f64>,
     pub below: Option<f64>,
     /// What each item of an array must be.
@@ -188,7 +188,7 @@ pub(super) struct Constraint {
     pub fields: Vec<FieldConstraint>,
 }
 
-/// What a field of an embedded document must be; the first of the names that is there counts.
+/// What a field of an embedded document must be. The first of the names that the document has is checked.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FieldConstraint {

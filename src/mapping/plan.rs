@@ -1,5 +1,5 @@
-//! The compiled mapping. Holding a [`Plan`] proves that the mapping's own checks have passed; every name in it
-//! is resolved, and its fields are private to the mapping stage.
+//! The compiled mapping. A [`Plan`] that exists has passed the mapping's own checks: every name in it is resolved, and its
+//! fields are private to this module's parent.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -11,40 +11,40 @@ use crate::base::mapping_id::MappingId;
 use crate::fingerprints::fingerprint_of;
 use crate::raw::{self, Value, kind};
 
-/// A compiled mapping. Made by [`Plan::built_in`] and [`Plan::parse`].
+/// A compiled mapping, from [`Plan::built_in`] or [`Plan::parse`].
 #[derive(Debug)]
 pub struct Plan {
     pub(super) id: MappingId,
     pub(super) collection: String,
-    /// The mapping file.
+    /// The text of the mapping file.
     pub(super) text: String,
-    /// The names of source fields that mean something to a rule, or are kept out of the collections.
+    /// The names of source fields that a rule reads, or that must not be passed through.
     pub(super) names: Names,
-    /// For each of those names what is known of it.
+    /// What is known of each of these names.
     pub(super) sources: Vec<Source>,
     pub(super) defines: Vec<Define>,
     pub(super) targets: Vec<Target>,
     pub(super) items: Vec<Item>,
     pub(super) rules: Vec<Rule>,
     pub(super) arrays: Vec<(String, String)>,
-    /// For each of those arrays the source's name, the target and its row.
+    /// For each of these arrays: the number of the source's name, the target and its row.
     pub(super) array_rows: Vec<(usize, usize, usize)>,
-    /// The target that takes the fields which no rule reads.
+    /// The target that takes the fields that no rule reads.
     pub(super) rest: Option<usize>,
-    /// The join field's name with its NUL.
+    /// The name of the join field, with its NUL.
     pub(super) key_nul: Box<[u8]>,
-    /// How many classes of fingerprints the unique indexes need; see [`Target::unique`].
+    /// The number of fingerprint classes that the unique indexes need; see [`Target::unique`].
     pub(super) unique_classes: usize,
 }
 
 /// A source field that the mapping knows.
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    /// Bit `i`: a rule of target `i` reads it.
+    /// Bit `i` is set if a rule of target `i` reads it.
     pub read_by: u32,
-    /// A field of the `rest` target has this name.
+    /// The `rest` target has a row of this name, so the field cannot be passed through.
     pub reserved: bool,
-    /// Where its value can be had back, best first.
+    /// The places from which its value can be restored, best first.
     pub routes: Vec<Route>,
     pub journal_only_rule: usize,
     pub duplicate_rule: usize,
@@ -57,21 +57,21 @@ pub(super) struct Route {
     pub target: usize,
     /// The field's number in the target's names.
     pub field: usize,
-    /// The field inside it, for rows of a `document`.
+    /// The field inside that field, for rows of a `document`.
     pub inner: Option<Box<[u8]>>,
     pub inverse: Inverse,
     /// Which alternative of the row this is; 0 for the first.
     pub rank: usize,
-    /// Names of the path below the source field, where the row copies from inside of it.
+    /// The path below the source field, if the row copies from inside it.
     pub below: Vec<Box<[u8]>>,
-    /// The row takes an empty array for nothing.
+    /// The row treats an empty array as empty.
     pub empty_array: bool,
 }
 
-/// How a value of a target becomes the source's.
+/// How a target's value becomes the source's.
 #[derive(Debug, Clone)]
 pub(super) enum Inverse {
-    /// As it stands.
+    /// Unchanged.
     Same,
     /// Converted back.
     Convert(Convert),
@@ -79,31 +79,31 @@ pub(super) enum Inverse {
     Each(usize),
 }
 
-/// A named text that is computed once a document: the first of the alternatives that is one.
+/// A named text, computed once for each document: the first alternative that yields a text.
 #[derive(Debug)]
 pub(super) struct Define {
     pub name: String,
     pub alternatives: Vec<Expression>,
 }
 
-/// A collection that is written.
+/// A target collection.
 #[derive(Debug)]
 pub(super) struct Target {
     pub collection: String,
-    /// Source fields of which one must be neither absent nor null; none: always written.
+    /// Source fields of which one must be neither absent nor null. If empty, the target is always written.
     pub when_any: Vec<usize>,
     pub rows: Vec<Row>,
-    /// The rows' names.
+    /// The names of the rows.
     pub names: Names,
     pub indexes: Vec<Index>,
-    /// Row numbers of each index of several fields.
+    /// The row numbers of each compound index.
     pub compound: Vec<Vec<usize>>,
-    /// For each unique index: the class of fingerprints that its values fall into, and its rows. Rows whose
-    /// texts differ exactly when another's do share a class.
+    /// The unique indexes. Two of them share a class of fingerprints if the values of one differ exactly when those of
+    /// the other do.
     pub unique: Vec<Unique>,
 }
 
-/// A unique index.
+/// A unique index, with its class of fingerprints and its rows.
 #[derive(Debug)]
 pub(super) struct Unique {
     pub class: usize,
@@ -122,12 +122,12 @@ pub struct Index {
     pub unique: bool,
 }
 
-/// A row of a table: a field of a target.
+/// A row of a table: one field of a target.
 #[derive(Debug)]
 pub(super) struct Row {
     pub name_nul: Box<[u8]>,
     pub value: RowValue,
-    pub usual: Usual,
+    pub fast: FastPath,
     pub check: Option<Check>,
 }
 
@@ -138,41 +138,41 @@ pub(super) enum RowValue {
     Each { path: Path, item: usize, fallback: Fallback },
 }
 
-/// What a row's rules mostly come to; it saves time and changes nothing.
+/// What a row's rules usually amount to. It saves time and does not change the result.
 #[derive(Debug)]
-pub(super) enum Usual {
-    /// The value of this source field, unless it is null or, where that counts for nothing, an empty array.
+pub(super) enum FastPath {
+    /// The value of this source field, unless it is null, or an empty array that the row treats as empty.
     Field {
         name: usize,
-        /// The row has the field's name, so that the whole element is the same.
+        /// The row has the field's name, so the whole element can be copied.
         whole: bool,
     },
     /// Always this element.
     Element(Box<[u8]>),
-    /// Nothing that is known beforehand.
-    Unknown,
+    /// There is no shortcut.
+    None,
 }
 
-/// Alternatives in order, and what is left when none has a value.
+/// Alternatives in order, and the fallback if none has a value.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     pub alternatives: Vec<Expression>,
     pub fallback: Fallback,
-    /// An empty array counts as empty.
+    /// Treat an empty array as empty.
     pub empty_array: bool,
-    /// Nothing unless this is an array with an item.
+    /// Yield nothing unless this is an array with items.
     pub when: Option<Path>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Fallback {
-    /// In the place of null, and of nothing.
+    /// Replaces null and absent values.
     pub empty: Option<Constant>,
-    /// In the place of nothing.
+    /// Replaces absent values.
     pub absent: Option<Constant>,
 }
 
-/// A value of the mapping itself.
+/// A constant value of the mapping.
 #[derive(Debug, Clone)]
 pub(super) struct Constant {
     pub kind: u8,
@@ -203,7 +203,7 @@ pub(super) enum Expression {
     },
     Count(Path),
     NonEmpty(Path),
-    /// In an item: a field of the document around it.
+    /// In an item: a field of the enclosing document.
     Outer(Path),
 }
 
@@ -214,14 +214,14 @@ pub(super) enum Part {
     Defined(usize),
 }
 
-/// A field of a record, and names below it.
+/// A field of a record, and the names below it.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     pub head: usize,
     pub below: Vec<Box<[u8]>>,
 }
 
-/// How a value is changed on its way.
+/// How a value is converted.
 #[derive(Debug, Clone)]
 pub(super) enum Convert {
     Date,
@@ -230,11 +230,11 @@ pub(super) enum Convert {
 
 #[derive(Debug, Clone)]
 pub(super) struct Translation {
-    /// Text, what it becomes (as a string value), whether the original is kept beside it.
+    /// Each text, what it becomes (a string value), and whether the original is kept.
     pub forward: Texts<(Constant, bool)>,
-    /// Text, what it came from (as a string value); only where that is one, and not kept.
+    /// Each text and its original (a string value), if there is only one and it is not kept.
     pub backward: Texts<Constant>,
-    /// Where the original is kept: the number of the row and the name in its document.
+    /// Where the original is kept: a row, and a name in its document.
     pub keep: Option<(usize, Box<[u8]>)>,
 }
 
@@ -248,12 +248,12 @@ impl Translation {
 #[derive(Debug)]
 pub(super) struct Item {
     pub rows: Vec<ItemRow>,
-    /// Row names, names that are renamed, and names that rows read, in one table.
+    /// The names of rows, the old names of renamed fields, and the names that rows read, in one table.
     pub names: Names,
     pub requires: Vec<Requirement>,
     pub not_renamed_rule: usize,
     pub duplicate_rule: usize,
-    /// The row that keeps the original of its translation.
+    /// The row whose translation keeps the original.
     pub keeping_row: Option<usize>,
     pub check_rule: usize,
     /// Whether any row has a check.
@@ -263,17 +263,17 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) struct ItemRow {
     pub name_nul: Box<[u8]>,
-    /// The number of the row's own name.
+    /// The number of the row's name.
     pub own: usize,
     pub rename: Option<usize>,
-    /// The name, with its NUL, under which a new item's field goes back.
+    /// The source's name for the field in a new item, with its NUL.
     pub back_nul: Box<[u8]>,
     pub convert: Option<Convert>,
     pub convert_own: bool,
-    /// What is added where the item lacks the field.
+    /// What is added if the item lacks the field.
     pub missing: Chain,
     pub check: Option<Check>,
-    /// No source field feeds it, so that it does not go back.
+    /// It has no source field, so it does not go back.
     pub generated: bool,
 }
 
@@ -285,27 +285,27 @@ pub(super) struct Requirement {
     pub rule: usize,
 }
 
-/// What a value must be, and the rule under which anything else is reported.
+/// What a value must be, and the rule that a finding names otherwise.
 #[derive(Debug)]
 pub(super) struct Check {
     pub rule: usize,
-    /// The element types that pass, as [`Kinds`] has them.
+    /// The element types that pass.
     pub kinds: Kinds,
-    /// No value passes.
+    /// An absent value passes.
     pub optional: bool,
-    /// Any value of these types passes.
+    /// Every value of these types passes.
     pub by_type_alone: bool,
-    /// An array passes if it holds nothing but strings.
+    /// An array passes only if all its items are strings.
     pub strings: bool,
-    /// Texts of which a string must be one; none: any text.
+    /// A string must be one of these, unless there are none.
     pub one_of: Texts<()>,
-    /// Texts of which a string must begin with one; none: any text.
+    /// A string must begin with one of these, unless there are none.
     pub starts_with: Vec<Box<[u8]>>,
     pub any_case: bool,
     pub range: Option<Range>,
     pub items: Option<Box<Check>>,
     pub values: Option<Box<Check>>,
-    /// Names of which the first that is there counts, and what it must be.
+    /// For some fields: their possible names, of which the first that exists is checked, and what it must be.
     pub fields: Vec<(Vec<Box<[u8]>>, Check)>,
 }
 
@@ -317,13 +317,13 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Whether a number lies in it; NaN never does.
+    /// Whether it contains a number. It never contains NaN.
     pub fn has(self, number: f64) -> bool {
         !number.is_nan() && std::ops::RangeBounds::contains(&(self.from, self.to), &number)
     }
 }
 
-/// A set of element types. MinKey and MaxKey are the same in it, which no [`TypeName`] stands for.
+/// A set of element types. MinKey and MaxKey are the same in it, but no [`TypeName`] means them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kinds(u32);
 
@@ -351,22 +351,22 @@ impl Kinds {
     }
 }
 
-/// A rule that findings name.
+/// A rule that findings refer to.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its name: a field's path, or a word with a field's name.
+    /// Its name: a field's path, or a word and a field's name.
     pub name: String,
-    /// What it asks for.
+    /// What it demands.
     pub text: String,
 }
 
-/// Targets of one mapping; which of them are written is a set of bits.
+/// The most targets of a mapping: a set of targets is a `u32`.
 pub(super) const MAX_TARGETS: usize = 32;
-/// Numbers of the rules that every mapping has.
+/// The number of the rule `invalid-utf8`, which every mapping has.
 pub(super) const INVALID_UTF8: usize = 0;
 
 impl Plan {
-    /// Name, version and SHA-256 of the mapping's file.
+    /// The name, version and SHA-256 of the mapping file.
     pub fn id(&self) -> &MappingId {
         &self.id
     }
@@ -378,22 +378,22 @@ impl Plan {
     pub fn target_collections(&self) -> impl Iterator<Item = &str> {
         self.targets.iter().map(|target| target.collection.as_str())
     }
-    /// Number of targets.
+    /// The number of targets.
     #[doc(hidden)]
     pub fn target_count(&self) -> usize {
         self.targets.len()
     }
-    /// The arrays that are mapped item by item: the source's field, and the target's behind its collection.
+    /// The arrays that are mapped item by item: the source's field and the target's field, each with its collection.
     #[doc(hidden)]
     pub fn arrays(&self) -> &[(String, String)] {
         &self.arrays
     }
-    /// The indexes of a target, the one on `_id` not among them.
+    /// The indexes of a target, without the one on `_id`.
     #[doc(hidden)]
     pub fn indexes(&self, target: usize) -> &[Index] {
         &self.targets[target].indexes
     }
-    /// Whether every source document makes a document of this target.
+    /// Whether every source document becomes a document of this target.
     #[doc(hidden)]
     pub fn is_unconditional(&self, target: usize) -> bool {
         self.targets[target].when_any.is_empty()
@@ -403,7 +403,7 @@ impl Plan {
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
-    /// How many classes of unique values a document has.
+    /// The number of classes of unique values.
     #[doc(hidden)]
     pub fn unique_classes(&self) -> usize {
         self.unique_classes
@@ -413,7 +413,7 @@ impl Plan {
     pub fn id_fingerprint(&self, document: &[u8]) -> Option<u128> {
         raw::Elements::new(document).find(b"_id").map(fingerprint_of)
     }
-    /// For each unique index of a target its number, and the fingerprint of a document's value in it.
+    /// For each unique index of a target: its number, and the fingerprint of a document's value in it.
     #[doc(hidden)]
     pub fn unique_fingerprints(&self, target: usize, document: &[u8]) -> Vec<(usize, u128)> {
         let target = &self.targets[target];
@@ -427,12 +427,12 @@ impl Plan {
             .map(|(number, index)| (number, fingerprint(index.rows.iter().map(value))))
             .collect()
     }
-    /// The name of a unique index by its number in a target.
+    /// The name of a unique index, by its number in a target.
     #[doc(hidden)]
     pub fn unique_index(&self, target: usize, number: usize) -> &str {
         &self.targets[target].unique[number].index
     }
-    /// Why a document with an earlier one's value of a class of unique values is refused.
+    /// The refusal of a document that has the same value in a class of unique values as an earlier one.
     #[doc(hidden)]
     pub fn duplicate(&self, class: usize) -> Refusal {
         let find = |target: &Target| {
@@ -445,7 +445,7 @@ impl Plan {
         let (collection, index) = self.targets.iter().find_map(find).unwrap_or_default();
         Refusal::Duplicate { collection, index }
     }
-    /// The target whose documents decide which source documents there are.
+    /// The target whose documents determine which source documents exist.
     #[doc(hidden)]
     pub fn driver(&self) -> usize {
         self.rest.unwrap_or(0)
@@ -462,7 +462,7 @@ impl Plan {
     }
 }
 
-/// The copies among a row's alternatives, those behind defined values too, in the order in which they are tried.
+/// The copies among a row's alternatives, including those inside defined values, in the order in which they are tried.
 pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Expression> {
     let mut found = Vec::new();
     let mut known = Vec::new();
@@ -480,7 +480,7 @@ pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Exp
     found
 }
 
-/// The fingerprint of some values together.
+/// One fingerprint of several values.
 pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> u128 {
     let both =
         |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());

@@ -1,11 +1,11 @@
-//! Field orders. Documents of one collection repeat the same few sequences of field names, so what a
-//! sequence means for the mapping is resolved once and found again by comparing names, not searching them.
+//! Shapes: field orders and what they mean. Documents of one collection repeat a few sequences of field names, so what a
+//! sequence means for the mapping is resolved once, and recognised by comparing names instead of looking them up.
 
 use std::collections::HashMap;
 
 use crate::raw::{Elements, ExpectedName, Value};
 
-/// Where one element of a document lies, in bytes from the document's start.
+/// Where an element of a document is, in bytes from the document's start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: u32,
@@ -13,12 +13,12 @@ pub(crate) struct Span {
     end: u32,
 }
 
-/// A document with its top-level elements located.
+/// A document whose top-level elements have been located.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub bytes: &'a [u8],
     pub spans: &'a [Span],
-    /// For each name of the mapping's table the position of its first occurrence.
+    /// For each name in the mapping's table, the position of its first occurrence.
     pub first: &'a [Option<u32>],
 }
 
@@ -32,7 +32,7 @@ impl<'a> Record<'a> {
             bytes: &self.bytes[span.value as usize..span.end as usize],
         }
     }
-    /// The whole elements from one position to before another, in one piece.
+    /// The bytes of the elements from one position up to, but not including, another.
     #[inline]
     pub fn run(&self, from: usize, to: usize) -> &'a [u8] {
         if from == to {
@@ -40,26 +40,26 @@ impl<'a> Record<'a> {
         }
         &self.bytes[self.spans[from].start as usize..self.spans[to - 1].end as usize]
     }
-    /// The first value with this name of the mapping's table.
+    /// The first value with this name, by its number in the mapping's table.
     #[inline]
     pub fn get(&self, name: usize) -> Option<Value<'a>> {
         self.first[name].map(|position| self.at(position as usize))
     }
 }
 
-/// A sequence of field names and what it means.
+/// A sequence of field names, and what it means.
 #[derive(Debug)]
 pub(crate) struct Shape<M> {
-    /// The names, each with its NUL, one behind the other.
+    /// The names, concatenated, each with its NUL.
     pub keys: Box<[u8]>,
     expected: Box<[ExpectedName]>,
-    /// For each name of the table the position of its first occurrence.
+    /// For each name in the table, the position of its first occurrence.
     pub first: Box<[Option<u32>]>,
     /// What the sequence means for the mapping.
     pub meaning: M,
 }
 
-/// Names with their numbers.
+/// Names, numbered.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Names {
     numbers: HashMap<Box<[u8]>, usize>,
@@ -67,7 +67,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The number of a name, a new one if it has none.
+    /// The number of a name, which is added if it is new.
     pub fn add(&mut self, name: &[u8]) -> usize {
         if let Some(&number) = self.numbers.get(name) {
             return number;
@@ -97,16 +97,17 @@ impl Names {
     }
 }
 
-/// Splits names that stand one behind the other, each with a NUL, which is left out.
+/// Splits concatenated names at their NULs, which are dropped.
 pub(crate) fn split_keys(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
     keys.split_inclusive(|&byte| byte == 0).map(|key| &key[..key.len() - 1])
 }
 
-/// Shapes beyond this number, or with longer names together, are resolved anew each time.
+/// The most shapes to keep. One more, and all are forgotten.
 const MAX_SHAPES: usize = 256;
+/// Shapes whose names are longer than this together are resolved each time.
 const MAX_KEPT_KEYS: usize = 2048;
 
-/// The shapes met so far in one role. Bounded; forgetting costs time only.
+/// The shapes met so far in one role. Their number is bounded; forgetting them only costs time.
 #[derive(Debug)]
 pub(crate) struct Shapes<M> {
     list: Vec<Shape<M>>,
@@ -121,7 +122,7 @@ impl<M> Default for Shapes<M> {
     }
 }
 
-/// Locates elements as long as they have the expected names. Where they end.
+/// Locates elements as long as they have the expected names, and returns where the last of them ends.
 fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> usize {
     spans.clear();
     let mut at = 4;
@@ -134,8 +135,8 @@ fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> 
 }
 
 impl<M> Shapes<M> {
-    /// Locates the elements of `document` in `spans` and tells its shape; `resolve` says what a
-    /// sequence that was not met before means.
+    /// Locates the elements of `document` in `spans` and returns its shape. `resolve` returns the meaning of a sequence
+    /// that has not been met before.
     #[inline]
     pub fn index(
         &mut self,
@@ -167,12 +168,12 @@ impl<M> Shapes<M> {
         &self.list[self.last]
     }
 
-    /// The shape found last.
+    /// The shape that was found last.
     pub fn last(&self) -> &Shape<M> {
         &self.list[self.last]
     }
 
-    /// The shape of a sequence of names, as [`Shape::keys`] has them.
+    /// The shape of a sequence of names in the form of [`Shape::keys`].
     pub fn of_keys(
         &mut self,
         keys: &[u8],
@@ -199,7 +200,7 @@ impl<M> Shapes<M> {
             self.list.clear();
             self.by_keys.clear();
         }
-        // The last place of the list is for shapes that are too long to keep.
+        // A shape that is too long to keep is always the last in the list.
         if self.list.last().is_some_and(|shape| shape.keys.len() > MAX_KEPT_KEYS) {
             self.list.pop();
         }

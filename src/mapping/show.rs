@@ -1,4 +1,4 @@
-//! The mapping as a table, as the runbook prints it.
+//! The mapping as a table, in the form of the runbook.
 
 use std::fmt::Write;
 
@@ -6,9 +6,9 @@ use super::model::{Expression, Field, ItemField, Mapping};
 use super::plan::Plan;
 
 impl Plan {
-    /// The mapping as text: for each collection a table of its fields, where they come from and what rules hold.
+    /// The mapping as text: for each collection, a table of its fields, their sources and their rules.
     pub fn show(&self) -> String {
-        // The text has been compiled, so it can be read.
+        // The text has been compiled, so it parses.
         let Ok(mapping) = toml::from_str::<Mapping>(&self.text) else { return String::new() };
         let mut text = format!(
             "Mapping '{}' version {}, SHA-256 {}\nSource collection: {}, joined by: {}\n",
@@ -17,8 +17,7 @@ impl Plan {
         for target in &mapping.target {
             let _ = write!(text, "\n{} -> {}\n", mapping.collection, target.collection);
             if !target.when_any.is_empty() {
-                let _ =
-                    writeln!(text, "written where any of {} is set", target.when_any.join(", "));
+                let _ = writeln!(text, "written if any of {} is set", target.when_any.join(", "));
             }
             let mut rows = vec![["Field".to_owned(), "Source".to_owned(), "Rule".to_owned()]];
             push_rows(&mut rows, "", &target.field, &mapping);
@@ -26,7 +25,7 @@ impl Plan {
                 rows.push([
                     "(other fields)".to_owned(),
                     "(the same names)".to_owned(),
-                    "passed through behind the fields above".to_owned(),
+                    "passed through after the fields above".to_owned(),
                 ]);
             }
             push_table(&mut text, &rows);
@@ -77,7 +76,7 @@ fn push_rows(rows: &mut Vec<[String; 3]>, prefix: &str, fields: &[Field], mappin
             source = vec![array.clone()];
             rules.push(format!("each item to {}", field.item.as_deref().unwrap_or_default()));
         }
-        rules.extend(field.when.as_ref().map(|when| format!("only where {when} has an item")));
+        rules.extend(field.when.as_ref().map(|when| format!("only if {when} has items")));
         if field.constant.is_none() && field.each.is_none() {
             rules.push(if source.len() > 1 {
                 "the first that is not empty".to_owned()
@@ -130,7 +129,7 @@ fn verb(expression: &Expression) -> &'static str {
         Expression { template: Some(_), .. } => "template",
         Expression { pluck: Some(_), .. } => "the values in the array's items",
         Expression { count: Some(_), .. } => "number of items",
-        Expression { non_empty: Some(_), .. } => "true where it has an item",
+        Expression { non_empty: Some(_), .. } => "true if it has items",
         _ => "copy",
     }
 }
@@ -163,7 +162,7 @@ fn item_row(field: &ItemField, mapping: &Mapping) -> [String; 3] {
     ]
 }
 
-/// Aligned columns, the last one as long as it is.
+/// Appends rows in aligned columns. The last column is not padded.
 fn push_table(text: &mut String, rows: &[[String; 3]]) {
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

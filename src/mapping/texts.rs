@@ -1,9 +1,9 @@
-//! Texts that a mapping knows, and what each stands for.
+//! The texts that a mapping knows, and the meaning of each.
 
 use crate::raw::head;
 
-/// A few texts to be found by their bytes. Their first eight bytes are compared as a number, which tells most of them
-/// apart without a call.
+/// A few texts, found by their bytes. The first eight bytes are compared as a number, which distinguishes most texts
+/// without a call.
 #[derive(Debug, Clone)]
 pub(super) struct Texts<T>(Vec<(u64, Box<[u8]>, T)>);
 
@@ -20,7 +20,7 @@ impl<T> FromIterator<(Box<[u8]>, T)> for Texts<T> {
 }
 
 impl<T> Texts<T> {
-    /// What the text stands for, if it is one of these.
+    /// The meaning of a text, if it is one of these.
     #[inline]
     pub fn find(&self, text: &[u8]) -> Option<&T> {
         let (head, _) = head(text);
@@ -32,7 +32,7 @@ impl<T> Texts<T> {
             .find(|(start, known, _)| *start == head && is(known))
             .map(|(_, _, meaning)| meaning)
     }
-    /// Whether the text is one of these, but for the case of ASCII letters.
+    /// Whether the text is one of these, ignoring ASCII case.
     pub fn has_in_any_case(&self, text: &[u8]) -> bool {
         self.0.iter().any(|(_, known, _)| known.eq_ignore_ascii_case(text))
     }

@@ -744,7 +744,7 @@ impl Merging<'_> {
             } else {
                 let merged = merger.merge(Some(&original), &base, &current);
                 check_size(&merged, &event)?;
-                if merged.says_nothing()
+                if merged.has_nothing_to_report()
                     && merged.document == original
                     && event.missing_in.is_empty()
                     && event.not_carried_back.is_empty()
