@@ -1,4 +1,5 @@
-//! The commands: turn arguments into options, run the operation, print its report, return an exit code.
+//! The commands: turn arguments into options, run the operation, print its report, return an exit
+//! code.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -227,24 +228,40 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         let plan = plan_of(arguments.mapping.as_deref())?;
         let Some(redump) = redump else {
             if arguments.strict {
-                return Err(
-                    Error::Usage("--strict needs --current: without it the result is identical to the source, or an error".to_owned()).into()
-                );
+                let what = "--strict needs --current: without it the result is identical to the \
+                            source, or an error";
+                return Err(Error::Usage(what.to_owned()).into());
             }
             let report = reverse::reverse(&options, &plan, &session.display)?;
             detail_files(&session.display, &report.manifest);
-            return session.finish(Outcome { report: &report, summary: summary::reverse(&report, &plan), problem: None });
+            return session.finish(Outcome {
+                report: &report,
+                summary: summary::reverse(&report, &plan),
+                problem: None,
+            });
         };
         if options.archive || is_standard_output(&options.dest) {
-            let what = "--archive and - cannot be used with --current, whose result is a directory; name one";
+            let what = "--archive and - cannot be used with --current, whose result is a \
+                        directory; name one";
             return Err(Error::Usage(what.to_owned()).into());
         }
         // Events are written to the report as they happen, one JSON object a line.
         let Session { display, report: lines, .. } = session;
         let mut each = |event: &reverse::Event| lines.line(event);
-        let report = reverse::reverse_current(&options, redump, arguments.strict, &plan, display, &mut each)?;
+        let report = reverse::reverse_current(
+            &options,
+            redump,
+            arguments.strict,
+            &plan,
+            display,
+            &mut each,
+        )?;
         detail_files(display, &report.reversal.manifest);
-        session.finish_lines(Outcome { report: &report, summary: summary::reverse_current(&report, &plan), problem: None })
+        session.finish_lines(Outcome {
+            report: &report,
+            summary: summary::reverse_current(&report, &plan),
+            problem: None,
+        })
     })
 }
 

@@ -117,7 +117,8 @@ impl State {
         }
     }
 
-    /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without an expected number, the percentage of bytes.
+    /// `3,500/10,523 documents (33%), 110 docs/s, ETA 64s`; without an expected number, the
+    /// percentage of bytes.
     fn line(&self, expected: Option<u64>) -> String {
         let seconds = self.began.elapsed().as_secs_f64().max(0.001);
         let share = |part: u64, whole: u64| (part.min(whole) * 100).checked_div(whole).unwrap_or(0);
@@ -159,7 +160,8 @@ impl Progress for Display {
             state.last_line = state.began;
             if self.kind == ProgressKind::Bar {
                 state.bar = ProgressBar::new(total_bytes.unwrap_or(0));
-                let template = "{prefix} [{wide_bar}] {msg}, {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, ETA {eta}";
+                let template = "{prefix} [{wide_bar}] {msg}, {decimal_bytes}/{decimal_total_bytes}, \
+                                {decimal_bytes_per_sec}, ETA {eta}";
                 state.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
                 state.bar.set_prefix(stage.to_owned());
             }

@@ -1,4 +1,5 @@
-//! Reports and logs. Their places are checked before anything is read, and a report is published whole or not at all.
+//! Reports and logs. Their places are checked before anything is read, and a report is published
+//! whole or not at all.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
@@ -26,12 +27,14 @@ enum To {
         file: NamedTempFile,
         place: PathBuf,
     },
-    /// A pipe, a terminal or a device. It is opened at the first write, because opening a pipe waits for a reader.
+    /// A pipe, a terminal or a device. It is opened at the first write, because opening a pipe
+    /// waits for a reader.
     Special {
         path: PathBuf,
         file: Option<File>,
     },
-    /// The file that standard output is open on, or standard error. A second descriptor would overwrite its content.
+    /// The file that standard output is open on, or standard error. A second descriptor would
+    /// overwrite its content.
     Stdout,
     Stderr,
 }
@@ -96,7 +99,8 @@ impl ReportFile {
     }
 }
 
-/// Creates a temporary file in the directory of `place`, removed unless it is persisted. Errors name `path`.
+/// Creates a temporary file in the directory of `place`, removed unless it is persisted. Errors
+/// name `path`.
 fn temporary_next_to(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // Opened here, because tempfile's own errors name the temporary file.

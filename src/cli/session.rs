@@ -156,7 +156,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a problem.
+    /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a
+    /// problem.
     pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
         let last = Some(outcome.report);
         self.finish_with(outcome, last)
@@ -188,7 +189,8 @@ impl<'a> Session<'a> {
         Ok(ExitCode::from(u8::from(problem.is_some())))
     }
 
-    /// Prints to stdout, or to stderr if stdout carries data. A failure to print there is ignored: the data is out.
+    /// Prints to stdout, or to stderr if stdout carries data. A failure to print there is ignored:
+    /// the data is out.
     fn print(&self, text: &str) -> Result<()> {
         if self.stdout_is_taken {
             let _ = io::stderr().lock().write_all(text.as_bytes());

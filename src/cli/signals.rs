@@ -1,5 +1,6 @@
-//! SIGINT, SIGTERM and SIGHUP ask a run to stop: it cleans up and exits with 128 + the signal's number. A second one
-//! ends the process at once. SIGXFSZ is ignored, so that a file size limit makes the write fail.
+//! SIGINT, SIGTERM and SIGHUP ask a run to stop: it cleans up and exits with 128 + the signal's
+//! number. A second one ends the process at once. SIGXFSZ is ignored, so that a file size limit
+//! makes the write fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +18,8 @@ impl Signals {
         let received = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            // The order matters: the first signal sets the flag after this check, so the second one ends the process.
+            // The order matters: the first signal sets the flag after this check, so the second one
+            // ends the process.
             signal_hook::flag::register_conditional_shutdown(
                 signal,
                 128 + signal,

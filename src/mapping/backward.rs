@@ -1,7 +1,8 @@
 //! Backward: restores a source document from the targets' documents and notes.
 //!
-//! One mechanism serves every operator. [`Backward::describe`] runs the inverse of the mapping, compares the result with
-//! the source, and notes each difference. [`Backward::restore`] runs the inverse and applies the notes.
+//! One mechanism serves every operator. [`Backward::describe`] runs the inverse of the mapping,
+//! compares the result with the source, and notes each difference. [`Backward::restore`] runs the
+//! inverse and applies the notes.
 
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};
@@ -142,7 +143,8 @@ impl Backward {
 
     /// Notes how to restore the source document in `record` from the targets' documents.
     ///
-    /// The notes are right only if [`Backward::restore`] then produces the source. The caller proves that.
+    /// The notes are right only if [`Backward::restore`] then produces the source. The caller
+    /// proves that.
     pub fn describe(
         &mut self,
         plan: &Plan,
@@ -253,8 +255,8 @@ impl Backward {
     }
 }
 
-/// Whether a source value that the inverse does not produce is missing from the collections. Null is not a loss, nor is an
-/// empty array that the rule treats as empty.
+/// Whether a source value that the inverse does not produce is missing from the collections. Null
+/// is not a loss, nor is an empty array that the rule treats as empty.
 fn is_lost(value: Value<'_>, route: Option<&Route>) -> bool {
     let dropped_empty = value.is_empty_array() && route.is_some_and(|route| route.empty_array);
     let is_converted = route.is_some_and(|route| !matches!(route.inverse, Inverse::Same));
@@ -291,7 +293,8 @@ impl<'a> Targets<'a> {
         targets
     }
 
-    /// What the inverse produces for the next source field, the target's value that this comes from, and the route.
+    /// What the inverse produces for the next source field, the target's value that this comes
+    /// from, and the route.
     fn guess<'p>(
         &mut self,
         plan: &'p Plan,
@@ -408,8 +411,8 @@ fn item_guess<'a>(
 
 type Side<'s, M> = (Value<'s>, &'s mut Shapes<M>, &'s mut Vec<Span>);
 
-/// Notes each item of an array. False if the array cannot be described this way: it has another number of items than the
-/// target's, or its keys are not 0, 1, 2 ….
+/// Notes each item of an array. False if the array cannot be described this way: it has another
+/// number of items than the target's, or its keys are not 0, 1, 2 ….
 fn describe_items(
     item: &Item,
     (source, source_shapes, source_spans): Side<'_, ItemMeaning>,
@@ -509,7 +512,8 @@ fn describe_item(
     put_number(record, 0);
 }
 
-/// Notes a value that is neither the guess nor the target's value: as null, as the middle of a text, or in full.
+/// Notes a value that is neither the guess nor the target's value: as null, as the middle of a
+/// text, or in full.
 fn put_value_fix(notes: &mut Notes, gap: u64, value: Value<'_>, guess: Option<&[u8]>) {
     if value.is_null() {
         return put_number(&mut notes.program, gap << 3 | FixKind::Null as u64);
@@ -645,7 +649,8 @@ fn restore_items<W: Writer>(
                 restore_item(item, &shape.meaning, &shape.keys, target, reader, out)?;
             }
         }
-        // A record can be repeated any number of times, so a small journal could demand any amount of memory.
+        // A record can be repeated any number of times, so a small journal could demand any amount
+        // of memory.
         if out.since(&open) > MAX_DOCUMENT_BYTES {
             return Err(Misfit("a restored document would be larger than the maximum"));
         }

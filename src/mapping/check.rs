@@ -1,4 +1,5 @@
-//! Checks of the documents to be written: what the application's models accept, and what a server accepts.
+//! Checks of the documents to be written: what the application's models accept, and what a server
+//! accepts.
 
 use thiserror::Error;
 
@@ -50,8 +51,9 @@ pub enum Refusal {
     },
 }
 
-/// Checks one document of a target, but not its items. Calls `broken` with the number of each rule that it breaks, perhaps
-/// more than once, and `unique` with the value of each unique index. `source_depth` is the depth of the source document.
+/// Checks one document of a target, but not its items. Calls `broken` with the number of each rule
+/// that it breaks, perhaps more than once, and `unique` with the value of each unique index.
+/// `source_depth` is the depth of the source document.
 pub(super) fn check_document(
     plan: &Plan,
     number: usize,

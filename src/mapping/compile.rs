@@ -1,4 +1,5 @@
-//! Compiles a mapping file to a [`Plan`]: resolves names, finds contradictions and reports all of them at once.
+//! Compiles a mapping file to a [`Plan`]: resolves names, finds contradictions and reports all of
+//! them at once.
 
 use std::ops::Bound;
 
@@ -19,8 +20,9 @@ use crate::raw::{self, Writer, kind};
 const BUILT_IN: &str = include_str!("../../mappings/user_data.toml");
 /// The mapping file format that this version reads.
 const FORMAT: u32 = 1;
-/// The most bytes that a collection's name can have if its database has the shortest possible name. A server accepts 255
-/// for both names and the dot (MongoDB manual, "Limits and Thresholds", Length of Namespace).
+/// The most bytes that a collection's name can have if its database has the shortest possible name.
+/// A server accepts 255 for both names and the dot (MongoDB manual, "Limits and Thresholds", Length
+/// of Namespace).
 const MAX_COLLECTION_NAME: usize = 253;
 
 impl Plan {
@@ -796,8 +798,9 @@ impl Compiler {
         is_bounded.then_some(range)
     }
 
-    /// Finds the places from which each source field can be restored. Rows that always hold its value come before rows that
-    /// hold it only if another field is empty; both are in the mapping's order.
+    /// Finds the places from which each source field can be restored. Rows that always hold its
+    /// value come before rows that hold it only if another field is empty; both are in the
+    /// mapping's order.
     fn routes(&mut self, targets: &[Target], mapping: &model::Mapping) {
         for (target, compiled) in targets.iter().enumerate() {
             for (field, row) in compiled.rows.iter().enumerate() {
@@ -846,7 +849,8 @@ impl Compiler {
                 for (rank, alternative) in copies(&self.defines, chain).into_iter().enumerate() {
                     if let Expression::Copy { path, convert, .. } = alternative {
                         let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
-                        // A row that holds its value only sometimes comes after those that always do.
+                        // A row that holds its value only sometimes comes after those that always
+                        // do.
                         add(
                             path.head,
                             rank + usize::from(chain.when.is_some()),
@@ -860,8 +864,8 @@ impl Compiler {
         }
     }
 
-    /// Assigns a class of fingerprints to each unique index. Texts made of one defined value and fixed parts differ exactly
-    /// when the value does, so all such rows share a class.
+    /// Assigns a class of fingerprints to each unique index. Texts made of one defined value and
+    /// fixed parts differ exactly when the value does, so all such rows share a class.
     fn unique_classes(&self, targets: &mut [Target]) -> usize {
         let mut of_defined: Vec<usize> = Vec::new();
         let mut classes = 0;

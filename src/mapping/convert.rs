@@ -4,9 +4,11 @@ use sha2::{Digest, Sha256};
 
 use crate::raw::{self, Value, kind};
 
-/// The milliseconds since 1970 of an ISO 8601 text, in the forms that MAPPING.md lists (*ISO text*).
+/// The milliseconds since 1970 of an ISO 8601 text, in the forms that MAPPING.md lists (*ISO
+/// text*).
 ///
-/// No offset means UTC. Digits of the fraction after the third are dropped. Returns nothing for any other text.
+/// No offset means UTC. Digits of the fraction after the third are dropped. Returns nothing for any
+/// other text.
 pub(crate) fn date_from_iso(text: &[u8]) -> Option<i64> {
     let digits = |from: usize, to: usize| -> Option<i64> {
         text.get(from..to)?.iter().try_fold(0, |sum, byte| {
@@ -102,7 +104,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// The length of the text that [`iso_from_date`] writes.
 const ISO_LENGTH: usize = 29;
 
-/// A date as a BSON string value, `YYYY-MM-DDTHH:MM:SS.mmm+00:00`, or nothing outside the years 1 to 9999.
+/// A date as a BSON string value, `YYYY-MM-DDTHH:MM:SS.mmm+00:00`, or nothing outside the years 1
+/// to 9999.
 pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     let (year, month, day) = civil_from_days(millis.div_euclid(86_400_000));
     if !(1..=9999).contains(&year) {
@@ -126,8 +129,8 @@ pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     Some(value)
 }
 
-/// Appends a value as text, in the form that MAPPING.md defines for `dataset_id`. Different values of one type never have
-/// the same text.
+/// Appends a value as text, in the form that MAPPING.md defines for `dataset_id`. Different values
+/// of one type never have the same text.
 pub(crate) fn write_text(value: Value<'_>, out: &mut Vec<u8>) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value.kind {

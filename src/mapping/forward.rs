@@ -550,7 +550,8 @@ fn write_item(
     out.close(open);
 }
 
-/// Writes a document with one more field. Writes it unchanged if it is not a document or has the field.
+/// Writes a document with one more field. Writes it unchanged if it is not a document or has the
+/// field.
 fn write_keeping(
     name_nul: &[u8],
     value: Value<'_>,

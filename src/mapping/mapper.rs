@@ -77,14 +77,16 @@ pub struct Mapped {
     pub whole: u64,
     /// What the application would refuse.
     pub findings: Findings,
-    /// Documents that a server would refuse, in order. They are in no output; the notes hold them whole.
+    /// Documents that a server would refuse, in order. They are in no output; the notes hold them
+    /// whole.
     pub refused: Vec<Refused>,
     /// The refused documents, concatenated.
     pub rejected: Vec<u8>,
-    /// For each array of [`Plan::arrays`], the number of documents in which it has items: in the source, and in the target.
+    /// For each array of [`Plan::arrays`], the number of documents in which it has items: in the
+    /// source, and in the target.
     pub arrays: Vec<[u64; 2]>,
-    /// For each document and class of unique values (see [`Plan::unique_classes`]), the fingerprint, or 0 if there is
-    /// none.
+    /// For each document and class of unique values (see [`Plan::unique_classes`]), the
+    /// fingerprint, or 0 if there is none.
     pub fingerprints: Vec<u128>,
 }
 
@@ -107,7 +109,8 @@ impl Mapped {
     }
 }
 
-/// Maps batches by a plan. Each thread has its own. What it caches saves time and does not change the result.
+/// Maps batches by a plan. Each thread has its own. What it caches saves time and does not change
+/// the result.
 #[derive(Debug)]
 pub struct Mapper<'p> {
     plan: &'p Plan,
@@ -117,7 +120,8 @@ pub struct Mapper<'p> {
     /// For each rule, the document that broke it last, so that a document counts once.
     last_broken: Vec<u64>,
     document_number: u64,
-    /// The rules that the current document breaks, once each. They count only if the document is not refused.
+    /// The rules that the current document breaks, once each. They count only if the document is
+    /// not refused.
     broken: Vec<usize>,
 }
 
@@ -135,8 +139,8 @@ impl<'p> Mapper<'p> {
         }
     }
 
-    /// Maps the documents of a batch, in order, into `mapped`. `duplicate` returns a refusal if an earlier document has the
-    /// same unique value as the document with this number in the batch.
+    /// Maps the documents of a batch, in order, into `mapped`. `duplicate` returns a refusal if an
+    /// earlier document has the same unique value as the document with this number in the batch.
     ///
     /// Fails at the first malformed document, with its number in the batch.
     pub fn map<'d>(
@@ -259,8 +263,8 @@ impl<'p> Mapper<'p> {
     }
 }
 
-/// Notes how to restore a document, and proves the notes by restoring it. False, with nothing noted, if the notes would be
-/// larger than the document or the proof fails.
+/// Notes how to restore a document, and proves the notes by restoring it. False, with nothing
+/// noted, if the notes would be larger than the document or the proof fails.
 fn note_and_prove(
     plan: &Plan,
     (forward, backward): (&Forward, &mut Backward),

@@ -1,6 +1,7 @@
-//! A three-way merge: from a source document (the original), what it was mapped to (the base) and what the application has
-//! made of that since (the current documents) to an up-to-date source document. What has not changed comes from the
-//! original; what has changed goes through the mapping's inverse.
+//! A three-way merge: from a source document (the original), what it was mapped to (the base) and
+//! what the application has made of that since (the current documents) to an up-to-date source
+//! document. What has not changed comes from the original; what has changed goes through the
+//! mapping's inverse.
 
 use std::collections::HashMap;
 
@@ -90,8 +91,8 @@ struct MergeLog {
     conflicts: Vec<Conflict>,
     /// Fields of the targets whose value lost to another's.
     superseded: Vec<String>,
-    /// Fields of the targets whose value is now in the source. For an array that is mapped item by item, also the number
-    /// of its [`Item`].
+    /// Fields of the targets whose value is now in the source. For an array that is mapped item by
+    /// item, also the number of its [`Item`].
     carried: Vec<(String, Option<usize>)>,
 }
 
@@ -112,8 +113,8 @@ impl<'p> Merger<'p> {
         }
     }
 
-    /// Merges one document. Without an original there is no base: the document was created since. A target that is
-    /// missing from `current` counts as unchanged.
+    /// Merges one document. Without an original there is no base: the document was created since. A
+    /// target that is missing from `current` counts as unchanged.
     pub fn merge(
         &mut self,
         original: Option<&[u8]>,
@@ -165,7 +166,8 @@ impl<'p> Merger<'p> {
                 current[rest].map(|current| rest_edits(plan, base[rest], current, written))
             })
             .unwrap_or_default();
-        // If a field was passed through and has changed there, a new document in another target does not set it.
+        // If a field was passed through and has changed there, a new document in another target
+        // does not set it.
         candidates.retain(|candidate| {
             base[candidate.cell.target].is_some() || !rest.has(plan.names.name(candidate.source))
         });
@@ -177,8 +179,8 @@ impl<'p> Merger<'p> {
         }
         let mut parts = Vec::new();
         if candidates.iter().any(|candidate| candidate.is_dependent(plan)) {
-            // A part of a source field, or a row with a condition, counts as changed only if the other changes do not
-            // produce its value anyway.
+            // A part of a source field, or a row with a condition, counts as changed only if the
+            // other changes do not produce its value anyway.
             let whole: Vec<Candidate<'_>> =
                 candidates.extract_if(.., |candidate| !candidate.is_dependent(plan)).collect();
             parts = std::mem::replace(&mut candidates, whole);
@@ -295,7 +297,8 @@ impl<'p> Merger<'p> {
         }
     }
 
-    /// Merges the items of an array. Unchanged ones keep their original bytes; the others go through the inverse.
+    /// Merges the items of an array. Unchanged ones keep their original bytes; the others go
+    /// through the inverse.
     fn merge_items(
         &mut self,
         number: usize,
@@ -344,7 +347,8 @@ impl<'p> Merger<'p> {
         out
     }
 
-    /// Writes an item by the inverse alone: the rows in their order, then the fields that no row names.
+    /// Writes an item by the inverse alone: the rows in their order, then the fields that no row
+    /// names.
     fn write_inverse_item(
         &mut self,
         number: usize,
@@ -370,8 +374,8 @@ impl<'p> Merger<'p> {
         out.close(open);
     }
 
-    /// Maps the merged document forward, and lists each change that this does not reproduce and that is not in the document
-    /// either.
+    /// Maps the merged document forward, and lists each change that this does not reproduce and
+    /// that is not in the document either.
     fn not_carried_back(
         &mut self,
         document: &[u8],
@@ -394,7 +398,8 @@ impl<'p> Merger<'p> {
             }
             let since: Option<Vec<String>> =
                 base[target].map(|base| all_differing_paths(base, current));
-            // A new null is not a change: the application's models store their optional fields as null.
+            // A new null is not a change: the application's models store their optional fields as
+            // null.
             let field = |document: &'_ [u8], path: &str| {
                 Elements::new(document).find(path.as_bytes()).map(|value| value.is_null())
             };
@@ -430,7 +435,8 @@ impl MergeLog {
             if names.next() != Some("") {
                 return false;
             }
-            // The number of an item is followed by one of its fields, which may be one that does not go back.
+            // The number of an item is followed by one of its fields, which may be one that does
+            // not go back.
             match (item, names.nth(1)) {
                 (Some(item), Some(name)) => !plan.items[*item]
                     .rows
@@ -455,7 +461,8 @@ impl Edit {
 }
 
 impl Candidate<'_> {
-    /// Whether the row holds only a part of its source field, has a condition, or may have its value from another field.
+    /// Whether the row holds only a part of its source field, has a condition, or may have its
+    /// value from another field.
     fn is_dependent(&self, plan: &Plan) -> bool {
         let has_condition =
             matches!(&self.cell.row(plan).value, RowValue::Chain(Chain { when: Some(_), .. }));
@@ -524,7 +531,8 @@ fn has_same_id(base: Option<&[u8]>, current: &[u8]) -> bool {
     base.is_some_and(|base| id(base) == id(current))
 }
 
-/// Whether the driving target's document covers a source field: by a row, or by a field that was passed through.
+/// Whether the driving target's document covers a source field: by a row, or by a field that was
+/// passed through.
 ///
 /// If a document of another target was recreated, that is not a change of such a field.
 fn is_of_driver(plan: &Plan, source: usize, driver: Option<&[u8]>) -> bool {
@@ -546,8 +554,8 @@ struct Feed<'p> {
 
 /// The source field to which a row's change goes.
 ///
-/// This is the alternative that supplied the row's value, if this row is the first place where that field's value is
-/// looked up; else the alternative with the row's own name; else the first.
+/// This is the alternative that supplied the row's value, if this row is the first place where that
+/// field's value is looked up; else the alternative with the row's own name; else the first.
 fn feeding<'p>(plan: &'p Plan, cell: &Cell<'_>, original: Option<&[u8]>) -> Option<Feed<'p>> {
     let chain: &Chain = match &cell.row(plan).value {
         RowValue::Each { path, item, .. } => {
@@ -631,8 +639,8 @@ fn key_nul_is(name_nul: &[u8], key: &[u8]) -> bool {
 
 /// The items of a longest common subsequence, as positions in both.
 ///
-/// Items that only one side has are removed first: comparing all of a long, rewritten history would cost the square of its
-/// length.
+/// Items that only one side has are removed first: comparing all of a long, rewritten history would
+/// cost the square of its length.
 fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
     let common = |of: &[u128], other: &[u128]| -> (Vec<usize>, Vec<u128>) {
         let known: std::collections::HashSet<u128> = other.iter().copied().collect();
@@ -658,7 +666,8 @@ fn is_within(path: &str, of: &str) -> bool {
 
 /// A digest of a value that does not depend on the order of its fields, at any depth.
 fn unordered_digest(value: Value<'_>) -> u128 {
-    // The open documents and arrays: the elements left, the sum so far, and the type and name to mix in at the end.
+    // The open documents and arrays: the elements left, the sum so far, and the type and name to
+    // mix in at the end.
     let mut open: Vec<(Elements<'_>, u128, Vec<u8>)> = Vec::new();
     let mut top = vec![value.kind];
     match value.kind {
@@ -769,8 +778,8 @@ impl<'a> Occurrences<'a> {
     }
 }
 
-/// Finds the changes to the fields of the `rest` target that no row names. `written` is the set of targets that have a
-/// document.
+/// Finds the changes to the fields of the `rest` target that no row names. `written` is the set of
+/// targets that have a document.
 fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) -> RestEdits {
     let Some(rest) = plan.rest else { return RestEdits::default() };
     let target = &plan.targets[rest];
@@ -799,7 +808,8 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
         }
     }
     for (key, occurrence, element) in now {
-        // A field that a rule reads cannot be passed through, so mapping it forward would not write it here.
+        // A field that a rule reads cannot be passed through, so mapping it forward would not write
+        // it here.
         let passes = || {
             plan.names.number(key).is_none_or(|name| {
                 plan.sources[name].read_by & written == 0 && !plan.sources[name].reserved

@@ -188,7 +188,8 @@ pub(super) struct Constraint {
     pub fields: Vec<FieldConstraint>,
 }
 
-/// What a field of an embedded document must be. The first of the names that the document has is checked.
+/// What a field of an embedded document must be. The first of the names that the document has is
+/// checked.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FieldConstraint {

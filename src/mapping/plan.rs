@@ -1,5 +1,5 @@
-//! The compiled mapping. A [`Plan`] that exists has passed the mapping's own checks: every name in it is resolved, and its
-//! fields are private to this module's parent.
+//! The compiled mapping. A [`Plan`] that exists has passed the mapping's own checks: every name in
+//! it is resolved, and its fields are private to this module's parent.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -90,7 +90,8 @@ pub(super) struct Define {
 #[derive(Debug)]
 pub(super) struct Target {
     pub collection: String,
-    /// Source fields of which one must be neither absent nor null. If empty, the target is always written.
+    /// Source fields of which one must be neither absent nor null. If empty, the target is always
+    /// written.
     pub when_any: Vec<usize>,
     pub rows: Vec<Row>,
     /// The names of the rows.
@@ -98,8 +99,8 @@ pub(super) struct Target {
     pub indexes: Vec<Index>,
     /// The row numbers of each compound index.
     pub compound: Vec<Vec<usize>>,
-    /// The unique indexes. Two of them share a class of fingerprints if the values of one differ exactly when those of
-    /// the other do.
+    /// The unique indexes. Two of them share a class of fingerprints if the values of one differ
+    /// exactly when those of the other do.
     pub unique: Vec<Unique>,
 }
 
@@ -141,7 +142,8 @@ pub(super) enum RowValue {
 /// What a row's rules usually amount to. It saves time and does not change the result.
 #[derive(Debug)]
 pub(super) enum FastPath {
-    /// The value of this source field, unless it is null, or an empty array that the row treats as empty.
+    /// The value of this source field, unless it is null, or an empty array that the row treats as
+    /// empty.
     Field {
         name: usize,
         /// The row has the field's name, so the whole element can be copied.
@@ -248,7 +250,8 @@ impl Translation {
 #[derive(Debug)]
 pub(super) struct Item {
     pub rows: Vec<ItemRow>,
-    /// The names of rows, the old names of renamed fields, and the names that rows read, in one table.
+    /// The names of rows, the old names of renamed fields, and the names that rows read, in one
+    /// table.
     pub names: Names,
     pub requires: Vec<Requirement>,
     pub not_renamed_rule: usize,
@@ -305,7 +308,8 @@ pub(super) struct Check {
     pub range: Option<Range>,
     pub items: Option<Box<Check>>,
     pub values: Option<Box<Check>>,
-    /// For some fields: their possible names, of which the first that exists is checked, and what it must be.
+    /// For some fields: their possible names, of which the first that exists is checked, and what
+    /// it must be.
     pub fields: Vec<(Vec<Box<[u8]>>, Check)>,
 }
 
@@ -383,7 +387,8 @@ impl Plan {
     pub fn target_count(&self) -> usize {
         self.targets.len()
     }
-    /// The arrays that are mapped item by item: the source's field and the target's field, each with its collection.
+    /// The arrays that are mapped item by item: the source's field and the target's field, each
+    /// with its collection.
     #[doc(hidden)]
     pub fn arrays(&self) -> &[(String, String)] {
         &self.arrays
@@ -413,7 +418,8 @@ impl Plan {
     pub fn id_fingerprint(&self, document: &[u8]) -> Option<u128> {
         raw::Elements::new(document).find(b"_id").map(fingerprint_of)
     }
-    /// For each unique index of a target: its number, and the fingerprint of a document's value in it.
+    /// For each unique index of a target: its number, and the fingerprint of a document's value in
+    /// it.
     #[doc(hidden)]
     pub fn unique_fingerprints(&self, target: usize, document: &[u8]) -> Vec<(usize, u128)> {
         let target = &self.targets[target];
@@ -432,7 +438,8 @@ impl Plan {
     pub fn unique_index(&self, target: usize, number: usize) -> &str {
         &self.targets[target].unique[number].index
     }
-    /// The refusal of a document that has the same value in a class of unique values as an earlier one.
+    /// The refusal of a document that has the same value in a class of unique values as an earlier
+    /// one.
     #[doc(hidden)]
     pub fn duplicate(&self, class: usize) -> Refusal {
         let find = |target: &Target| {
@@ -462,7 +469,8 @@ impl Plan {
     }
 }
 
-/// The copies among a row's alternatives, including those inside defined values, in the order in which they are tried.
+/// The copies among a row's alternatives, including those inside defined values, in the order in
+/// which they are tried.
 pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Expression> {
     let mut found = Vec::new();
     let mut known = Vec::new();

@@ -1,5 +1,6 @@
-//! Shapes: field orders and what they mean. Documents of one collection repeat a few sequences of field names, so what a
-//! sequence means for the mapping is resolved once, and recognised by comparing names instead of looking them up.
+//! Shapes: field orders and what they mean. Documents of one collection repeat a few sequences of
+//! field names, so what a sequence means for the mapping is resolved once, and recognised by
+//! comparing names instead of looking them up.
 
 use std::collections::HashMap;
 
@@ -122,7 +123,8 @@ impl<M> Default for Shapes<M> {
     }
 }
 
-/// Locates elements as long as they have the expected names, and returns where the last of them ends.
+/// Locates elements as long as they have the expected names, and returns where the last of them
+/// ends.
 fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> usize {
     spans.clear();
     let mut at = 4;
@@ -135,8 +137,8 @@ fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> 
 }
 
 impl<M> Shapes<M> {
-    /// Locates the elements of `document` in `spans` and returns its shape. `resolve` returns the meaning of a sequence
-    /// that has not been met before.
+    /// Locates the elements of `document` in `spans` and returns its shape. `resolve` returns the
+    /// meaning of a sequence that has not been met before.
     #[inline]
     pub fn index(
         &mut self,

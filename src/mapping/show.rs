@@ -6,7 +6,8 @@ use super::model::{Expression, Field, ItemField, Mapping};
 use super::plan::Plan;
 
 impl Plan {
-    /// The mapping as text: for each collection, a table of its fields, their sources and their rules.
+    /// The mapping as text: for each collection, a table of its fields, their sources and their
+    /// rules.
     pub fn show(&self) -> String {
         // The text has been compiled, so it parses.
         let Ok(mapping) = toml::from_str::<Mapping>(&self.text) else { return String::new() };

@@ -2,8 +2,8 @@
 
 use crate::raw::head;
 
-/// A few texts, found by their bytes. The first eight bytes are compared as a number, which distinguishes most texts
-/// without a call.
+/// A few texts, found by their bytes. The first eight bytes are compared as a number, which
+/// distinguishes most texts without a call.
 #[derive(Debug, Clone)]
 pub(super) struct Texts<T>(Vec<(u64, Box<[u8]>, T)>);
 
