@@ -941,7 +941,7 @@ fn bad_input_is_named() {
         "--current".as_ref(),
         &redump,
     ]);
-    assert!(code != 0 && said.contains("lies inside the dump"), "{code} {said}");
+    assert!(code != 0 && said.contains("is inside the dump"), "{code} {said}");
     assert!(!redump.join("dest").exists());
     // Compressed, all is well.
     for name in TARGETS {

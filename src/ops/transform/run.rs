@@ -10,7 +10,7 @@ use crate::artifact::archive_writer::ArchiveFile;
 use crate::artifact::writer::OutputFile;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::pipeline::{self, Pool, Stages};
 use crate::progress::Progress;
@@ -259,7 +259,7 @@ fn archive_blocks<'r>(
 /// What the files of a source get of a round, and the source's own documents, which are to be hashed.
 struct SourceAppends<'r, 'd> {
     files: Vec<Append<'r, 'd>>,
-    hash: &'r mut Counted,
+    hash: &'r mut HashingCounter,
     pieces: Vec<&'r [u8]>,
 }
 
@@ -361,7 +361,7 @@ struct Append<'r, 'd> {
     file: &'r mut OutputFile<'d>,
     pieces: Vec<&'r [u8]>,
     documents: u64,
-    beside: Option<(&'r mut Counted, Vec<&'r [u8]>)>,
+    beside: Option<(&'r mut HashingCounter, Vec<&'r [u8]>)>,
 }
 
 impl Append<'_, '_> {
@@ -371,7 +371,7 @@ impl Append<'_, '_> {
     fn run(&mut self) -> Result<()> {
         self.file.count(self.documents);
         let beside = self.beside.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice()));
-        self.file.append_beside(&self.pieces, beside)?;
+        self.file.append_and_hash(&self.pieces, beside)?;
         self.file.compress()
     }
 }
