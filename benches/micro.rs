@@ -14,7 +14,7 @@ use mongosplit::journal::JournalWriter;
 use mongosplit::journal::Reader;
 use mongosplit::mapping::{Mapped, Mapper, Plan, Restorer};
 use mongosplit::raw::{Elements, Validator};
-use mongosplit::{gzip, hash::Counted};
+use mongosplit::{gzip, hash::HashingCounter};
 
 #[path = "../fixtures/generate/bson.rs"]
 mod bson;
@@ -118,7 +118,7 @@ fn reading(group: &mut BenchmarkGroup<'_, WallTime>, bytes: &[u8]) {
     });
     group.bench_function("hash", |b| {
         b.iter(|| {
-            let mut counted = Counted::default();
+            let mut counted = HashingCounter::default();
             batches.iter().for_each(|batch| counted.update(&batch.bytes));
             counted.finish()
         });

@@ -747,7 +747,7 @@ fn manifest_sums_and_journal_of_an_archive_are_beside_it() {
     assert_eq!(
         refused.to_string(),
         format!(
-            "'{}': is there already; name another archive, or give --force to replace it",
+            "'{}': already exists; name another archive, or give --force to replace it",
             out.display()
         )
     );
@@ -783,7 +783,7 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
         fs::write(&stray, b"").unwrap();
         assert_eq!(
             verified(&out).unwrap().differences,
-            ["'out.rejected' is there, but not in the manifest"]
+            ["'out.rejected' exists, but is not in the manifest"]
         );
         fs::remove_file(stray).unwrap();
     }

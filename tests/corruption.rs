@@ -499,7 +499,7 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
     assert_eq!(report.differences, Vec::<String>::new());
     let remark = |name: &str| {
         format!(
-            "'{name}' is there, which systems leave in any directory; it is not part of the output"
+            "'{name}' exists; systems create it in any directory, and it is not part of the output"
         )
     };
     let expected = [".DS_Store", "lost+found", "narrative_modeling/Thumbs.db"].map(remark);
@@ -524,7 +524,7 @@ fn what_is_not_a_regular_file_is_refused_at_once() {
         let (verified, reversed) = said(&world, &out);
         let refused = match name {
             "manifest.json" => format!("'DIR/out/{name}': is not a regular file"),
-            _ => format!("'{name}' is no regular file"),
+            _ => format!("'{name}' is not a regular file"),
         };
         assert!(verified.contains(&refused), "{verified:?}");
         assert!(reversed.contains(&refused), "{reversed}");
@@ -591,7 +591,7 @@ fn everything_is_reported() {
     let (verified, _) = said(&world, &out);
     for what in [
         "'SHA256SUMS' is missing",
-        "'extra' is there, but not in the manifest",
+        "'extra' exists, but is not in the manifest",
         "has 61 documents, the manifest says 60 documents",
     ] {
         assert!(verified.iter().any(|line| line.contains(what)), "{what} in {verified:?}");

@@ -596,7 +596,7 @@ fn a_run_killed_at_any_time_leaves_a_whole_output_or_none() {
                     world.run([OsStr::new("transform"), dump.as_ref(), out.as_ref()]).exits(4);
                 run.complains(
                     &world,
-                    "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed",
+                    "mongosplit: 'DIR/out.mongosplit-partial': was left by an interrupted run; remove it, or give --force to have it removed",
                 );
             }
         }

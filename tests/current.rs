@@ -942,7 +942,7 @@ fn bad_input_is_named() {
     // DEST inside REDUMP.
     let redump = world.redump(&restored);
     let (code, said) = reverse_current(&world, &redump.join("dest"), &redump, &[]);
-    assert!(code != 0 && said.contains("lies inside the dump"), "{code} {said}");
+    assert!(code != 0 && said.contains("is inside the dump"), "{code} {said}");
     assert!(!redump.join("dest").exists());
     // Compressed, all is well.
     for name in TARGETS {

@@ -131,7 +131,7 @@ fn a_run_whose_staging_directory_was_replaced_publishes_nothing() {
         let output = first.finish().exits(4);
         assert_eq!(
             output.stderr,
-            "mongosplit: 'out.mongosplit-partial': is no longer the directory that this run made: another program has removed or replaced it; nothing was published\n"
+            "mongosplit: 'out.mongosplit-partial': is no longer the directory that this run created: another program removed or replaced it; nothing was published\n"
         );
         assert!(away.exists());
         same_files(
@@ -197,7 +197,7 @@ fn runs_at_the_same_time_leave_a_whole_output() {
 #[test]
 fn what_is_no_lock_file_is_left_alone() {
     let world = prepared();
-    let text = "mongosplit: 'out.mongosplit-lock': is no lock file of mongosplit; remove it or choose another place";
+    let text = "mongosplit: 'out.mongosplit-lock': is not a lock file of mongosplit; remove it or choose another place";
     let lock = world.path("out.mongosplit-lock");
     world.write("precious", "precious");
     let refuse = |force: &str| run(&world, &format!("transform dump out{force}")).exits(4);
@@ -258,18 +258,18 @@ fn a_file_system_without_locks_is_warned_of() {
     for force in [false, true] {
         let (result, warned) = transform(force);
         assert_eq!(result, Ok(()));
-        let text = "the file system of 'DIR/out' has no locks, so another run for the same place would not be noticed";
+        let text = "the file system of 'DIR/out' has no locks, so another run for the same place would go unnoticed";
         assert_eq!(warned.iter().map(|text| world.plain(text)).collect::<Vec<_>>(), [text]);
     }
     world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "another run's");
     for (force, text) in [
         (
             false,
-            "'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed",
+            "'DIR/out.mongosplit-partial': was left by an interrupted run; remove it, or give --force to have it removed",
         ),
         (
             true,
-            "'DIR/out.mongosplit-partial': is left from a run that was cut short, or belongs to one that still goes on: the file system has no locks that would tell, so --force leaves it; remove it when no run goes on",
+            "'DIR/out.mongosplit-partial': was left by an interrupted run, or is in use by another: without locks on this file system, --force cannot know and leaves it; remove it once no run is active",
         ),
     ] {
         assert_eq!(transform(force).0, Err((4, text.to_owned())));
@@ -368,32 +368,32 @@ fn force_replaces_outputs_of_its_own_kind() {
 #[test]
 fn force_replaces_no_other_directory() {
     let world = world_with_old();
-    let foreign = "and no manifest.json of mongosplit";
-    let unnamed = "which its manifest.json does not name";
+    let foreign = "but no manifest.json of mongosplit";
+    let unnamed = "which its manifest.json does not list";
     let refused: &[Refused] = &[
         (
             "no output",
             |out| fs::remove_file(out.join("manifest.json")).expect("removed"),
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "another manifest",
             |out| {
                 fs::write(out.join("manifest.json"), r#"{"name": "an extension"}"#).expect("a file")
             },
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "another tool's",
             |out| amend(out.join("manifest.json"), "mongosplit 0", "elsewhere 0"),
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "a manifest of places outside",
             |out| {
                 amend(out.join("manifest.json"), "narrative_modeling/dataset_metadata.bson", "../x")
             },
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "a manifest that is a link",
@@ -402,27 +402,27 @@ fn force_replaces_no_other_directory() {
                     .expect("another name");
                 symlink("../manifest", out.join("manifest.json")).expect("a link");
             },
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "an archive's manifest",
             |out| amend(out.join("manifest.json"), "\"archive\": false", "\"archive\": true"),
-            format!("holds 'SHA256SUMS', {foreign}"),
+            format!("contains 'SHA256SUMS', {foreign}"),
         ),
         (
             "a file more",
             |out| fs::write(out.join("notes.txt"), "mine").expect("a file"),
-            format!("holds 'notes.txt', {unnamed}"),
+            format!("contains 'notes.txt', {unnamed}"),
         ),
         (
             "a file more, further down",
             |out| fs::write(out.join("narrative_modeling/x.bson"), "mine").expect("a file"),
-            format!("holds 'narrative_modeling/x.bson', {unnamed}"),
+            format!("contains 'narrative_modeling/x.bson', {unnamed}"),
         ),
         (
             "a database more",
             |out| fs::create_dir(out.join("other")).expect("a directory"),
-            format!("holds 'other', {unnamed}"),
+            format!("contains 'other', {unnamed}"),
         ),
         (
             "a directory where a file was",
@@ -430,7 +430,7 @@ fn force_replaces_no_other_directory() {
                 fs::remove_file(out.join("SHA256SUMS")).expect("removed");
                 fs::create_dir(out.join("SHA256SUMS")).expect("a directory");
             },
-            format!("holds 'SHA256SUMS', {unnamed}"),
+            format!("contains 'SHA256SUMS', {unnamed}"),
         ),
         (
             "a link where a file was",
@@ -438,12 +438,12 @@ fn force_replaces_no_other_directory() {
                 fs::remove_file(out.join("SHA256SUMS")).expect("removed");
                 symlink("../old", out.join("SHA256SUMS")).expect("a link");
             },
-            format!("holds 'SHA256SUMS', {unnamed}"),
+            format!("contains 'SHA256SUMS', {unnamed}"),
         ),
         (
             "a directory with an ignorable name",
             |out| fs::create_dir(out.join(".DS_Store")).expect("a directory"),
-            format!("holds '.DS_Store', {unnamed}"),
+            format!("contains '.DS_Store', {unnamed}"),
         ),
         (
             "somebody's files",
@@ -451,7 +451,7 @@ fn force_replaces_no_other_directory() {
                 empty(out);
                 fs::write(out.join("thesis.tex"), "years").expect("a file");
             },
-            format!("holds 'thesis.tex', {foreign}"),
+            format!("contains 'thesis.tex', {foreign}"),
         ),
         (
             "a dump",
@@ -459,7 +459,7 @@ fn force_replaces_no_other_directory() {
                 fs::remove_dir_all(out).expect("removed");
                 copy(&fixture("odd/defaults"), out);
             },
-            format!("holds 'narrative_modeling', {foreign}"),
+            format!("contains 'narrative_modeling', {foreign}"),
         ),
     ];
     for (what, alter, why) in refused {
@@ -509,7 +509,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
     for (what, alter) in replaced {
         altered(&world, true, alter);
         let refused = run(&world, "transform dump out --archive").exits(4);
-        let text = "': is there already; name another archive, or give --force to replace it\n";
+        let text = "': already exists; name another archive, or give --force to replace it\n";
         assert!(refused.stderr.ends_with(text), "{what}: {refused}");
         run(&world, "transform dump out --archive --force").exits(0);
         run(&world, "verify out").exits(0);
@@ -523,7 +523,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
             "out.rollback",
         ]);
     }
-    let unnamed = "is there already, and no 'out.manifest.json' of mongosplit names it";
+    let unnamed = "already exists, and no 'out.manifest.json' of mongosplit lists it";
     let refused: &[Refused] = &[
         (
             "no manifest",
@@ -548,7 +548,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
         (
             "a side file that it does not name",
             |out| fs::write(beside(out, "rejected"), "mine").expect("a file"),
-            "'out.rejected': is there already, and 'out.manifest.json' does not name it".to_owned(),
+            "'out.rejected': already exists, and 'out.manifest.json' does not list it".to_owned(),
         ),
         (
             "a file of that name alone",
@@ -572,7 +572,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
     }
     altered(&world, true, |_| {});
     let before = files(&world.path(""));
-    let text = "mongosplit: 'out': is there already, and belongs to an output of transform, not of reverse, so --force does not replace it; name another archive, or remove it yourself";
+    let text = "mongosplit: 'out': already exists, and belongs to an output of transform, not of reverse, so --force does not replace it; name another archive, or remove it yourself";
     run(&world, "reverse split out --archive --force").exits(4).complains(&world, text);
     // Neither form replaces the other.
     run(&world, "transform dump out --force").exits(4).complains(
@@ -581,7 +581,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
     );
     run(&world, "transform dump split --archive --force").exits(4).complains(
         &world,
-        "mongosplit: 'split': is no regular file; name another place for the archive",
+        "mongosplit: 'split': is not a regular file; name another place for the archive",
     );
     same_files(&files(&world.path("")), &before, "refused");
     // No link is written through, and none is taken for a file of ours.
@@ -591,7 +591,7 @@ fn force_replaces_archives_of_its_own_kind_and_no_others() {
     let before = files(&world.path(""));
     run(&world, "transform dump out --archive --force").exits(4).complains(
         &world,
-        "mongosplit: 'out.rollback': is no regular file; name another place for the archive",
+        "mongosplit: 'out.rollback': is not a regular file; name another place for the archive",
     );
     same_files(&files(&world.path("")), &before, "a link");
 }
@@ -623,7 +623,7 @@ fn the_root_of_a_file_system_is_filled_from_inside() {
     let before = files(&world.path("out"));
     run(&world, "transform old out --force").exits(4).complains(
         &world,
-        "mongosplit: 'out': holds 'notes.txt', which its manifest.json does not name, so --force does not replace it; name another directory, or remove it yourself",
+        "mongosplit: 'out': contains 'notes.txt', which its manifest.json does not list, so --force does not replace it; name another directory, or remove it yourself",
     );
     same_files(&files(&world.path("out")), &before, "refused");
 }

@@ -101,7 +101,7 @@ fn reports_and_logs_may_not_be_in_an_input() {
         ] {
             place.refuses(
                 &format!("{command} {option} {at}"),
-                &format!("{option} '{at}': lies inside the input '{input}', {OUTSIDE}"),
+                &format!("{option} '{at}': is inside the input '{input}', {OUTSIDE}"),
             );
         }
     }
@@ -131,7 +131,7 @@ fn reports_and_logs_may_not_be_in_the_output() {
             ("reverse split back", "back/report.json", "back"),
         ] {
             let text =
-                format!("{option} '{at}': lies inside the output '{out}'; name a place outside");
+                format!("{option} '{at}': is inside the output '{out}'; name a place outside");
             place.refuses(&format!("{command} {option} {at}"), &text);
         }
         for (command, at, out) in [
@@ -149,7 +149,7 @@ fn reports_and_logs_may_not_be_in_the_output() {
             ["out.mongosplit-lock", "out.mongosplit-partial", "out.mongosplit-partial/report.json"]
         {
             let text = format!(
-                "{option} '{at}': has a name that is kept for the making of the output 'out'; name another place"
+                "{option} '{at}': has a name that is reserved for building the output 'out'; name another place"
             );
             place.refuses(&format!("transform dump out {option} {at}"), &text);
         }
@@ -213,7 +213,7 @@ fn side_files_may_not_be_in_an_input() {
     for (line, text) in [
         (
             "transform dump - --sidecar dump/x",
-            format!("'dump/x': lies inside the dump 'dump', {OUTSIDE}"),
+            format!("'dump/x': is inside the dump 'dump', {OUTSIDE}"),
         ),
         (
             "transform dump - --sidecar no/x",
@@ -230,7 +230,7 @@ fn side_files_may_not_be_in_an_input() {
         ),
         (
             "reverse split.archive - --sidecar split.archive --force",
-            format!("'split.archive': lies inside the dump 'split.archive', {OUTSIDE}"),
+            format!("'split.archive': is inside the dump 'split.archive', {OUTSIDE}"),
         ),
         (
             &format!("transform {bson} {metadata} --archive --force"),
@@ -293,7 +293,7 @@ fn a_report_of_a_failure_names_it() {
         (
             "transform dump dump/out",
             2,
-            "'dump/out': lies inside the dump 'dump', which is never changed; name a place outside",
+            "'dump/out': is inside the dump 'dump', which is never changed; name a place outside",
         ),
         (
             "transform dump out --db other",
@@ -303,7 +303,7 @@ fn a_report_of_a_failure_names_it() {
         (
             "transform dump -",
             2,
-            "an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place",
+            "an archive on standard output needs --sidecar PREFIX, which names the manifest and the other files",
         ),
         (
             "transform dump out --expect-docs 4",
@@ -313,12 +313,12 @@ fn a_report_of_a_failure_names_it() {
         (
             "reverse dump out",
             1,
-            "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished",
+            "'dump' has no manifest.json: it is not an output of mongosplit, or an unfinished one",
         ),
         (
             "verify dump",
             1,
-            "'dump' has no manifest.json: it is no output of mongosplit, or one that was not finished",
+            "'dump' has no manifest.json: it is not an output of mongosplit, or an unfinished one",
         ),
         ("inspect no-dump", 3, "cannot open 'no-dump': No such file or directory (os error 2)"),
     ] {
@@ -378,7 +378,7 @@ fn a_report_comes_whole() {
     );
 }
 
-/// A place that is no regular file is written directly.
+/// A place that is not a regular file is written directly.
 #[test]
 fn a_report_for_a_pipe_or_a_standard_stream_is_written_directly() {
     let place = Place::new();
@@ -500,20 +500,22 @@ fn all_names_of_a_place_are_one_place() {
         place.run(&format!("transform dump {name} --force")).exits(4).complains(world, text);
     }
     for options in ["", " --archive", " --force"] {
-        let text = "mongosplit: 'no/such/out': cannot be made, as there is no directory 'no/such'";
+        let text =
+            "mongosplit: 'no/such/out': cannot be created, because there is no directory 'no/such'";
         place.run(&format!("transform dump no/such/out{options}")).exits(4).complains(world, text);
-        let text = "mongosplit: 'inside/..': holds the dump 'dump', which is never changed; name a place outside";
+        let text = "mongosplit: 'inside/..': contains the dump 'dump', which is never changed; name a place outside";
         place.run(&format!("transform dump inside/..{options}")).exits(2).complains(world, text);
     }
     for name in ["new/", "new/."] {
-        let text =
-            format!("mongosplit: '{name}': is no name for an archive and the files beside it");
+        let text = format!(
+            "mongosplit: '{name}': cannot name an archive and the files next to it; give another name"
+        );
         place.run(&format!("transform dump {name} --archive")).exits(4).complains(world, &text);
     }
     world
         .shell("cd $DIR/inside && exec $MONGOSPLIT transform ../dump .")
         .exits(4)
-        .complains(world, "mongosplit: '.': does not end in a name, and files beside the output are named after it; give its name");
+        .complains(world, "mongosplit: '.': does not end in a name, which the files next to the output need; give the name of the directory");
     assert!(files(&world.path("inside")).is_empty() && files(&world.path("later")).len() == 2);
     world.run([OsStr::new("verify"), world.path("out").as_ref()]).exits(0);
 }

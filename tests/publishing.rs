@@ -70,13 +70,13 @@ fn a_place_that_is_taken_is_refused() {
     transform(&world, &small(), Path::new("/"), &["--force"]).exits(2).complains(
         &world,
         &format!(
-            "mongosplit: '/': holds the dump '{}', which is never changed; name a place outside",
+            "mongosplit: '/': contains the dump '{}', which is never changed; name a place outside",
             small().display()
         ),
     );
     transform(&world, &small(), &world.path("no/such/parent"), &[]).exits(4).complains(
         &world,
-        "mongosplit: 'DIR/no/such/parent': cannot be made, as there is no directory 'DIR/no/such'",
+        "mongosplit: 'DIR/no/such/parent': cannot be created, because there is no directory 'DIR/no/such'",
     );
     assert_eq!(fs::read_to_string(world.path("full/file")).expect("the file"), "precious");
     assert_eq!(fs::read_to_string(world.path("file")).expect("the file"), "precious");
@@ -106,11 +106,11 @@ fn no_output_goes_into_the_dump_or_around_it() {
     copy(&small(), &dump);
     let before = files(&world.path("backups"));
     for (dump, out, what) in [
-        ("backups/dump", "backups/dump/out", "lies inside the dump"),
-        ("backups/dump", "backups/dump", "lies inside the dump"),
-        ("backups/dump", "backups/../backups/dump/narrative_modeling/out", "lies inside the dump"),
-        ("backups/dump", "backups", "holds the dump"),
-        ("backups/dump/narrative_modeling/user_data.bson", "backups/dump", "holds the dump"),
+        ("backups/dump", "backups/dump/out", "is inside the dump"),
+        ("backups/dump", "backups/dump", "is inside the dump"),
+        ("backups/dump", "backups/../backups/dump/narrative_modeling/out", "is inside the dump"),
+        ("backups/dump", "backups", "contains the dump"),
+        ("backups/dump/narrative_modeling/user_data.bson", "backups/dump", "contains the dump"),
     ] {
         for options in [&[] as &[&str], &["--force"]] {
             let text = format!(
@@ -130,7 +130,7 @@ fn no_output_goes_into_the_dump_or_around_it() {
     let out = world.transform(&dump, "out");
     for dest in ["out/back", "out"] {
         let text = format!(
-            "mongosplit: 'DIR/{dest}': lies inside the dump 'DIR/out', which is never changed; name a place outside"
+            "mongosplit: 'DIR/{dest}': is inside the dump 'DIR/out', which is never changed; name a place outside"
         );
         let dest = world.path(dest);
         world
@@ -145,7 +145,7 @@ fn no_output_goes_into_the_dump_or_around_it() {
         .exits(2)
         .complains(
             &world,
-            "mongosplit: 'DIR/backups/dump/back': lies inside the dump 'DIR/backups/dump', which is never changed; name a place outside",
+            "mongosplit: 'DIR/backups/dump/back': is inside the dump 'DIR/backups/dump', which is never changed; name a place outside",
         );
     world.run([OsStr::new("verify"), out.as_ref()]).exits(0);
 }
@@ -154,7 +154,7 @@ fn no_output_goes_into_the_dump_or_around_it() {
 fn force_alone_removes_a_stale_staging_directory() {
     let world = World::new();
     world.write("out.mongosplit-partial/narrative_modeling/x.bson.part", "left");
-    let text = "mongosplit: 'DIR/out.mongosplit-partial': is left from a run that was cut short; remove it, or give --force to have it removed";
+    let text = "mongosplit: 'DIR/out.mongosplit-partial': was left by an interrupted run; remove it, or give --force to have it removed";
     transform(&world, &small(), &world.path("out"), &[]).exits(4).complains(&world, text);
     assert!(world.path("out.mongosplit-partial/narrative_modeling/x.bson.part").exists());
     transform(&world, &small(), &world.path("out"), &["--force"]).exits(0);

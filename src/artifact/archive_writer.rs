@@ -1,30 +1,32 @@
-//! Archives as `mongorestore --archive` takes them: the format that [`crate::base::archive_format`] describes.
+//! Writes archives for `mongorestore --archive`. [`crate::base::archive_format`] describes the
+//! format.
 
 use crc_fast::Digest;
 
-use super::writer::{Beside, Content, DeferredTail, DocumentSink, OutputFile};
+use super::writer::{Content, DeferredTail, DocumentSink, OtherHash, OutputFile};
 use crate::base::archive_format::{FORMAT_VERSION, MAGIC, TERMINATOR, checksum};
 use crate::error::Result;
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 use crate::manifest;
 use crate::raw::{Value, Writer, kind};
 
-/// The version of a server where the dump does not tell: mongorestore (`common/archive/prelude.go`, `ReadDir`)
-/// refuses an archive whose version is not three numbers.
+/// The server version written if the dump does not state one. It needs three numbers: mongorestore
+/// refuses an archive whose version has another form (`common/archive/prelude.go`, `ReadDir`).
 const UNKNOWN_VERSION: &str = "0.0.0";
 
-/// A collection that an archive is to hold.
+/// A collection of an archive that is to be written.
 #[derive(Debug, Clone)]
 pub struct Collection {
     /// Its database.
     pub database: String,
     /// Its name.
     pub name: String,
-    /// Its metadata.
+    /// Its metadata, as JSON.
     pub metadata: String,
 }
 
-/// An archive that is being written. All its collections are open from its first block to its end.
+/// An archive that is being written. Its collections stay open until [`ArchiveFile::finish`] ends
+/// them all.
 #[derive(Debug)]
 pub struct ArchiveFile<'d> {
     file: OutputFile<'d>,
@@ -40,7 +42,11 @@ impl std::fmt::Debug for Checksum {
 }
 
 impl<'d> ArchiveFile<'d> {
-    /// Begins an archive of these collections.
+    /// Writes the prelude of an archive with these collections.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::error::Error::Write) if the file cannot be written.
     pub fn begin(
         mut file: OutputFile<'d>,
         server_version: Option<&str>,
@@ -48,7 +54,7 @@ impl<'d> ArchiveFile<'d> {
     ) -> Result<Self> {
         let mut bytes = MAGIC.to_vec();
         let header = bytes.open();
-        // mongorestore waits for ever where more collections are open than it was told (DESIGN §9).
+        // mongorestore hangs if more collections are open than the header announces (DESIGN §9).
         bytes
             .element(b"concurrent_collections\0", int32(&(collections.len() as i32).to_le_bytes()));
         bytes.text(b"version\0", &[FORMAT_VERSION.as_bytes()]);
@@ -74,9 +80,14 @@ impl<'d> ArchiveFile<'d> {
             collections.into_iter().map(|collection| (collection, Checksum(checksum()))).collect();
         Ok(ArchiveFile { file, collections })
     }
-    /// Appends documents of collections, each with its number, as a block each, and hashes them side by side with
-    /// another stream's.
-    pub fn blocks(&mut self, blocks: &[(usize, &[u8])], beside: Option<Beside<'_>>) -> Result<()> {
+    /// Appends one block for each pair of collection number and documents. Hashes the blocks while
+    /// it hashes the bytes of another stream, if there are any; pairs without documents are
+    /// skipped.
+    pub fn blocks(
+        &mut self,
+        blocks: &[(usize, &[u8])],
+        other: Option<OtherHash<'_>>,
+    ) -> Result<()> {
         let mut headers = Vec::new();
         for (number, documents) in blocks {
             let (collection, checksum) = &mut self.collections[*number];
@@ -88,32 +99,34 @@ impl<'d> ArchiveFile<'d> {
         let pieces: Vec<&[u8]> = with_headers
             .flat_map(|(header, (_, documents))| [header, *documents, &TERMINATOR])
             .collect();
-        self.file.append_beside(&pieces, beside)
+        self.file.append_and_hash(&pieces, other)
     }
-    /// Counts documents that were appended.
+    /// Adds to the number of documents.
     pub fn count(&mut self, documents: u64) {
         self.file.count(documents);
     }
-    /// Compresses what can be; to be called now and then.
+    /// Compresses what has been appended, except for an incomplete gzip member. Call it after every
+    /// batch or so.
     pub fn compress(&mut self) -> Result<()> {
         self.file.compress()
     }
-    /// The documents of one collection, as something to append to.
+    /// Returns a sink for the documents of one collection.
     pub fn share(&mut self, number: usize) -> Share<'_, 'd> {
-        Share { archive: self, number, raw: Counted::default(), documents: 0 }
+        Share { archive: self, number, raw: HashingCounter::default(), documents: 0 }
     }
-    /// Ends every collection. Of a stream the end is held back, until everything else is certain.
+    /// Ends every collection. If the archive goes to standard output, its end is returned
+    /// unwritten, so that it can be written once nothing else can fail.
     pub fn finish(mut self) -> Result<(manifest::File, Option<DeferredTail>)> {
-        self.file.hold();
+        self.file.defer_tail();
         for (collection, checksum) in &self.collections {
             self.file.append(&namespace_header(collection, Some(checksum.0.finalize())))?;
             self.file.append(&TERMINATOR)?;
         }
-        self.file.finish_held()
+        self.file.finish_with_tail()
     }
 }
 
-/// A block's header; with the checksum that ends the collection.
+/// The header of a block. `end` is the checksum of the collection if this header ends it.
 fn namespace_header(collection: &Collection, end: Option<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let open = bytes.open();
@@ -129,17 +142,17 @@ fn int32(bytes: &[u8; 4]) -> Value<'_> {
     Value { kind: kind::INT32, bytes }
 }
 
-/// One collection of an archive that is being written; hashed for itself.
+/// One collection of an archive that is being written, with a hash of its own.
 #[derive(Debug)]
 pub struct Share<'a, 'd> {
     archive: &'a mut ArchiveFile<'d>,
     number: usize,
-    raw: Counted,
+    raw: HashingCounter,
     documents: u64,
 }
 
 impl Share<'_, '_> {
-    /// What was appended.
+    /// Returns the number, size and hash of the documents that were appended.
     pub fn finish(self) -> Content {
         let (bytes, sha256) = self.raw.finish();
         Content { documents: self.documents, bytes, sha256 }
@@ -147,8 +160,8 @@ impl Share<'_, '_> {
 }
 
 impl DocumentSink for Share<'_, '_> {
-    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        if let Some((hash, pieces)) = beside {
+    fn append_and_hash(&mut self, pieces: &[&[u8]], other: Option<OtherHash<'_>>) -> Result<()> {
+        if let Some((hash, pieces)) = other {
             pieces.iter().for_each(|piece| hash.update(piece));
         }
         let blocks: Vec<(usize, &[u8])> =

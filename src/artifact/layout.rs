@@ -1,11 +1,11 @@
-//! How an output lies in the file system: decided once, from its name and the options.
+//! How an output is laid out on disk. This is decided once, from its name and the options.
 
 use std::path::{Path, PathBuf};
 
 use super::manifest::{self, Manifest};
 use crate::error::{Error, Result};
 
-/// Where an output is, and in which form.
+/// The place and form of an output.
 ///
 /// # Examples
 ///
@@ -20,11 +20,11 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
-    /// A directory that holds all files.
+    /// A directory that contains all files.
     Directory(PathBuf),
-    /// One archive, with the other files beside it.
+    /// One archive, with sidecar files next to it.
     Archive(PathBuf),
-    /// An archive on standard output; the other files are named after this prefix.
+    /// An archive on standard output. The names of its sidecar files begin with this prefix.
     Stream(PathBuf),
 }
 
@@ -33,31 +33,33 @@ pub fn is_standard_output(out: &Path) -> bool {
     out == Path::new("-")
 }
 
-/// What the names of the files beside an archive end in.
-pub(crate) const BESIDE: [&str; 4] =
+/// Suffixes of the sidecar files of an archive.
+pub(crate) const SIDECARS: [&str; 4] =
     ["rollback", "rejected", manifest::SUMS_NAME, manifest::FILE_NAME];
 
 impl Layout {
-    /// Of an output that is to be made. `-` is an archive on standard output, whose other files need a prefix.
+    /// The layout of a new output. `-` means an archive on standard output, which needs a prefix
+    /// for its sidecar files.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] if a prefix is missing, or there is one that nothing is named after.
+    /// [`Error::Usage`] if standard output comes without a prefix, or a prefix without standard
+    /// output.
     pub fn new(out: &Path, is_archive: bool, sidecar: Option<&Path>) -> Result<Layout> {
         let usage = |what: &str| Err(Error::Usage(what.to_owned()));
         match (is_standard_output(out), sidecar) {
             (true, None) => usage(
-                "an archive on standard output needs --sidecar PREFIX, as the manifest and the other files need a place",
+                "an archive on standard output needs --sidecar PREFIX, which names the manifest and the other files",
             ),
             (false, Some(_)) => usage(
-                "--sidecar is for an archive on standard output (-); else the files lie beside the archive",
+                "--sidecar is for an archive on standard output (-); otherwise the files are next to the archive",
             ),
             (true, Some(prefix)) => Ok(Layout::Stream(prefix.to_owned())),
             (false, None) if is_archive => Ok(Layout::Archive(out.to_owned())),
             (false, None) => Ok(Layout::Directory(out.to_owned())),
         }
     }
-    /// Of an output that is there, as its manifest tells.
+    /// The layout of an existing output, according to its manifest.
     pub fn of(out: &Path, manifest: &Manifest) -> Layout {
         if manifest.options.archive {
             Layout::Archive(out.to_owned())
@@ -65,7 +67,7 @@ impl Layout {
             Layout::Directory(out.to_owned())
         }
     }
-    /// The output, or what the files beside an archive on standard output are named after.
+    /// The path of the output. For an archive on standard output, the prefix of its sidecar files.
     pub fn place(&self) -> &Path {
         match self {
             Layout::Directory(place) | Layout::Archive(place) | Layout::Stream(place) => place,
@@ -79,11 +81,11 @@ impl Layout {
     pub fn is_stream(&self) -> bool {
         matches!(self, Layout::Stream(_))
     }
-    /// What kind of thing it is, in a word.
+    /// `archive` or `directory`, for messages.
     pub(crate) fn noun(&self) -> &'static str {
         if self.is_archive() { "archive" } else { "directory" }
     }
-    /// Where a file is that the manifest names.
+    /// The path of a file that the manifest lists.
     pub fn path_of(&self, path: &str) -> PathBuf {
         match self {
             Layout::Directory(place) => place.join(path),
@@ -92,25 +94,31 @@ impl Layout {
             }
         }
     }
-    /// Where a file is that the manifest does not name: itself, or SHA256SUMS.
-    pub fn path_of_own(&self, name: &str) -> PathBuf {
-        if self.is_archive() { beside(self.place(), name) } else { self.place().join(name) }
+    /// The path of a file that belongs to every output by its name alone, such as the manifest or
+    /// SHA256SUMS.
+    pub fn path_of_named(&self, name: &str) -> PathBuf {
+        if self.is_archive() { sidecar(self.place(), name) } else { self.place().join(name) }
     }
-    /// Where the manifest is.
+    /// The path of the manifest.
     pub fn manifest(&self) -> PathBuf {
-        self.path_of_own(manifest::FILE_NAME)
+        self.path_of_named(manifest::FILE_NAME)
     }
-    /// Where SHA256SUMS is.
+    /// The path of SHA256SUMS.
     pub fn sums(&self) -> PathBuf {
-        self.path_of_own(manifest::SUMS_NAME)
+        self.path_of_named(manifest::SUMS_NAME)
     }
-    /// The name of the archive, which its manifest holds; of a directory none.
+    /// The file name of the archive, which its manifest records. `None` for a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] if the path does not end in a name that a manifest can record.
     pub(crate) fn archive_name(&self) -> Result<Option<String>> {
         if !self.is_archive() {
             return Ok(None);
         }
         let name = self.place().file_name().and_then(|name| name.to_str());
-        // A `/` at the end would be cut off by `file_name`, and the archive would take the place of a directory's name.
+        // `file_name` drops a final `/`, so without this check an archive could be named like a
+        // directory.
         let name = name.filter(|name| {
             !name.contains(['\\', '\n', '\0'])
                 && self.place().to_str().is_some_and(|place| place.ends_with(name))
@@ -119,14 +127,14 @@ impl Layout {
             Some(name) => Ok(Some(name.to_owned())),
             None => Err(Error::output(
                 self.place(),
-                "is no name for an archive and the files beside it",
+                "cannot name an archive and the files next to it; give another name",
             )),
         }
     }
 }
 
-/// The place of a file beside an archive.
-pub(crate) fn beside(place: &Path, what: &str) -> PathBuf {
+/// The path of a sidecar file of the archive at `place`.
+pub(crate) fn sidecar(place: &Path, what: &str) -> PathBuf {
     let mut name = place.as_os_str().to_owned();
     name.push(".");
     name.push(what);

@@ -1,4 +1,4 @@
-//! `manifest.json`: what an output consists of. `docs/FORMAT.md` describes it key by key.
+//! `manifest.json` lists what an output consists of. `docs/FORMAT.md` describes it key by key.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,39 +10,39 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::hash;
 
-/// The format that this version writes and reads.
+/// The format version that this version of mongosplit writes and reads.
 pub const FORMAT: u32 = 1;
-/// The manifest's name.
+/// The name of the manifest.
 pub const FILE_NAME: &str = "manifest.json";
-/// The name of the file that `sha256sum -c` reads.
+/// The name of the file for `sha256sum -c`.
 pub const SUMS_NAME: &str = "SHA256SUMS";
 
-/// The tool and its version, as manifests name it.
+/// The tool and its version, as recorded in manifests.
 pub(crate) fn tool() -> String {
     concat!("mongosplit ", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// An output, or the result of a reversal.
+/// The manifest of an output of `transform` or `reverse`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// The format version, [`FORMAT`].
     pub format: u32,
     /// The tool and its version.
     pub tool: String,
-    /// What the files are the result of.
+    /// The command that wrote the files.
     pub kind: Kind,
     /// The mapping.
     pub mapping: MappingId,
     /// The options that the output's bytes depend on.
     pub options: Options,
-    /// What it was made from.
+    /// The source collections.
     pub sources: Vec<Source>,
-    /// Every file but the manifest itself and SHA256SUMS.
+    /// Every file except the manifest itself and SHA256SUMS.
     pub files: Vec<File>,
 }
 
-/// What a manifest's files are the result of.
+/// The command that wrote an output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -54,7 +54,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The command that makes it.
+    /// The name of the command.
     pub fn command(self) -> &'static str {
         match self {
             Kind::Transform => "transform",
@@ -67,13 +67,13 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// Which indexes the metadata files carry: `all`, `non-unique` or `none`.
+    /// Which indexes are in the metadata files: `all`, `non-unique` or `none`.
     pub indexes: String,
-    /// The compression level, where files are compressed.
+    /// The compression level, if files are compressed.
     pub gzip_level: Option<u32>,
     /// Whether the output is one archive.
     pub archive: bool,
-    /// Whether documents that a server would refuse were set aside.
+    /// Whether documents that a server would refuse went to a separate file.
     pub skip_unrestorable: bool,
 }
 
@@ -89,13 +89,13 @@ pub struct Source {
     pub bytes: u64,
     /// SHA-256 of those bytes.
     pub sha256: String,
-    /// The collections that it became.
+    /// The collections that its documents were split into.
     pub targets: Vec<Target>,
-    /// Documents in none of them, as a server would refuse them.
+    /// The number of documents in none of them, because a server would refuse them.
     pub rejected: u64,
-    /// What was proven of the way back.
+    /// How many documents were reversed and compared.
     pub round_trip: RoundTrip,
-    /// What the application would not accept, by rule.
+    /// Documents that the application would not accept, by rule.
     pub findings: Vec<Finding>,
 }
 
@@ -111,13 +111,13 @@ pub struct Target {
     pub digest: String,
 }
 
-/// What was proven of the way back.
+/// How many documents were reversed and compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoundTrip {
-    /// Documents brought back and compared byte for byte.
+    /// Documents that were reversed and compared byte for byte.
     pub proven: u64,
-    /// Those among them that the journal keeps whole.
+    /// The number of these that the journal stores whole.
     pub whole: u64,
 }
 
@@ -127,11 +127,11 @@ pub struct RoundTrip {
 pub struct Finding {
     /// The rule.
     pub rule: String,
-    /// What it asks for.
+    /// What the rule expects.
     pub expects: String,
     /// How many documents break it.
     pub documents: u64,
-    /// The first few `_id`s.
+    /// The `_id`s of the first few.
     pub first_ids: Vec<String>,
 }
 
@@ -155,31 +155,32 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
-    /// Its path below the output, `/` between the parts.
+    /// Its path relative to the output, with `/` between the parts.
     pub path: String,
     /// What it is for.
     pub role: Role,
     /// The namespace that it belongs to.
     pub namespace: String,
-    /// Its documents, where it holds documents.
+    /// Its number of documents, if it contains documents.
     pub documents: Option<u64>,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
     /// Its SHA-256.
     pub sha256: String,
-    /// Size uncompressed, where it is compressed.
+    /// Its uncompressed size in bytes, if it is compressed.
     pub raw_bytes: Option<u64>,
-    /// SHA-256 uncompressed, where it is compressed.
+    /// SHA-256 of its uncompressed bytes, if it is compressed.
     pub raw_sha256: Option<String>,
 }
 
 const CHECKSUM_KEY: &str = "manifest_sha256";
 
 impl Manifest {
-    /// The manifest as it is written: JSON, its last line but the brace the SHA-256 of all lines before it.
+    /// The text of the manifest: JSON, whose last line before the closing brace is the SHA-256 of
+    /// all lines above it.
     pub fn to_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.truncate(text.len().saturating_sub(2)); // the closing brace, and the line break before it
+        text.truncate(text.len().saturating_sub(2)); // the line break and the closing brace
         text.push_str(",\n");
         let checksum = hash::sha256(text.as_bytes());
         text.push_str(&format!("  \"{CHECKSUM_KEY}\": \"{checksum}\"\n}}\n"));
@@ -217,22 +218,27 @@ impl Manifest {
         Ok(artifact.manifest)
     }
 
-    /// Parses a manifest. Its checksum comes first, then its format version, then every other rule.
+    /// Parses a manifest; `path` names it in errors. The checksum is checked first, then the format
+    /// version, then everything else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] if `bytes` are not a manifest, or one that was altered, cut off, written by
+    /// another format version, or that lists a path outside the output or twice.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let refuse = |what: String| Error::Check(format!("'{}': {what}", path.display()));
         let text = std::str::from_utf8(bytes)
-            .map_err(|_| refuse("is not UTF-8, so it is no manifest".to_owned()))?;
+            .map_err(|_| refuse("is not UTF-8, so it is not a manifest".to_owned()))?;
         let mark = format!("  \"{CHECKSUM_KEY}\": \"");
         let at = text.rfind(&mark).filter(|at| text[..*at].ends_with('\n'));
         let at = at.ok_or_else(|| {
-            refuse("has no checksum line, so it is no manifest, or is cut off".to_owned())
+            refuse("has no checksum line, so it is not a manifest, or was cut off".to_owned())
         })?;
         let stated = &text[at + mark.len()..];
         let found = hash::sha256(&bytes[..at]);
         if stated.starts_with(found.as_str()) && stated[found.len()..] != *"\"\n}\n" {
             return Err(refuse(
-                "does not end with its checksum, as a manifest does; it was altered or damaged"
-                    .to_owned(),
+                "does not end with its checksum; it was altered or damaged".to_owned(),
             ));
         }
         if !stated.starts_with(found.as_str()) {
@@ -243,26 +249,26 @@ impl Manifest {
         }
         let body = format!("{}\n}}", text[..at].trim_end().trim_end_matches(','));
         let version: Version = serde_json::from_str(&body)
-            .map_err(|error| refuse(format!("is no manifest: {error}")))?;
+            .map_err(|error| refuse(format!("is not a manifest: {error}")))?;
         if version.format != FORMAT {
             return Err(refuse(format!(
-                "has format version {}, this version of mongosplit reads {FORMAT}",
+                "has format version {}, but this version of mongosplit reads {FORMAT}",
                 version.format
             )));
         }
         let manifest: Manifest = serde_json::from_str(&body)
-            .map_err(|error| refuse(format!("is no manifest: {error}")))?;
+            .map_err(|error| refuse(format!("is not a manifest: {error}")))?;
         let mut paths = HashSet::new();
         for file in &manifest.files {
             if !is_below(&file.path) {
                 return Err(refuse(format!(
-                    "names the path '{}', which is not below the output",
+                    "lists the path '{}', which is not inside the output",
                     file.path.escape_debug()
                 )));
             }
             if [FILE_NAME, SUMS_NAME].contains(&file.path.as_str()) {
                 return Err(refuse(format!(
-                    "names '{}', which belongs to no collection",
+                    "lists '{}', which belongs to no collection",
                     file.path
                 )));
             }
@@ -270,12 +276,12 @@ impl Manifest {
                 || file.raw_sha256.as_deref().is_some_and(|sum| !is_sha256(sum))
             {
                 return Err(refuse(format!(
-                    "has no SHA-256 of '{}', but another text",
+                    "has a text that is not a SHA-256 for '{}'",
                     file.path.escape_debug()
                 )));
             }
             if !paths.insert(file.path.as_str()) {
-                return Err(refuse(format!("names the path '{}' twice", file.path.escape_debug())));
+                return Err(refuse(format!("lists the path '{}' twice", file.path.escape_debug())));
             }
         }
         Ok(manifest)
@@ -285,24 +291,25 @@ impl Manifest {
     pub fn sums(&self) -> String {
         self.files.iter().map(|file| format!("{}  {}\n", file.sha256, file.path)).collect()
     }
-    /// The archive that holds all documents, where the output is one.
+    /// The archive with all documents, if the output is an archive.
     pub fn archive(&self) -> Option<&File> {
         self.files_of(Role::Archive).next()
     }
-    /// Files of a role, in order.
+    /// The files of a role, in the order of the manifest.
     pub fn files_of(&self, role: Role) -> impl Iterator<Item = &File> {
         self.files.iter().filter(move |file| file.role == role)
     }
-    /// The file of a role and namespace.
+    /// The first file of a role and namespace.
     pub fn file(&self, role: Role, namespace: &str) -> Option<&File> {
         self.files_of(role).find(|file| file.namespace == namespace)
     }
 }
 
-/// What tells an output by its manifest, of whatever format version, even where its checksum does not hold.
+/// The parts of a manifest by which an output is recognised, whatever its format version, and even
+/// if its checksum is wrong.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Recognised {
-    /// What the files are the result of.
+    /// The command that wrote the files.
     pub(crate) kind: Kind,
     format: u32,
     tool: String,
@@ -321,7 +328,7 @@ struct RecognisedFile {
 }
 
 impl Recognised {
-    /// What these bytes say, where they are a manifest of mongosplit.
+    /// Parses these bytes, or returns `None` if they are not a manifest of mongosplit.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Recognised> {
         let found: Recognised = serde_json::from_slice(bytes).ok()?;
         let is_ours = found.format > 0
@@ -333,7 +340,7 @@ impl Recognised {
     pub(crate) fn is_archive(&self) -> bool {
         self.options.archive
     }
-    /// The paths of its files, but the manifest's own and that of SHA256SUMS.
+    /// The paths of its files, without the manifest itself and SHA256SUMS.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.path.as_str())
     }
@@ -348,13 +355,14 @@ fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a path leads to a place below where it starts, by plain names only.
+/// Whether a path consists of plain names only, so that it cannot leave the directory where it
+/// starts.
 fn is_below(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".."))
         && !path.contains(['\0', '\\', '\n'])
 }
 
-/// A digest as a manifest writes it.
+/// A digest as 32 hex digits, as written in manifests.
 pub fn digest_text(digest: u128) -> String {
     format!("{digest:032x}")
 }

@@ -1,4 +1,5 @@
-//! What `transform` and `reverse` make, both ways: how it lies in the file system, written and published, opened and checked.
+//! Outputs of `transform` and `reverse`: their layout on disk, how they are written and published,
+//! and how they are opened and checked again.
 
 pub mod apart;
 pub mod archive_writer;

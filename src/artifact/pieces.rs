@@ -1,17 +1,19 @@
-//! Publishing in pieces: where no single rename brings an output to its place (an archive and the files beside it, a
-//! mount point), old files make room, one rename each, and new ones come, the one that completes the output last.
+//! Publishing in pieces, for outputs that no single rename can publish (an archive with its sidecar
+//! files, a mount point). Old files are moved away, one rename each, and then the new files are
+//! moved in; the file that completes the output comes last.
 //!
-//! Before the first rename a mark in the staging directory says what is to be moved. Old files wait beside it until all
-//! new ones are in place, so whatever happens, a later run can finish what has begun.
+//! Before the first rename, a mark in the staging directory lists all moves. Old files are kept
+//! next to it until all new ones are in place. So if a run is interrupted, a later run can finish
+//! its moves.
 
 use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 
-/// The file in a staging directory that says that publishing has begun.
+/// The file in a staging directory that lists the moves. It exists once publishing has begun.
 pub(super) const MARK: &str = ".mongosplit-publishing";
-/// The directory in a staging directory where old files wait.
+/// The directory in a staging directory that keeps old files.
 const OLD: &str = ".mongosplit-old";
 const FIRST_LINE: &str = "mongosplit publishing 1";
 const LAST_LINE: &str = "end";
@@ -19,21 +21,21 @@ const LAST_LINE: &str = "end";
 /// The moves that publish an output.
 #[derive(Debug)]
 pub(super) struct Moves {
-    /// Where old files are and new ones go.
+    /// The directory of the old files, and of the new ones.
     pub(super) root: PathBuf,
     pub(super) staging: PathBuf,
-    /// Names in `root` that make room, in this order.
+    /// Names in `root` to move away, in this order.
     pub(super) old: Vec<String>,
-    /// Names in `staging` that come to `root`, in this order; the last one completes the output.
+    /// Names in `staging` to move to `root`, in this order; the last one completes the output.
     pub(super) new: Vec<String>,
 }
 
 impl Moves {
-    /// Writes the mark. From here on, a run that is cut short is finished by a later one.
+    /// Writes the mark. From here on, a later run finishes the moves if this one is interrupted.
     pub(super) fn begin(&self, disk: &Disk) -> Result<()> {
         if !self.old.is_empty() {
             disk.create_dir(&self.staging.join(OLD), 0o700)?;
-            disk.sync_dir(&self.staging)?; // where it is missing beside a mark, it has been removed
+            disk.sync_dir(&self.staging)?; // so a mark without this directory means that it was removed
         }
         let list = |what: &str, names: &[String]| {
             names.iter().map(|name| format!("{what} {name}\n")).collect::<String>()
@@ -50,14 +52,14 @@ impl Moves {
         disk.rename_new(&unfinished, &self.staging.join(MARK))?;
         disk.sync_dir(&self.staging)
     }
-    /// The moves that a run cut short has begun.
-    pub(super) fn begun(disk: &Disk, root: &Path, staging: &Path) -> Result<Option<Moves>> {
+    /// Reads the moves that an interrupted run has begun, if there are any.
+    pub(super) fn load(disk: &Disk, root: &Path, staging: &Path) -> Result<Option<Moves>> {
         let mark = staging.join(MARK);
         let Some(metadata) = disk.look(&mark)? else { return Ok(None) };
         let unknown = || {
             Error::output(
                 &mark,
-                "does not say what mongosplit writes there; see which of the files beside it are yours, and remove the rest",
+                "is not a list of moves by mongosplit; keep the files next to it that are yours, and remove the rest",
             )
         };
         if !metadata.is_file() {
@@ -88,20 +90,21 @@ impl Moves {
         }
         Ok(Some(moves))
     }
-    /// Makes all moves that have not been made.
-    pub(super) fn advance(&self, disk: &Disk) -> Result<()> {
-        // Old files are removed when all new ones are in place, and the mark is removed after them.
-        let is_waiting = !self.old.is_empty() && disk.look(&self.staging.join(OLD))?.is_some();
-        for name in self.old.iter().filter(|_| is_waiting) {
+    /// Makes all moves that have not been made yet.
+    pub(super) fn complete(&self, disk: &Disk) -> Result<()> {
+        // Old files are removed once all new ones are in place, and the mark is removed after them.
+        // So without the directory of old files, there is nothing left to move away.
+        let has_old = !self.old.is_empty() && disk.look(&self.staging.join(OLD))?.is_some();
+        for name in self.old.iter().filter(|_| has_old) {
             let (at, aside) = (self.root.join(name), self.staging.join(OLD).join(name));
-            // What has made room already may have been followed by a new one of the same name.
+            // If the old file has been moved already, the file of that name may be the new one.
             let is_old = disk.look(&aside)?.is_none()
                 && (!self.new.contains(name) || disk.look(&self.staging.join(name))?.is_some());
             if is_old && disk.look(&at)?.is_some() {
                 disk.rename_new(&at, &aside)?;
             }
         }
-        if is_waiting {
+        if has_old {
             disk.sync_dir(&self.staging.join(OLD))?;
             disk.sync_dir(&self.root)?;
         }
@@ -115,14 +118,16 @@ impl Moves {
             } else if disk.look(&to)?.is_none() {
                 return Err(Error::output(
                     &staged,
-                    "is missing, so what a run has begun cannot be finished; old files are in the directory beside it",
+                    format!(
+                        "is missing, so the interrupted run cannot be finished; the old files are in '{OLD}' next to it"
+                    ),
                 ));
             }
         }
         disk.sync_dir(&self.root)
     }
-    /// Undoes all moves that have been made, and takes the mark away.
-    pub(super) fn retreat(&self, disk: &Disk) -> Result<()> {
+    /// Undoes all moves that have been made, and removes the mark.
+    pub(super) fn undo(&self, disk: &Disk) -> Result<()> {
         for name in self.new.iter().rev() {
             let (staged, to) = (self.staging.join(name), self.root.join(name));
             if disk.look(&staged)?.is_none() && disk.look(&to)?.is_some() {

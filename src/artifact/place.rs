@@ -1,10 +1,11 @@
-//! Where an output goes: what stands there, what a run that was cut short has left, and what may be replaced.
+//! The place of an output: what exists there, what an interrupted run has left, and what may be
+//! replaced.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::layout::{BESIDE, beside};
+use super::layout::{SIDECARS, sidecar};
 use super::manifest::{self, Recognised};
 use super::pieces::{MARK, Moves};
 use super::staging::{
@@ -16,36 +17,37 @@ use crate::error::{Error, Result};
 
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// The place of an output, and where its parts are while it is made.
+/// The place of an output, and of the files that exist while it is built.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) form: Form,
-    /// Whether it is filled from inside, as it cannot be renamed over.
+    /// Whether the output is staged inside the place, because the place cannot be replaced by a
+    /// rename.
     pub(super) is_inside: bool,
 }
 
-/// What stands at a place.
+/// What exists at a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Existing {
     Nothing,
     EmptyDirectory,
-    /// An output that `--force` replaces: its files and directories directly at the place. The first is the one
-    /// without which the rest is no output.
+    /// An output that `--force` replaces: the names directly at the place. Without the first one,
+    /// the rest is not an output.
     Replaceable(Vec<String>),
-    /// Something else: where and why it is not replaced.
+    /// Something that is not replaced: its path, and why.
     Foreign(PathBuf, String),
 }
 
-/// What a run that was cut short has left.
+/// What an interrupted run has left.
 #[derive(Debug)]
-pub(super) enum Stale {
-    /// A staging directory; the place is as it was before the run, or as the run was to make it.
+pub(super) enum Leftover {
+    /// A staging directory. The place is as it was before the run, or holds the complete output.
     Staging,
-    /// Publishing in pieces has begun.
-    Begun(Moves),
-    /// The old output is beside its place, where the new one was to come.
-    Aside,
+    /// A staging directory from which publishing in pieces has begun.
+    Moves(Moves),
+    /// The old output, moved away from its place to make room for the new one.
+    OldOutput,
 }
 
 impl Place {
@@ -54,10 +56,10 @@ impl Place {
         if form.layout.archive_name()?.is_none() && path.file_name().is_none() {
             return Err(Error::output(
                 &path,
-                "does not end in a name, and files beside the output are named after it; give its name",
+                "does not end in a name, which the files next to the output need; give the name of the directory",
             ));
         }
-        // Without a `/` or `/.` at the end, which no call that renames takes.
+        // Without a final `/` or `/.`, which rename calls refuse.
         let mut place = Place { path: path.components().collect(), form, is_inside: false };
         place.is_inside = !place.form.layout.is_archive()
             && place.is_directory(disk)?
@@ -67,14 +69,15 @@ impl Place {
     pub(super) fn is_directory(&self, disk: &Disk) -> Result<bool> {
         Ok(disk.look(&self.path)?.is_some_and(|metadata| metadata.is_dir()))
     }
-    /// Whether it is a directory beside which nothing can be made.
-    pub(super) fn is_beside_a_directory(&self, disk: &Disk) -> Result<bool> {
+    /// Whether it is an existing directory with no lock next to it. If no lock can be created there
+    /// either, the output can still be staged inside.
+    pub(super) fn can_stage_inside(&self, disk: &Disk) -> Result<bool> {
         Ok(!self.form.layout.is_archive()
             && !self.is_inside
             && disk.look(&self.lock())?.is_none()
             && self.is_directory(disk)?)
     }
-    /// The directory that it is in.
+    /// The directory that contains it.
     pub(super) fn parent(&self) -> PathBuf {
         parent_of(&self.path)
     }
@@ -89,59 +92,59 @@ impl Place {
     pub(super) fn staging(&self) -> PathBuf {
         if self.is_inside { self.path.join(STAGING_INSIDE) } else { self.sibling(STAGING_SUFFIX) }
     }
-    /// Where an old output waits on a file system that cannot exchange directories.
+    /// Where the old output is moved on a file system that cannot exchange directories.
     pub(super) fn replaced(&self) -> PathBuf {
         self.sibling(REPLACED_SUFFIX)
     }
-    /// The directory in which an output that is published in pieces has its files.
+    /// The directory that the files of an output are moved to, if it is published in pieces.
     pub(super) fn root(&self) -> PathBuf {
         if self.is_inside { self.path.clone() } else { self.parent() }
     }
 
-    /// What is left of a run that was cut short. To be asked under the lock.
-    pub(super) fn stale(&self, disk: &Disk) -> Result<Option<Stale>> {
-        // Whatever form that run's output had: what one of another form has begun must be finished too.
+    /// What an interrupted run has left. Call this only while holding the lock.
+    pub(super) fn leftover(&self, disk: &Disk) -> Result<Option<Leftover>> {
+        // Whatever the form of that run's output: a run of another form must be finished too.
         if !self.is_inside && disk.look(&self.replaced())?.is_some() {
-            return Ok(Some(Stale::Aside));
+            return Ok(Some(Leftover::OldOutput));
         }
         let staging = self.staging();
         if disk.look(&staging)?.is_none() {
             return Ok(None);
         }
-        let begun = Moves::begun(disk, &self.root(), &staging)?;
-        Ok(Some(begun.map_or(Stale::Staging, Stale::Begun)))
+        let moves = Moves::load(disk, &self.root(), &staging)?;
+        Ok(Some(moves.map_or(Leftover::Staging, Leftover::Moves)))
     }
-    /// Why a run without `--force` goes no further.
-    pub(super) fn refusal(&self, stale: &Stale) -> Error {
-        match stale {
-            Stale::Staging => Error::output(
+    /// The error of a run without `--force`.
+    pub(super) fn refusal(&self, leftover: &Leftover) -> Error {
+        match leftover {
+            Leftover::Staging => Error::output(
                 &self.staging(),
-                "is left from a run that was cut short; remove it, or give --force to have it removed",
+                "was left by an interrupted run; remove it, or give --force to have it removed",
             ),
-            Stale::Begun(_) => Error::output(
+            Leftover::Moves(_) => Error::output(
                 &self.staging(),
                 format!(
-                    "is left from a run that was cut short while it put its output in place, and holds files that belong at '{}'; do not remove it: --force finishes that first",
+                    "was left by a run that was interrupted while it published, and holds files that belong at '{}'; do not remove it: --force finishes that run first",
                     self.path.display()
                 ),
             ),
-            Stale::Aside => Error::output(
+            Leftover::OldOutput => Error::output(
                 &self.replaced(),
                 format!(
-                    "is an old output, left from a run that was cut short while it put a new one at '{}'; do not remove it: --force finishes that first",
+                    "is an old output, left by a run that was interrupted while it published a new one at '{}'; do not remove it: --force finishes that run first",
                     self.path.display()
                 ),
             ),
         }
     }
 
-    /// What stands at the place; of a mount point, beside what a run has there while it goes on.
-    pub(super) fn standing(&self, disk: &Disk) -> Result<Standing> {
+    /// What exists at the place, apart from the files that this run has there itself.
+    pub(super) fn existing(&self, disk: &Disk) -> Result<Existing> {
         if self.form.layout.is_archive() {
-            return self.standing_archive(disk);
+            return self.existing_archive(disk);
         }
         let place = &self.path;
-        let Some(metadata) = disk.look(place)? else { return Ok(Standing::Nothing) };
+        let Some(metadata) = disk.look(place)? else { return Ok(Existing::Nothing) };
         if metadata.is_symlink() {
             return Err(Error::output(place, "is a symbolic link; name the directory itself"));
         }
@@ -158,15 +161,16 @@ impl Place {
         let mut names = disk.list(place)?;
         names.retain(|name| !own(name));
         if names.is_empty() {
-            return Ok(Standing::EmptyDirectory);
+            return Ok(Existing::EmptyDirectory);
         }
         self.replaceable(disk, names)
     }
-    /// Whether these, directly at a place that is a directory, are what an output has there.
-    fn replaceable(&self, disk: &Disk, names: Vec<OsString>) -> Result<Standing> {
-        let foreign = |why: String| Ok(Standing::Foreign(self.path.clone(), why));
+    /// Whether these names in the directory, and all below, belong to one output that may be
+    /// replaced.
+    fn replaceable(&self, disk: &Disk, names: Vec<OsString>) -> Result<Existing> {
+        let foreign = |why: String| Ok(Existing::Foreign(self.path.clone(), why));
         if names.iter().all(|name| is_ignorable(name)) {
-            return Ok(Standing::Replaceable(Vec::new()));
+            return Ok(Existing::Replaceable(Vec::new()));
         }
         let found = match self.manifest(disk, &self.path.join(manifest::FILE_NAME))? {
             None => self.staged_manifest(disk)?,
@@ -174,7 +178,7 @@ impl Place {
         };
         let Some(found) = found.filter(|found| !found.is_archive()) else {
             return foreign(format!(
-                "holds '{}', and no {} of mongosplit",
+                "contains '{}', but no {} of mongosplit",
                 names[0].to_string_lossy().escape_debug(),
                 manifest::FILE_NAME
             ));
@@ -213,7 +217,7 @@ impl Place {
                 units.push(shown);
             } else if !(is_named || metadata.is_file() && is_ignorable(&name)) {
                 return foreign(format!(
-                    "holds '{}', which its {} does not name",
+                    "contains '{}', which its {} does not list",
                     shown.escape_debug(),
                     manifest::FILE_NAME
                 ));
@@ -221,9 +225,10 @@ impl Place {
         }
         units.sort();
         units.sort_by_key(|name| name != manifest::FILE_NAME);
-        Ok(Standing::Replaceable(units))
+        Ok(Existing::Replaceable(units))
     }
-    /// The manifest of an output that was being moved out of a directory inside its place, as version 0.1 did it.
+    /// The manifest of an output that an interrupted run was moving to its place from a staging
+    /// directory inside it, as version 0.1 did.
     fn staged_manifest(&self, disk: &Disk) -> Result<Option<Recognised>> {
         if !self.is_inside || disk.look(&self.path.join(manifest::FILE_NAME))?.is_some() {
             return Ok(None);
@@ -241,10 +246,11 @@ impl Place {
         Ok(Recognised::parse(&read_of_output(disk, path)?))
     }
 
-    /// What stands where an archive and the files beside it are to come; of a stream, these files alone.
-    fn standing_archive(&self, disk: &Disk) -> Result<Standing> {
-        let Some(name) = self.form.layout.archive_name()? else { return Ok(Standing::Nothing) };
-        let found = self.manifest(disk, &beside(&self.path, manifest::FILE_NAME))?;
+    /// What exists at the paths of an archive and its sidecar files; of a stream, of the sidecar
+    /// files only.
+    fn existing_archive(&self, disk: &Disk) -> Result<Existing> {
+        let Some(name) = self.form.layout.archive_name()? else { return Ok(Existing::Nothing) };
+        let found = self.manifest(disk, &sidecar(&self.path, manifest::FILE_NAME))?;
         let prefix = format!("{name}.");
         let mut units: Vec<String> =
             if self.form.layout.is_stream() { Vec::new() } else { vec![name.clone()] };
@@ -254,70 +260,70 @@ impl Place {
                 .filter(|path| path.starts_with(&prefix) && !path.contains('/'))
                 .map(str::to_owned),
         );
-        for what in BESIDE.map(|what| format!("{prefix}{what}")) {
+        for what in SIDECARS.map(|what| format!("{prefix}{what}")) {
             if !units.contains(&what) {
                 units.push(what);
             }
         }
-        let mut standing = Vec::new();
+        let mut existing = Vec::new();
         for unit in units {
             let path = self.path.with_file_name(&unit);
             match disk.look(&path)? {
                 None => {}
-                Some(metadata) if metadata.is_file() => standing.push(unit),
+                Some(metadata) if metadata.is_file() => existing.push(unit),
                 Some(_) => {
                     return Err(Error::output(
                         &path,
-                        "is no regular file; name another place for the archive",
+                        "is not a regular file; name another place for the archive",
                     ));
                 }
             }
         }
-        let Some(first) = standing.first().map(|unit| self.path.with_file_name(unit)) else {
-            return Ok(Standing::Nothing);
+        let Some(first) = existing.first().map(|unit| self.path.with_file_name(unit)) else {
+            return Ok(Existing::Nothing);
         };
         let manifest_name = format!("{prefix}{}", manifest::FILE_NAME);
         let Some(found) =
             found.filter(|found| found.is_archive() && found.paths().any(|path| path == name))
         else {
-            return Ok(Standing::Foreign(
+            return Ok(Existing::Foreign(
                 first,
-                format!("is there already, and no '{manifest_name}' of mongosplit names it"),
+                format!("already exists, and no '{manifest_name}' of mongosplit lists it"),
             ));
         };
         if found.kind != self.form.kind {
             let why = format!(
-                "is there already, and belongs to an output of {}, not of {}",
+                "already exists, and belongs to an output of {}, not of {}",
                 found.kind.command(),
                 self.form.kind.command()
             );
-            return Ok(Standing::Foreign(first, why));
+            return Ok(Existing::Foreign(first, why));
         }
         let sums = format!("{prefix}{}", manifest::SUMS_NAME);
-        let stranger = standing.iter().find(|unit| {
+        let stranger = existing.iter().find(|unit| {
             **unit != manifest_name && **unit != sums && !found.paths().any(|path| path == *unit)
         });
         Ok(match stranger {
-            Some(unit) => Standing::Foreign(
+            Some(unit) => Existing::Foreign(
                 self.path.with_file_name(unit),
-                format!("is there already, and '{manifest_name}' does not name it"),
+                format!("already exists, and '{manifest_name}' does not list it"),
             ),
-            None => Standing::Replaceable(standing),
+            None => Existing::Replaceable(existing),
         })
     }
 
-    /// Fails where what stands at the place is not to be replaced.
-    pub(super) fn check(&self, standing: Standing) -> Result<Standing> {
+    /// Fails if what exists at the place must not be replaced.
+    pub(super) fn check(&self, existing: Existing) -> Result<Existing> {
         let (noun, force) = (self.form.layout.noun(), self.form.force);
-        match standing {
-            Standing::Replaceable(units) if !force => Err(match self.form.layout.is_archive() {
+        match existing {
+            Existing::Replaceable(units) if !force => Err(match self.form.layout.is_archive() {
                 true => {
                     let first = units
                         .first()
                         .map_or(self.path.clone(), |unit| self.path.with_file_name(unit));
                     Error::output(
                         &first,
-                        "is there already; name another archive, or give --force to replace it",
+                        "already exists; name another archive, or give --force to replace it",
                     )
                 }
                 false => Error::output(
@@ -325,35 +331,36 @@ impl Place {
                     "is not empty; name another directory, or give --force to replace it",
                 ),
             }),
-            Standing::Foreign(path, why) if force => Err(Error::output(
+            Existing::Foreign(path, why) if force => Err(Error::output(
                 &path,
                 format!(
                     "{why}, so --force does not replace it; name another {noun}, or remove it yourself"
                 ),
             )),
-            Standing::Foreign(path, _) => Err(match self.form.layout.is_archive() {
-                true => Error::output(&path, "is there already; name another archive"),
+            Existing::Foreign(path, _) => Err(match self.form.layout.is_archive() {
+                true => Error::output(&path, "already exists; name another archive"),
                 false => Error::output(
                     &path,
                     "is not empty; name a directory that does not exist or is empty",
                 ),
             }),
-            fine => Ok(fine),
+            other => Ok(other),
         }
     }
 
-    /// Finishes or removes what a run that was cut short has left; only under the lock, and with `--force`.
-    pub(super) fn clear(&self, disk: &Disk, stale: Stale) -> Result<()> {
+    /// Finishes or removes what an interrupted run has left. Call this only while holding the lock,
+    /// and with `--force`.
+    pub(super) fn clear(&self, disk: &Disk, leftover: Leftover) -> Result<()> {
         let staging = self.staging();
-        match stale {
-            Stale::Begun(moves) => {
-                moves.advance(disk)?;
+        match leftover {
+            Leftover::Moves(moves) => {
+                moves.complete(disk)?;
                 disk.remove_tree(&staging)?;
             }
-            Stale::Staging => {
-                let standing = self.check(self.standing(disk)?)?;
+            Leftover::Staging => {
+                let existing = self.check(self.existing(disk)?)?;
                 if self.is_inside
-                    && let Standing::Replaceable(units) = &standing
+                    && let Existing::Replaceable(units) = &existing
                     && disk.look(&self.path.join(manifest::FILE_NAME))?.is_none()
                 {
                     for unit in units {
@@ -362,10 +369,10 @@ impl Place {
                 }
                 disk.remove_tree(&staging)?;
             }
-            Stale::Aside => {
+            Leftover::OldOutput => {
                 let has_staging = disk.look(&staging)?.is_some();
                 if disk.look(&self.path)?.is_some() {
-                    self.check(self.standing(disk)?)?;
+                    self.check(self.existing(disk)?)?;
                     disk.remove_tree(&self.replaced())?;
                 } else if has_staging && disk.look(&staging.join(manifest::FILE_NAME))?.is_some() {
                     disk.rename_new(&staging, &self.path)?;
@@ -383,7 +390,7 @@ impl Place {
     }
 }
 
-/// Whether publishing from this staging directory has begun.
+/// Whether publishing in pieces has begun from this staging directory.
 pub(super) fn has_mark(disk: &Disk, staging: &Path) -> Result<bool> {
     Ok(disk.look(&staging.join(MARK))?.is_some())
 }
@@ -408,7 +415,7 @@ pub(super) fn parent_of(place: &Path) -> PathBuf {
         .to_owned()
 }
 
-/// Whether a directory is one that is mounted, which nothing can be renamed over.
+/// Whether a directory is a mount point, which no rename can replace.
 fn is_mount_point(place: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {

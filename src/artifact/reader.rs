@@ -1,4 +1,4 @@
-//! Opening an output and checking that it is what its manifest says: one place for `verify` and `reverse`.
+//! Opens an output and checks it against its manifest, for `verify` and `reverse`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,14 +15,14 @@ use crate::base::hashing::Hashing;
 use crate::base::stream::Stream;
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result};
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 use crate::journal::Header;
 use crate::pipeline;
 
-/// More than a manifest with a million files has.
-const MOST_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
+/// A manifest with a million files is smaller.
+const MAX_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
 
-/// An output that is there.
+/// An existing output.
 #[derive(Debug)]
 pub(crate) struct Artifact {
     pub(crate) layout: Layout,
@@ -30,29 +30,34 @@ pub(crate) struct Artifact {
 }
 
 impl Artifact {
-    /// Reads the manifest of an output: in its directory, or beside its archive.
+    /// Reads the manifest of an output: in its directory, or next to its archive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if there is no output at `out`, and [`Error::Check`] if it has no manifest,
+    /// a damaged one, or that of another output.
     pub(crate) fn open(disk: &Disk, out: &Path) -> Result<Artifact> {
         let archive = Layout::Archive(out.to_owned());
         let is_directory = match std::fs::metadata(out) {
             Ok(metadata) => metadata.is_dir(),
-            // The archive may be missing: it went to standard output.
+            // The archive may be missing, because it went to standard output.
             Err(_) if archive.manifest().is_file() => false,
             Err(error) => return Err(error).reading("open", out),
         };
         let layout = if is_directory { Layout::Directory(out.to_owned()) } else { archive };
         let path = layout.manifest();
-        let manifest = match disk.read_small(&path, MOST_MANIFEST_BYTES) {
+        let manifest = match disk.read_small(&path, MAX_MANIFEST_BYTES) {
             Ok(bytes) => Manifest::parse(&bytes, &path)?,
             Err(error) if error.is_not_found() && is_directory => {
                 return Err(Error::Check(format!(
-                    "'{}' has no {}: it is no output of mongosplit, or one that was not finished",
+                    "'{}' has no {}: it is not an output of mongosplit, or an unfinished one",
                     out.display(),
                     manifest::FILE_NAME
                 )));
             }
             Err(error) if error.is_not_found() => {
                 let what = format!(
-                    "is no output of mongosplit: it is no directory, and there is no '{}' beside it",
+                    "is not an output of mongosplit: it is not a directory, and there is no '{}' next to it",
                     path.display()
                 );
                 return Err(Error::input(out, what));
@@ -61,7 +66,7 @@ impl Artifact {
         };
         if manifest.options.archive == is_directory {
             return Err(Error::Check(format!(
-                "'{}' is the manifest of another output than '{}'",
+                "'{}' is not the manifest of '{}', but of another output",
                 path.display(),
                 out.display()
             )));
@@ -73,43 +78,45 @@ impl Artifact {
         {
             let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
             return Err(Error::Check(format!(
-                "'{}' is the manifest of '{named}'; give the archive and the files beside it that name again",
+                "'{}' is the manifest of '{named}'; rename the archive and the files next to it back to that name",
                 path.display()
             )));
         }
         Ok(Artifact { layout, manifest })
     }
-    /// The output, as it was named.
+    /// The path of the output, as the user gave it.
     pub(crate) fn out(&self) -> &Path {
         self.layout.place()
     }
-    /// Where a file of the manifest is.
+    /// The path of a file that the manifest lists.
     pub(crate) fn path(&self, file: &manifest::File) -> PathBuf {
         self.layout.path_of(&file.path)
     }
 }
 
-/// Which files an output consists of, held against its manifest.
+/// The files of an output compared with its manifest.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// Files that are missing, too many, of another size, or no files; SHA256SUMS that says something else.
+    /// Files that are missing, unlisted, not regular, or of another size, and a SHA256SUMS with
+    /// other contents.
     pub(crate) differences: Vec<String>,
-    /// Files that systems leave in any directory.
+    /// Files such as `.DS_Store`, which systems create in any directory.
     pub(crate) remarks: Vec<String>,
 }
 
 impl Contents {
-    /// Fails where there are differences.
+    /// Fails if there are differences.
     pub(crate) fn require(&self, out: &Path) -> Result<()> {
         if self.differences.is_empty() { Ok(()) } else { Err(not_verified(out, &self.differences)) }
     }
 }
 
-/// Holds the files of an output, and what SHA256SUMS says, against its manifest. No other file's content is read.
+/// Compares the files of an output, and the contents of SHA256SUMS, with its manifest. Only
+/// SHA256SUMS is read.
 pub(crate) fn contents(disk: &Disk, artifact: &Artifact) -> Result<Contents> {
     let mut contents = Contents::default();
     match artifact.layout.is_archive() {
-        true => files_beside(disk, artifact, &mut contents)?,
+        true => sidecar_files(disk, artifact, &mut contents)?,
         false => files_in(disk, artifact, &mut contents)?,
     }
     check_sums(disk, artifact, &mut contents)?;
@@ -132,15 +139,15 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
             if IGNORABLE.iter().any(|ignorable| name == OsStr::new(ignorable))
                 && (metadata.is_file() || metadata.is_dir())
             {
-                contents.remarks.push(format!("'{shown}' is there, which systems leave in any directory; it is not part of the output"));
+                contents.remarks.push(format!("'{shown}' exists; systems create it in any directory, and it is not part of the output"));
                 continue;
             }
             if metadata.is_dir() {
                 let directory = format!("{path}/");
-                // mongorestore takes any directory for a database, an empty one too.
+                // mongorestore takes every directory for a database, even an empty one.
                 if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
                     differences.push(format!(
-                        "'{shown}' is a directory that no file of the manifest lies in"
+                        "'{shown}' is a directory that contains no file of the manifest"
                     ));
                 }
                 open.push((place, directory));
@@ -149,10 +156,10 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
             let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
             match manifest.files.iter().find(|file| file.path == path) {
                 _ if !metadata.is_file() => {
-                    differences.push(format!("'{shown}' is no regular file"))
+                    differences.push(format!("'{shown}' is not a regular file"))
                 }
                 None if !is_manifest => {
-                    differences.push(format!("'{shown}' is there, but not in the manifest"))
+                    differences.push(format!("'{shown}' exists, but is not in the manifest"))
                 }
                 Some(file) if file.bytes != metadata.len() => {
                     differences.push(format!(
@@ -174,39 +181,41 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
     Ok(())
 }
 
-/// [`files_in`] of an archive: beside it, other files may be anything, but not the archive's own by their names.
-fn files_beside(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
+/// [`files_in`] for an archive. Unrelated files may be next to it, but not unlisted ones that are
+/// named like its sidecar files.
+fn sidecar_files(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
     let Artifact { layout, manifest } = artifact;
     let differences = &mut contents.differences;
     let listed = manifest.files.iter().map(|file| (artifact.path(file), Some(file.bytes)));
-    for (path, said) in listed.chain([(layout.sums(), None)]) {
+    for (path, recorded) in listed.chain([(layout.sums(), None)]) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match (disk.look(&path).map_err(Error::of_reading)?, said) {
+        match (disk.look(&path).map_err(Error::of_reading)?, recorded) {
             (None, _) => differences.push(format!("'{name}' is missing")),
             (Some(metadata), _) if !metadata.is_file() => {
-                differences.push(format!("'{name}' is no regular file"))
+                differences.push(format!("'{name}' is not a regular file"))
             }
-            (Some(metadata), Some(said)) if metadata.len() != said => {
+            (Some(metadata), Some(recorded)) if metadata.len() != recorded => {
                 differences.push(format!(
-                    "'{name}' has {} bytes, the manifest says {said}",
+                    "'{name}' has {} bytes, the manifest says {recorded}",
                     metadata.len()
                 ));
             }
             _ => {}
         }
     }
-    for path in ["rollback", "rejected"].map(|what| layout.path_of_own(what)) {
+    for path in ["rollback", "rejected"].map(|what| layout.path_of_named(what)) {
         let is_listed = manifest.files.iter().any(|file| artifact.path(file) == path);
         if !is_listed && disk.look(&path).map_err(Error::of_reading)?.is_some() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             differences
-                .push(format!("'{}' is there, but not in the manifest", name.escape_debug()));
+                .push(format!("'{}' exists, but is not in the manifest", name.escape_debug()));
         }
     }
     Ok(())
 }
 
-/// What is missing, or no file, has been noted; what cannot be read is an error.
+/// Compares SHA256SUMS with the manifest. If it is missing or not a regular file, that has been
+/// reported already.
 fn check_sums(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result<()> {
     let path = artifact.layout.sums();
     let Some(metadata) =
@@ -219,12 +228,12 @@ fn check_sums(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Resu
         && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
     if !is_same {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        contents.differences.push(format!("'{name}' is not what the manifest says"));
+        contents.differences.push(format!("'{name}' does not match the manifest"));
     }
     Ok(())
 }
 
-/// Fails where the content of files of these roles is not what the manifest says.
+/// Fails if the contents of files of these roles do not match the manifest.
 pub(crate) fn check_stored(disk: &Disk, artifact: &Artifact, roles: &[Role]) -> Result<()> {
     let mut differences = Vec::new();
     for file in artifact.manifest.files.iter().filter(|file| roles.contains(&file.role)) {
@@ -233,14 +242,14 @@ pub(crate) fn check_stored(disk: &Disk, artifact: &Artifact, roles: &[Role]) -> 
     if differences.is_empty() { Ok(()) } else { Err(not_verified(artifact.out(), &differences)) }
 }
 
-/// How a file's stored bytes differ from what the manifest says.
+/// Compares the stored bytes of a file with the manifest, and describes the difference.
 pub(crate) fn stored_difference(
     disk: &Disk,
     path: &Path,
     file: &manifest::File,
 ) -> Result<Option<String>> {
     let mut stream = disk.open(path)?;
-    let mut hash = Counted::default();
+    let mut hash = HashingCounter::default();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match stream.read(&mut buffer).reading("read", path)? {
@@ -254,7 +263,7 @@ pub(crate) fn stored_difference(
     }))
 }
 
-/// The error of a command that an output which does not verify has stopped.
+/// The error of `reverse` for an output that does not verify.
 pub(crate) fn not_verified(out: &Path, differences: &[String]) -> Error {
     Error::Check(format!(
         "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
@@ -263,8 +272,9 @@ pub(crate) fn not_verified(out: &Path, differences: &[String]) -> Error {
     ))
 }
 
-/// What a journal's header says that a manifest does not.
-pub(crate) fn of_another_run(
+/// Describes how the header of a journal contradicts the manifest. `None` if both are of the same
+/// run.
+pub(crate) fn journal_mismatch(
     header: &Header,
     path: &Path,
     manifest: &Manifest,
@@ -273,7 +283,7 @@ pub(crate) fn of_another_run(
     let is_same = header.namespace == namespace && header.mapping == manifest.mapping;
     (!is_same).then(|| {
         format!(
-            "'{}' is the journal of another run: it is of {} by {}, the manifest is of {namespace} by {}",
+            "'{}' is the journal of another run: it is of {} by {}, but the manifest is of {namespace} by {}",
             path.display(),
             header.namespace,
             header.mapping,
@@ -282,7 +292,7 @@ pub(crate) fn of_another_run(
     })
 }
 
-/// A file that is read and hashed, and what the manifest says of it.
+/// A file that is hashed while it is read, with its entry in the manifest.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub file: manifest::File,
@@ -293,6 +303,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// Opens a file of the output. The hash covers all that is read from the returned stream.
     pub fn open(
         disk: &Disk,
         artifact: &Artifact,
@@ -309,11 +320,12 @@ impl Watched {
         };
         Ok((stream, watched))
     }
-    /// Bytes that have been read.
+    /// The number of stored bytes that have been read.
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
-    /// What is wrong with the bytes, all of which have been read.
+    /// Compares the file with the manifest, and describes the difference. Call it once the stream
+    /// has been read to its end.
     pub fn check(&self) -> Option<String> {
         let (bytes, sha256) = self.hashing.finish();
         let same = bytes == self.file.bytes && sha256 == self.file.sha256;
@@ -326,7 +338,8 @@ impl Watched {
     }
 }
 
-/// Appends to a result, and hashes what was read meanwhile: the most of it side by side with what is appended.
+/// Appends to a result while hashing what was read. The file with the most bytes to hash is hashed
+/// in the same loop as the appended pieces, the others on another thread.
 pub(crate) fn append_watching(
     file: &mut dyn DocumentSink,
     pieces: &[&[u8]],
@@ -335,12 +348,12 @@ pub(crate) fn append_watching(
     let Some((largest, _)) =
         watched.iter().enumerate().max_by_key(|(_, watched)| watched.hashing.waiting())
     else {
-        return file.append_beside(pieces, None);
+        return file.append_and_hash(pieces, None);
     };
     let append = || {
         watched[largest]
             .hashing
-            .with_waiting(|hash, bytes| file.append_beside(pieces, Some((hash, &[bytes]))))
+            .with_waiting(|hash, bytes| file.append_and_hash(pieces, Some((hash, &[bytes]))))
     };
     let others = || {
         watched

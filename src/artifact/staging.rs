@@ -1,5 +1,6 @@
-//! Outputs: written beside their place under names that nothing takes for a dump, put on disk, and then published
-//! in one step, the manifest last.
+//! Outputs are written next to their place, under names that no tool takes for a dump, synced to
+//! disk, and then published in one step. If that takes several renames, the file that completes the
+//! output comes last.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -10,42 +11,45 @@ use super::layout::Layout;
 use super::lock::Lock;
 use super::manifest::{self, Manifest, Role};
 use super::pieces::Moves;
-use super::place::{self, Place, Standing};
+use super::place::{self, Existing, Leftover, Place};
 use super::writer::{DeferredTail, OutputFile, Sink};
 use crate::disk::{Disk, WriteFile};
 use crate::error::{Error, Result};
 
-/// What a staging directory beside its place ends in.
+/// The suffix of a staging directory next to its place.
 pub const STAGING_SUFFIX: &str = ".mongosplit-partial";
-/// A staging directory inside its place. The dot makes mongorestore refuse all of the place.
+/// The name of a staging directory inside its place. Because of the dot, mongorestore refuses the
+/// whole place.
 pub const STAGING_INSIDE: &str = ".mongosplit-partial.d";
-/// What the lock file beside a place ends in.
+/// The suffix of the lock file next to a place.
 pub const LOCK_SUFFIX: &str = ".mongosplit-lock";
-/// The lock file of a place that is filled from inside.
+/// The name of the lock file inside a place.
 pub const LOCK_INSIDE: &str = ".mongosplit-lock";
-/// What an old output's name ends in while it makes room, on a file system that cannot exchange directories.
+/// The suffix of an old output that has been moved away, on a file system that cannot exchange
+/// directories.
 pub(super) const REPLACED_SUFFIX: &str = ".mongosplit-replaced";
 pub(super) const PART: &str = ".part";
-/// What systems leave in any directory: no part of an output, and no reason to call one damaged.
+/// Names that systems create in any directory. They are neither part of an output nor a sign of
+/// damage.
 pub(crate) const IGNORABLE: [&str; 3] = [".DS_Store", "Thumbs.db", "lost+found"];
 
-/// How an output is made.
+/// Options for writing an output.
 #[derive(Debug, Clone)]
 pub struct Form {
-    /// Where it is to be.
+    /// The place and form of the output.
     pub layout: Layout,
-    /// Compress files, at this level.
+    /// Compress files at this level.
     pub gzip_level: Option<u32>,
-    /// Replace an output of the same kind that stands at the place, and finish or remove what a run that was cut short
-    /// has left there.
+    /// Replace an existing output of the same kind, and finish or remove what an interrupted run
+    /// has left.
     pub force: bool,
-    /// What the output is the result of; [`Form::force`] replaces no other.
+    /// The command that writes the output. [`Form::force`] replaces outputs of this command only.
     pub kind: manifest::Kind,
-    /// Permission bits of the source: nobody may read the output who may not read it.
+    /// Permission bits of the source: whoever may not read the source may not read the output.
     pub source_mode: u32,
 }
 
-/// A place that this run alone writes to as long as the claim lives. It is looked at under a lock.
+/// A locked place. As long as the claim lives, no other run writes there.
 #[derive(Debug)]
 pub struct Claim<'d> {
     disk: &'d Disk,
@@ -55,13 +59,18 @@ pub struct Claim<'d> {
 }
 
 impl<'d> Claim<'d> {
-    /// Claims the place of an output, and fails where none can come there. It is absent or empty unless [`Form::force`] is
-    /// set.
+    /// Locks the place of an output, and checks that an output can be published there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] if another run holds the place, an interrupted run has left files, or
+    /// something exists there that must not be replaced; without [`Form::force`] that is anything
+    /// but an empty directory.
     pub fn take(disk: &'d Disk, form: Form) -> Result<Self> {
         let mut place = Place::new(disk, form)?;
         let lock = match Lock::take(disk, &place.path, place.lock()) {
             Err(Error::Write { source, .. })
-                if is_unwritable(&source) && place.is_beside_a_directory(disk)? =>
+                if is_unwritable(&source) && place.can_stage_inside(disk)? =>
             {
                 place.is_inside = true;
                 Lock::take(disk, &place.path, place.lock())?
@@ -70,7 +79,10 @@ impl<'d> Claim<'d> {
                 let parent = place.parent();
                 return Err(Error::output(
                     &place.path,
-                    format!("cannot be made, as there is no directory '{}'", parent.display()),
+                    format!(
+                        "cannot be created, because there is no directory '{}'",
+                        parent.display()
+                    ),
                 ));
             }
             other => other?,
@@ -78,37 +90,38 @@ impl<'d> Claim<'d> {
         let mut claim = Claim { disk, place, lock, warnings: Vec::new() };
         if !claim.lock.is_held() {
             claim.warnings.push(format!(
-                "the file system of '{}' has no locks, so another run for the same place would not be noticed",
+                "the file system of '{}' has no locks, so another run for the same place would go unnoticed",
                 claim.place.path.display()
             ));
         }
-        match claim.stale()? {
-            None | Some(place::Stale::Staging) => {
-                claim.place.check(claim.place.standing(disk)?).map(drop)?
+        match claim.leftover()? {
+            None | Some(Leftover::Staging) => {
+                claim.place.check(claim.place.existing(disk)?).map(drop)?
             }
-            Some(_) => {} // what stands there is known once that is finished
+            Some(_) => {} // what exists at the place is known once the interrupted run is finished
         }
         Ok(claim)
     }
-    /// What a run that was cut short has left, where this one may finish or remove it.
-    fn stale(&self) -> Result<Option<place::Stale>> {
-        match self.place.stale(self.disk)? {
-            Some(stale) if !self.place.form.force => Err(self.place.refusal(&stale)),
+    /// What an interrupted run has left. Fails if this run may not finish or remove it.
+    fn leftover(&self) -> Result<Option<Leftover>> {
+        match self.place.leftover(self.disk)? {
+            Some(leftover) if !self.place.form.force => Err(self.place.refusal(&leftover)),
             Some(_) if !self.lock.is_held() => Err(Error::output(
                 &self.place.staging(),
-                "is left from a run that was cut short, or belongs to one that still goes on: the file system has no locks that would tell, so --force leaves it; remove it when no run goes on",
+                "was left by an interrupted run, or is in use by another: without locks on this file system, --force cannot know and leaves it; remove it once no run is active",
             )),
-            stale => Ok(stale),
+            leftover => Ok(leftover),
         }
     }
 }
 
-/// Errors by which a directory says that nothing can be made in it.
+/// Whether an error means that nothing can be created in a directory.
 fn is_unwritable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// An output directory that is being made. Dropped before [`Staging::publish`], it leaves nothing.
+/// An output that is being written. If it is dropped before [`Staging::publish`], nothing is left
+/// of it.
 #[derive(Debug)]
 pub struct Staging<'d> {
     disk: &'d Disk,
@@ -119,7 +132,7 @@ pub struct Staging<'d> {
     form: Form,
     directories: BTreeSet<String>,
     files: Vec<String>,
-    /// Whether the staging directory is no longer this run's to remove.
+    /// Whether dropping this value must leave the staging directory alone.
     done: bool,
     warnings: Vec<String>,
     /// Dropped last.
@@ -127,18 +140,19 @@ pub struct Staging<'d> {
 }
 
 impl<'d> Staging<'d> {
-    /// Begins an output at its place, which is absent or empty unless [`Form::force`] is set.
+    /// Claims the place of an output and begins to write it. Fails as [`Claim::take`] does.
     pub fn begin(disk: &'d Disk, form: Form) -> Result<Self> {
         let source_mode = form.source_mode;
         Staging::begin_at(Claim::take(disk, form)?, source_mode)
     }
-    /// Begins an output at a place that has been claimed, from a source with these permission bits.
+    /// Begins an output at a claimed place, for a source with these permission bits. First finishes
+    /// or removes what an interrupted run has left.
     pub fn begin_at(claim: Claim<'d>, source_mode: u32) -> Result<Self> {
-        if let Some(stale) = claim.stale()? {
-            claim.place.clear(claim.disk, stale)?;
+        if let Some(leftover) = claim.leftover()? {
+            claim.place.clear(claim.disk, leftover)?;
         }
         let Claim { disk, place, lock, warnings } = claim;
-        place.check(place.standing(disk)?)?;
+        place.check(place.existing(disk)?)?;
         let staging = place.staging();
         disk.create_dir(&staging, 0o700)?;
         let form = Form { source_mode, ..place.form.clone() };
@@ -147,7 +161,7 @@ impl<'d> Staging<'d> {
             other => {
                 let _ = disk.remove_dir(&staging);
                 return Err(other.err().unwrap_or_else(|| {
-                    Error::output(&staging, "is gone: another program has removed it")
+                    Error::output(&staging, "is gone: another program removed it")
                 }));
             }
         };
@@ -165,8 +179,8 @@ impl<'d> Staging<'d> {
         })
     }
 
-    /// Begins a file at a path below the output, of one name or of a directory's and one. Without a staging
-    /// directory (`output` is none) it is hashed only.
+    /// Begins a file of the output. `path` is relative to the output, and has one directory at
+    /// most. In a dry run (`output` is `None`), the bytes are hashed but not written.
     pub fn file(
         output: Option<&mut Staging<'d>>,
         path: String,
@@ -184,7 +198,7 @@ impl<'d> Staging<'d> {
         Ok(OutputFile::new(path, role, namespace, gzip_level, sink))
     }
 
-    /// Where temporary files can go; they must be gone when the output is published.
+    /// A directory for temporary files. They must be removed before the output is published.
     pub fn scratch(&self) -> &Path {
         &self.staging
     }
@@ -206,19 +220,24 @@ impl<'d> Staging<'d> {
         0o700 | self.form.source_mode & 0o044 | (self.form.source_mode & 0o044) >> 2
     }
 
-    /// Writes SHA256SUMS and the manifest, puts everything on disk and brings it to its place.
+    /// Writes SHA256SUMS and the manifest, syncs everything to disk and publishes it.
     ///
     /// Returns warnings about what the file system could not do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] or [`Error::Write`]. The place is then as it was before, unless the error
+    /// says otherwise.
     pub fn publish(self, manifest: &Manifest) -> Result<Vec<String>> {
         self.publish_with(manifest, None)
     }
 
-    /// [`Staging::publish`]; the end of a stream is written when all other files are on disk, and before they come
-    /// to their place.
+    /// Like [`Staging::publish`]. The end of an archive on standard output is written once all
+    /// other files are synced to disk, and before they are published.
     pub fn publish_with(
         mut self,
         manifest: &Manifest,
-        held: Option<DeferredTail>,
+        tail: Option<DeferredTail>,
     ) -> Result<Vec<String>> {
         for (name, text) in
             [(manifest::SUMS_NAME, manifest.sums()), (manifest::FILE_NAME, manifest.to_text())]
@@ -234,18 +253,18 @@ impl<'d> Staging<'d> {
         }
         self.sync_directories()?;
         self.check_own()?;
-        if let Some(mut held) = held {
-            held.flush()?;
+        if let Some(mut tail) = tail {
+            tail.flush()?;
         }
-        self.unveil()?;
+        self.strip_part_suffix()?;
         match self.form.layout.is_archive() || self.place.is_inside {
             true => self.move_pieces()?,
-            false => self.take_place()?,
+            false => self.move_whole()?,
         }
         self.done = true;
         if self.disk.did_without() {
             self.warnings.push(format!(
-                "the file system of '{}' lacks rename without replacing, or putting directories on disk; a power failure just now could undo the last steps",
+                "the file system of '{}' cannot rename without replacing, or cannot sync directories; a power failure now could undo the last steps",
                 self.place.path.display()
             ));
         }
@@ -255,19 +274,19 @@ impl<'d> Staging<'d> {
         Ok(std::mem::take(&mut self.warnings))
     }
 
-    /// Fails where the staging directory is not the one that this run made.
+    /// Fails if the staging directory is not the one that this run created.
     fn check_own(&self) -> Result<()> {
         match self.disk.look(&self.staging)? {
             Some(there) if (there.dev(), there.ino()) == self.own => Ok(()),
             _ => Err(Error::output(
                 &self.staging,
-                "is no longer the directory that this run made: another program has removed or replaced it; nothing was published",
+                "is no longer the directory that this run created: another program removed or replaced it; nothing was published",
             )),
         }
     }
 
-    /// Takes `.part` from the names of the files, whose last is the manifest's.
-    fn unveil(&self) -> Result<()> {
+    /// Removes `.part` from the names of the files. The manifest comes last.
+    fn strip_part_suffix(&self) -> Result<()> {
         for path in &self.files {
             self.disk.rename_new(
                 &self.staging.join(format!("{path}{PART}")),
@@ -284,34 +303,35 @@ impl<'d> Staging<'d> {
         self.disk.sync_dir(&self.staging)
     }
 
-    /// What stands at the place now that the output is made.
-    fn standing(&self) -> Result<Standing> {
-        let standing = self.place.standing(self.disk)?;
-        if !self.form.force && !matches!(standing, Standing::Nothing | Standing::EmptyDirectory) {
+    /// What exists at the place now that the output is complete. Fails if that must not be
+    /// replaced.
+    fn existing(&self) -> Result<Existing> {
+        let existing = self.place.existing(self.disk)?;
+        if !self.form.force && !matches!(existing, Existing::Nothing | Existing::EmptyDirectory) {
             return Err(Error::output(
                 &self.place.path,
                 "is no longer empty: something was put there during the run; nothing was replaced",
             ));
         }
-        self.place.check(standing)
+        self.place.check(existing)
     }
 
-    /// Brings the staging directory to its place, whole.
-    fn take_place(&mut self) -> Result<()> {
+    /// Publishes the staging directory as a whole.
+    fn move_whole(&mut self) -> Result<()> {
         let (disk, parent, place) = (self.disk, self.place.parent(), self.place.path.clone());
-        let standing = self.standing()?;
-        // Only now, as a directory that its owner alone can open protects what is half done.
+        let existing = self.existing()?;
+        // Only now, so that nobody but the owner could open the incomplete output.
         disk.set_mode(&self.staging, self.directory_mode() & !umask())?;
-        match standing {
-            Standing::Nothing => disk.rename_new(&self.staging, &place)?,
-            Standing::EmptyDirectory => disk.rename_over_empty(&self.staging, &place)?,
-            Standing::Replaceable(_) | Standing::Foreign(..) => {
+        match existing {
+            Existing::Nothing => disk.rename_new(&self.staging, &place)?,
+            Existing::EmptyDirectory => disk.rename_over_empty(&self.staging, &place)?,
+            Existing::Replaceable(_) | Existing::Foreign(..) => {
                 let old = match disk.exchange(&self.staging, &place)? {
                     true => self.staging.clone(),
-                    false => self.make_room()?,
+                    false => self.replace_in_two_steps()?,
                 };
                 if let Err(error) = disk.sync_dir(&parent) {
-                    return Err(self.give_back(&old, error));
+                    return Err(self.restore_old(&old, error));
                 }
                 self.discard(&old, "the old output");
                 return Ok(());
@@ -319,21 +339,21 @@ impl<'d> Staging<'d> {
         }
         disk.sync_dir(&parent)
     }
-    /// Takes the place of an old output in two steps, and gives where the old one is.
-    fn make_room(&mut self) -> Result<PathBuf> {
+    /// Replaces an old output by two renames, and returns the path of the old one.
+    fn replace_in_two_steps(&mut self) -> Result<PathBuf> {
         let (disk, place, old) = (self.disk, &self.place.path, self.place.replaced());
         self.warnings.push(format!(
-            "the file system cannot exchange directories, so for a moment there was neither the old output nor the new one at '{}'",
+            "the file system cannot exchange directories, so for a moment neither the old output nor the new one was at '{}'",
             place.display()
         ));
         disk.rename_new(place, &old)?;
         if let Err(error) = disk.rename_new(&self.staging, place) {
-            return Err(self.give_back(&old, error));
+            return Err(self.restore_old(&old, error));
         }
         Ok(old)
     }
-    /// Brings an old output back to its place after an error.
-    fn give_back(&mut self, old: &Path, error: Error) -> Error {
+    /// Moves an old output back to its place after an error.
+    fn restore_old(&mut self, old: &Path, error: Error) -> Error {
         let (disk, place) = (self.disk, &self.place.path);
         let back = match old == self.staging {
             true => disk.exchange(old, place).map(drop),
@@ -353,19 +373,19 @@ impl<'d> Staging<'d> {
                 Error::output(
                     old,
                     format!(
-                        "is the old output: the new one could not be put in its place safely ({error}); --force finishes that first"
+                        "is the old output: publishing the new one failed ({error}); --force finishes that run first"
                     ),
                 )
             }
         }
     }
 
-    /// Brings the output to its place in pieces. Old files make room first, so that at no moment an old one stands for
-    /// a new one.
+    /// Publishes the output in pieces. All old files are moved away first, so that old and new ones
+    /// never mix.
     fn move_pieces(&mut self) -> Result<()> {
         let disk = self.disk;
-        let old = match self.standing()? {
-            Standing::Replaceable(units) => units,
+        let old = match self.existing()? {
+            Existing::Replaceable(units) => units,
             _ => Vec::new(),
         };
         let moves = Moves {
@@ -374,22 +394,21 @@ impl<'d> Staging<'d> {
             old,
             new: self.units()?,
         };
-        let moved = moves.begin(disk).and_then(|()| moves.advance(disk));
+        let moved = moves.begin(disk).and_then(|()| moves.complete(disk));
         if let Err(error) = moved {
-            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.retreat(disk).is_err()
-            {
+            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.undo(disk).is_err() {
                 self.done = true;
                 return Err(Error::output(
                     &self.staging,
                     format!(
-                        "holds files that belong at '{}', as neither the new output nor the old one could be put in place ({error}); do not remove it: --force finishes that first",
+                        "holds files that belong at '{}', because neither the new output nor the old one could be moved there ({error}); do not remove it: --force finishes that run first",
                         self.place.path.display()
                     ),
                 ));
             }
             return Err(error);
         }
-        let left = self.discard(&self.staging.clone(), "what is left of the run");
+        let left = self.discard(&self.staging.clone(), "the staging directory");
         if left && self.place.is_inside {
             self.done = true;
             return Err(Error::output(
@@ -402,7 +421,7 @@ impl<'d> Staging<'d> {
         }
         Ok(())
     }
-    /// The names that come to the place in pieces, the one that completes the output last.
+    /// The names to move to the place; the one that completes the output comes last.
     fn units(&self) -> Result<Vec<String>> {
         let mut units: Vec<String> = Vec::new();
         for path in &self.files {
@@ -416,9 +435,10 @@ impl<'d> Staging<'d> {
         }
         Ok(units)
     }
-    /// Removes what the published output does not need; a warning says where that fails. Whether it is left.
+    /// Removes what the published output does not need. If that fails, adds a warning and returns
+    /// true.
     fn discard(&mut self, path: &Path, what: &str) -> bool {
-        // A second time, as what keeps a file for a moment may have passed.
+        // The second try is for files that another program kept open for a moment.
         let Err(error) = self.disk.remove_tree(path).or_else(|_| self.disk.remove_tree(path))
         else {
             return false;
@@ -428,15 +448,16 @@ impl<'d> Staging<'d> {
     }
 }
 
-/// Fails early where an output cannot come to its place; what [`Claim::take`] does, without keeping the place.
+/// Fails early if an output cannot be published at its place. Like [`Claim::take`], but releases
+/// the place.
 pub fn check_place(form: Form) -> Result<()> {
     Claim::take(&Disk::default(), form).map(drop)
 }
 
-/// The content of a small file of an output that is there.
+/// Reads a small file of an existing output.
 pub(super) fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
-    const MOST: u64 = 512 * 1024 * 1024;
-    disk.read_small(path, MOST).map_err(Error::of_writing)
+    const MAX_BYTES: u64 = 512 * 1024 * 1024;
+    disk.read_small(path, MAX_BYTES).map_err(Error::of_writing)
 }
 
 fn umask() -> u32 {
@@ -447,7 +468,7 @@ fn umask() -> u32 {
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        // What another program has put there is not this run's to remove.
+        // Do not remove what another program has put there.
         if self.done || self.check_own().is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! A file of an output while it is written: hashed, and compressed if it is to be.
+//! Writes the files of an output, hashing and optionally compressing them.
 
 use std::io;
 use std::path::Path;
@@ -7,16 +7,16 @@ use super::manifest::{self, Role};
 use crate::disk::WriteFile;
 use crate::error::{IoContext, Result};
 use crate::gzip;
-use crate::hash::{Counted, update_both};
+use crate::hash::{HashingCounter, update_both};
 use crate::pipeline;
 
-/// A file of an output: hashed, and compressed if it is to be, while it is written.
+/// A file of an output, hashed and optionally compressed while it is written.
 #[derive(Debug)]
 pub struct OutputFile<'d> {
     entry: manifest::File,
-    /// Hashes what is appended.
-    raw: Counted,
-    /// Hashes what is stored, where that is something else.
+    /// Hashes the appended bytes.
+    raw: HashingCounter,
+    /// Compresses, and hashes the stored bytes.
     gzip: Option<Gzip>,
     sink: Sink<'d>,
 }
@@ -24,7 +24,7 @@ pub struct OutputFile<'d> {
 /// Where the bytes of an output go.
 #[derive(Debug)]
 pub(super) enum Sink<'d> {
-    /// Nowhere: a dry run.
+    /// Nowhere, in a dry run.
     Nowhere,
     File(WriteFile<'d>),
     /// Standard output.
@@ -41,7 +41,7 @@ impl Sink<'_> {
     }
 }
 
-/// What has not been written to standard output yet. Dropped, it never will be.
+/// Bytes that have not been written to standard output yet. If this is dropped, they never are.
 #[derive(Debug, Default)]
 pub struct DeferredTail {
     bytes: Vec<u8>,
@@ -49,7 +49,7 @@ pub struct DeferredTail {
 }
 
 impl DeferredTail {
-    /// Bytes written at once: what a pipe takes.
+    /// Bytes written at once: the capacity of a pipe on Linux.
     const PIECE: usize = 64 * 1024;
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -78,19 +78,19 @@ impl DeferredTail {
     }
 }
 
-/// What documents are, however they are stored: their number, bytes and SHA-256.
+/// The number, size and SHA-256 of documents, independent of how they are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// How many they are.
+    /// The number of documents.
     pub documents: u64,
-    /// Their bytes, uncompressed.
+    /// Their size in bytes, uncompressed.
     pub bytes: u64,
     /// The SHA-256 of those bytes.
     pub sha256: String,
 }
 
 impl Content {
-    /// Of a file of documents.
+    /// The content of a file of documents, according to the manifest.
     pub fn of(file: &manifest::File) -> Self {
         Content {
             documents: file.documents.unwrap_or_default(),
@@ -100,23 +100,24 @@ impl Content {
     }
 }
 
-/// Another stream's hash, and its bytes that are to be hashed side by side with those of an output.
-pub type Beside<'a> = (&'a mut Counted, &'a [&'a [u8]]);
+/// The hash of another stream, and bytes of it to hash in the same loop as those of an output.
+pub type OtherHash<'a> = (&'a mut HashingCounter, &'a [&'a [u8]]);
 
-/// Something that the documents of a collection are appended to.
+/// A sink for the documents of a collection.
 pub trait DocumentSink: Send {
-    /// Appends documents in pieces and hashes them side by side with another stream's, which costs less than to hash
-    /// the one after the other.
-    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()>;
-    /// Counts documents that were appended.
+    /// Appends documents in pieces and hashes them together with another stream's bytes, which is
+    /// faster than hashing one after the other.
+    fn append_and_hash(&mut self, pieces: &[&[u8]], other: Option<OtherHash<'_>>) -> Result<()>;
+    /// Adds to the number of documents.
     fn count(&mut self, documents: u64);
-    /// Compresses what can be; to be called now and then.
+    /// Compresses what has been appended, except for an incomplete gzip member. Call it after every
+    /// batch or so.
     fn compress(&mut self) -> Result<()>;
 }
 
 impl DocumentSink for OutputFile<'_> {
-    fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
-        OutputFile::append_beside(self, pieces, beside)
+    fn append_and_hash(&mut self, pieces: &[&[u8]], other: Option<OtherHash<'_>>) -> Result<()> {
+        OutputFile::append_and_hash(self, pieces, other)
     }
     fn count(&mut self, documents: u64) {
         OutputFile::count(self, documents);
@@ -130,12 +131,12 @@ impl DocumentSink for OutputFile<'_> {
 struct Gzip {
     level: u32,
     pending: Vec<u8>,
-    stored: Counted,
+    stored: HashingCounter,
     members: u64,
 }
 
-fn hash_beside(hash: &mut Counted, pieces: &[&[u8]], beside: Option<Beside<'_>>) {
-    match beside {
+fn hash_with(hash: &mut HashingCounter, pieces: &[&[u8]], other: Option<OtherHash<'_>>) {
+    match other {
         Some(other) => update_both((hash, pieces), other),
         None => pieces.iter().for_each(|piece| hash.update(piece)),
     }
@@ -150,7 +151,7 @@ fn store(gzip: &mut Option<Gzip>, sink: &mut Sink<'_>, pieces: &[&[u8]]) -> Resu
 }
 
 impl<'d> OutputFile<'d> {
-    /// A file of which nothing is written yet.
+    /// An empty file.
     pub(super) fn new(
         path: String,
         role: Role,
@@ -169,11 +170,11 @@ impl<'d> OutputFile<'d> {
                 raw_bytes: None,
                 raw_sha256: None,
             },
-            raw: Counted::default(),
+            raw: HashingCounter::default(),
             gzip: gzip_level.map(|level| Gzip {
                 level,
                 pending: Vec::new(),
-                stored: Counted::default(),
+                stored: HashingCounter::default(),
                 members: 0,
             }),
             sink,
@@ -184,16 +185,22 @@ impl<'d> OutputFile<'d> {
         self.raw.update(bytes);
         store(&mut self.gzip, &mut self.sink, &[bytes])
     }
-    /// Appends bytes in pieces and hashes them side by side with another stream's, while another thread writes them.
-    pub fn append_beside(&mut self, pieces: &[&[u8]], beside: Option<Beside<'_>>) -> Result<()> {
+    /// Appends bytes in pieces. Hashes them together with another stream's bytes while another
+    /// thread writes them.
+    pub fn append_and_hash(
+        &mut self,
+        pieces: &[&[u8]],
+        other: Option<OtherHash<'_>>,
+    ) -> Result<()> {
         let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
-        pipeline::join(|| hash_beside(raw, pieces, beside), || store(gzip, sink, pieces)).1
+        pipeline::join(|| hash_with(raw, pieces, other), || store(gzip, sink, pieces)).1
     }
-    /// Counts documents that were appended.
+    /// Adds to the number of documents.
     pub fn count(&mut self, documents: u64) {
         *self.entry.documents.get_or_insert(0) += documents;
     }
-    /// Compresses whole members of what was appended; to be called now and then.
+    /// Compresses what has been appended, except for an incomplete gzip member. Call it after every
+    /// batch or so.
     pub fn compress(&mut self) -> Result<()> {
         let Some(gzip) = &mut self.gzip else { return Ok(()) };
         let whole = gzip.pending.len() / gzip::MEMBER_BYTES * gzip::MEMBER_BYTES;
@@ -218,29 +225,31 @@ impl<'d> OutputFile<'d> {
         gzip.pending.drain(..end);
         Ok(())
     }
-    /// From here on, nothing more goes to a stream before it is released.
-    pub(super) fn hold(&mut self) {
+    /// From here on, keeps what is appended to a stream for [`OutputFile::finish_with_tail`] to
+    /// return.
+    pub(super) fn defer_tail(&mut self) {
         if let Sink::Stream(stream) = &mut self.sink {
             stream.is_deferred = true;
         }
     }
-    /// Puts the file on disk and says what it is.
+    /// Syncs the file to disk and returns its entry for the manifest.
     pub fn finish(self) -> Result<manifest::File> {
-        self.finish_held().map(|(entry, _)| entry)
+        self.finish_with_tail().map(|(entry, _)| entry)
     }
-    /// [`OutputFile::finish`], with what is held back of a stream.
-    pub(super) fn finish_held(mut self) -> Result<(manifest::File, Option<DeferredTail>)> {
+    /// Like [`OutputFile::finish`]; also returns the end of a stream, which has not been written.
+    pub(super) fn finish_with_tail(mut self) -> Result<(manifest::File, Option<DeferredTail>)> {
         let rest = self.gzip.as_ref().map_or(0, |gzip| gzip.pending.len());
         self.compress_to(rest)?;
         if self.gzip.as_ref().is_some_and(|gzip| gzip.members == 0) {
-            // mongorestore refuses a compressed file of zero bytes; an empty collection is an empty member.
+            // mongorestore refuses a compressed file of zero bytes, so an empty collection is one
+            // empty gzip member.
             let member = gzip::compress(&[], 1);
             if let Some(gzip) = &mut self.gzip {
                 gzip.stored.update(&member);
             }
             self.sink.write(&[&member])?;
         }
-        let held = match self.sink {
+        let tail = match self.sink {
             Sink::Nowhere => None,
             Sink::File(file) => file.finish().map(|()| None)?,
             Sink::Stream(stream) => Some(stream),
@@ -253,6 +262,6 @@ impl<'d> OutputFile<'d> {
                 (self.entry.raw_bytes, self.entry.raw_sha256) = (Some(bytes), Some(sha256));
             }
         }
-        Ok((self.entry, held))
+        Ok((self.entry, tail))
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 
 /// Bytes that may wait. More than what a run reads between two calls of [`Hashing::with_waiting`] as a rule; where
 /// it is not, who reads hashes, unless what waited before is being hashed just then.
@@ -18,7 +18,7 @@ pub struct Hashing {
 
 #[derive(Debug, Default)]
 struct Hashed {
-    hash: Counted,
+    hash: HashingCounter,
     /// The other buffer, while one is read into.
     taken: Vec<u8>,
 }
@@ -36,7 +36,7 @@ impl Hashing {
         drop(waiting);
         // Never waited for: who hashes may wait for other threads' work, and this thread's is some of it.
         if is_full && let Ok(mut hashed) = self.hashed.try_lock() {
-            self.hand_over(&mut hashed, Counted::update);
+            self.hand_over(&mut hashed, HashingCounter::update);
         }
     }
     /// How many bytes wait to be hashed.
@@ -44,10 +44,14 @@ impl Hashing {
         lock(&self.waiting).len()
     }
     /// Hands over the bytes that wait, all of which must be hashed.
-    pub fn with_waiting<T>(&self, work: impl FnOnce(&mut Counted, &[u8]) -> T) -> T {
+    pub fn with_waiting<T>(&self, work: impl FnOnce(&mut HashingCounter, &[u8]) -> T) -> T {
         self.hand_over(&mut lock(&self.hashed), work)
     }
-    fn hand_over<T>(&self, hashed: &mut Hashed, work: impl FnOnce(&mut Counted, &[u8]) -> T) -> T {
+    fn hand_over<T>(
+        &self,
+        hashed: &mut Hashed,
+        work: impl FnOnce(&mut HashingCounter, &[u8]) -> T,
+    ) -> T {
         let Hashed { hash, taken } = hashed;
         taken.clear();
         std::mem::swap(taken, &mut lock(&self.waiting));
@@ -55,7 +59,7 @@ impl Hashing {
     }
     /// Hashes the bytes that wait.
     pub fn catch_up(&self) {
-        self.with_waiting(Counted::update);
+        self.with_waiting(HashingCounter::update);
     }
     /// The number of bytes that were read, and their SHA-256 in hex.
     pub fn finish(&self) -> (u64, String) {

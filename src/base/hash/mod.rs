@@ -21,20 +21,20 @@ const BLOCK: usize = 64;
 
 /// How many bytes have passed, and their SHA-256.
 #[derive(Debug, Clone)]
-pub struct Counted {
+pub struct HashingCounter {
     state: [u32; 8],
     /// The bytes behind the last whole block.
     rest: [u8; BLOCK],
     bytes: u64,
 }
 
-impl Default for Counted {
+impl Default for HashingCounter {
     fn default() -> Self {
-        Counted { state: FIRST_STATE, rest: [0; BLOCK], bytes: 0 }
+        HashingCounter { state: FIRST_STATE, rest: [0; BLOCK], bytes: 0 }
     }
 }
 
-impl Counted {
+impl HashingCounter {
     /// Counts and hashes more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         let (blocks, _) = self.fill(bytes).as_chunks::<BLOCK>();
@@ -87,7 +87,7 @@ impl Counted {
 }
 
 /// Hashes two streams, each given in pieces, side by side.
-pub fn update_both(one: (&mut Counted, &[&[u8]]), other: (&mut Counted, &[&[u8]])) {
+pub fn update_both(one: (&mut HashingCounter, &[&[u8]]), other: (&mut HashingCounter, &[&[u8]])) {
     let mut left = Pieces::new(one.0, one.1);
     let mut right = Pieces::new(other.0, other.1);
     if pair::is_faster() {
@@ -104,14 +104,14 @@ pub fn update_both(one: (&mut Counted, &[&[u8]]), other: (&mut Counted, &[&[u8]]
 
 /// A stream's pieces, and how far its whole blocks have been hashed.
 struct Pieces<'h, 'p> {
-    hash: &'h mut Counted,
+    hash: &'h mut HashingCounter,
     pieces: &'p [&'p [u8]],
     /// What is left of the whole blocks of the first piece; none before they are known.
     blocks: Option<&'p [[u8; BLOCK]]>,
 }
 
 impl<'h, 'p> Pieces<'h, 'p> {
-    fn new(hash: &'h mut Counted, pieces: &'p [&'p [u8]]) -> Self {
+    fn new(hash: &'h mut HashingCounter, pieces: &'p [&'p [u8]]) -> Self {
         Pieces { hash, pieces, blocks: None }
     }
     /// The whole blocks that come next; none at the end.
@@ -145,7 +145,7 @@ impl<'h, 'p> Pieces<'h, 'p> {
 
 /// The SHA-256 of some bytes, in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut hash = Counted::default();
+    let mut hash = HashingCounter::default();
     hash.update(bytes);
     hash.finish().1
 }
@@ -173,7 +173,7 @@ mod tests {
         for length in 0..300 {
             let bytes = sample(length);
             for cut in 0..=length.min(130) {
-                let mut hash = Counted::default();
+                let mut hash = HashingCounter::default();
                 hash.update(&bytes[..cut]);
                 hash.update(&bytes[cut..]);
                 assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
                 for length in [0, 1, 64, 999, 5000] {
                     let one: Vec<&[u8]> = bytes.chunks(step).collect();
                     let other: Vec<&[u8]> = bytes[..length].chunks(other_step).collect();
-                    let (mut a, mut b) = (Counted::default(), Counted::default());
+                    let (mut a, mut b) = (HashingCounter::default(), HashingCounter::default());
                     update_both((&mut a, &one), (&mut b, &other));
                     assert_eq!(a.finish().1, raw::hex(&Sha256::digest(&bytes)));
                     assert_eq!(

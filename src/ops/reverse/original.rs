@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::artifact::reader::{Artifact, Watched, not_verified, of_another_run, stored_difference};
+use crate::artifact::reader::{
+    Artifact, Watched, journal_mismatch, not_verified, stored_difference,
+};
 use crate::base::archive_format as archive;
 use crate::base::documents::{self, Batches, Shares};
 use crate::base::stream::Stream;
@@ -48,7 +50,7 @@ impl OpenSource {
         let (stream, watched) = Watched::open(disk, artifact, file)?;
         let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
         if let Some(difference) =
-            of_another_run(&header, &watched.path, manifest, &source.namespace)
+            journal_mismatch(&header, &watched.path, manifest, &source.namespace)
         {
             return Err(Error::Check(difference));
         }

@@ -8,7 +8,7 @@ use crate::base::namespace::is_database_name;
 use crate::dump::{Collection, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::Fingerprints;
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
 use crate::mapping::{Findings, Plan};
@@ -27,7 +27,7 @@ pub(super) struct Outputs<'d> {
     pub(super) journal_writer: JournalWriter,
     pub(super) seen: Vec<Fingerprints>,
     /// Hashes the source's documents.
-    pub(super) hash: Counted,
+    pub(super) hash: HashingCounter,
     pub(super) documents: u64,
     pub(super) counts: Vec<u64>,
     pub(super) digests: Vec<u128>,
@@ -69,7 +69,7 @@ impl<'d> Outputs<'d> {
             rejected: None,
             journal_writer: JournalWriter::default(),
             seen: Vec::new(),
-            hash: Counted::default(),
+            hash: HashingCounter::default(),
             documents: 0,
             counts: Vec::new(),
             digests: Vec::new(),

@@ -10,7 +10,7 @@ use crate::artifact::archive_writer::ArchiveFile;
 use crate::artifact::writer::OutputFile;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::hash::Counted;
+use crate::hash::HashingCounter;
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::pipeline::{self, Pool, Stages};
 use crate::progress::Progress;
@@ -260,7 +260,7 @@ fn archive_blocks<'r>(
 /// What a round appends to the files of a source, and the source's own documents to hash.
 struct SourceAppends<'r, 'd> {
     files: Vec<Append<'r, 'd>>,
-    hash: &'r mut Counted,
+    hash: &'r mut HashingCounter,
     pieces: Vec<&'r [u8]>,
 }
 
@@ -362,7 +362,7 @@ struct Append<'r, 'd> {
     file: &'r mut OutputFile<'d>,
     pieces: Vec<&'r [u8]>,
     documents: u64,
-    beside: Option<(&'r mut Counted, Vec<&'r [u8]>)>,
+    beside: Option<(&'r mut HashingCounter, Vec<&'r [u8]>)>,
 }
 
 impl Append<'_, '_> {
@@ -372,7 +372,7 @@ impl Append<'_, '_> {
     fn run(&mut self) -> Result<()> {
         self.file.count(self.documents);
         let beside = self.beside.as_mut().map(|(hash, pieces)| (&mut **hash, pieces.as_slice()));
-        self.file.append_beside(&self.pieces, beside)?;
+        self.file.append_and_hash(&self.pieces, beside)?;
         self.file.compress()
     }
 }

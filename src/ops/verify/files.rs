@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::dump::{MOST_METADATA_BYTES, Metadata, read_small};
 use crate::error::{Result, counted};
 use crate::fingerprints::document_digest;
-use crate::hash::{self, Counted};
+use crate::hash::{self, HashingCounter};
 use crate::journal::{self, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::pipeline::{self, Stages, Threads};
@@ -138,7 +138,7 @@ pub(super) fn check_file(
     };
     let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
     let mut batch = Batch::default();
-    let mut content = Counted::default();
+    let mut content = HashingCounter::default();
     let mut digest = 0u128;
     let before = (checked.documents, checked.bytes);
     let framed =
@@ -192,7 +192,7 @@ pub(super) fn check_file(
         if file.role == Role::Journal {
             let (_, header) =
                 JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-            differences.found.extend(reader::of_another_run(
+            differences.found.extend(reader::journal_mismatch(
                 &header,
                 path,
                 manifest,
@@ -222,7 +222,7 @@ pub(super) fn check_archive(
     let mut digests = vec![0u128; reader.prelude().entries.len()];
     Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(
         threads,
-        &mut Counted::default(),
+        &mut HashingCounter::default(),
         |_| {
             let mut bytes = 0;
             while bytes < BATCH_BYTES
@@ -344,7 +344,7 @@ impl<'a> Framing<'a> {
     fn run(
         &self,
         threads: &Threads,
-        hash: &mut Counted,
+        hash: &mut HashingCounter,
         frame: impl FnMut(&mut Vec<u8>) -> Result<usize> + Send + 'a,
     ) -> Result<()> {
         pipeline::run(threads, self, &mut (Box::new(frame) as Frame<'a>), hash)
@@ -355,7 +355,7 @@ impl<'a> Stages for Framing<'a> {
     type Input = (Vec<u8>, usize);
     type Output = ();
     type Reader = Frame<'a>;
-    type Writer = Counted;
+    type Writer = HashingCounter;
 
     fn read(&self, frame: &mut Frame<'a>, (bytes, framed): &mut Self::Input) -> Result<bool> {
         *framed = frame(bytes)?;
@@ -367,7 +367,7 @@ impl<'a> Stages for Framing<'a> {
     fn map(&self, _: &Self::Input, (): &mut ()) -> Result<()> {
         Ok(())
     }
-    fn write(&self, hash: &mut Counted, round: &mut [(Self::Input, ())]) -> Result<()> {
+    fn write(&self, hash: &mut HashingCounter, round: &mut [(Self::Input, ())]) -> Result<()> {
         self.behind.iter().flatten().for_each(|hashing| hashing.catch_up());
         round.iter().for_each(|((bytes, _), ())| hash.update(bytes));
         Ok(())
