@@ -241,7 +241,8 @@ fn every_rule_has_its_error() {
     let (b, e) = (block("d", "c", &c), close("d", "c", &c));
     let body = at + head("d", "c", 0, 0).len();
     let log = b"2026-08-01T12:00:00.000+0000\twriting d.c to archive on stdout\n".to_vec();
-    let mixed = "a log looks mixed into the stream (keep stderr out of the pipe, no `2>&1`)";
+    let mixed =
+        "a log seems to be mixed into the stream (keep stderr out of the pipe, without `2>&1`)";
     let mut no_nul = source(1);
     *no_nul.last_mut().unwrap() = 1;
     let of_c = [text("db", b"d"), text("collection", b"c")].concat();
@@ -259,23 +260,23 @@ fn every_rule_has_its_error() {
     ]);
     let long = "x".repeat(254);
     let cases: Vec<(Vec<u8>, String)> = vec![
-        (Vec::new(), "has no bytes, so it is no archive; did mongodump fail?".into()),
+        (Vec::new(), "is empty, so it is not an archive; did mongodump fail?".into()),
         (
             b"\x05\0\0\0\0".to_vec(),
-            "byte offset 0: it begins with 05000000, an archive with 6de29981; give what `mongodump --archive` writes".into(),
+            "byte offset 0: begins with 05000000, but an archive begins with 6de29981; give the output of `mongodump --archive`".into(),
         ),
         (
             log.clone(),
             format!(
-                "byte offset 0: text where an archive's magic number belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+                "byte offset 0: found text instead of an archive's magic number: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
         ),
-        (header()[..4].to_vec(), "byte offset 4: the archive ends where the archive's header belongs: it was cut off".into()),
-        ([&header()[..4], &END].concat(), "byte offset 4: a terminator where the archive's header belongs".into()),
-        ([&header()[..4], &version].concat(), "byte offset 4: the archive's header has format version '0.2', where 0.1 is known".into()),
+        (header()[..4].to_vec(), "byte offset 4: the archive ends before the archive's header: it was cut off".into()),
+        ([&header()[..4], &END].concat(), "byte offset 4: found a terminator instead of the archive's header".into()),
+        ([&header()[..4], &version].concat(), "byte offset 4: the archive's header has format version '0.2', but only 0.1 is supported".into()),
         (
             [header(), entry("d", "c"), b.clone()].concat(),
-            format!("byte offset {}: a block's header in the prelude: the terminator behind the prelude is missing", at - 4),
+            format!("byte offset {}: found a block's header in the prelude: the terminator of the prelude is missing", at - 4),
         ),
         (in_prelude([entry("d", "c"), entry("d", "c")].concat()), format!("byte offset {}: the prelude lists d.c twice", at - 4)),
         (
@@ -284,35 +285,35 @@ fn every_rule_has_its_error() {
         ),
         (
             in_prelude(lacking.clone()),
-            format!("byte offset {start}: a collection in the prelude has a field 'EOF' that the format does not know"),
+            format!("byte offset {start}: a collection in the prelude has an unknown field 'EOF'"),
         ),
         (
             with(&[b.clone(), e.clone(), END.to_vec()]),
             format!(
-                "byte offset {}: a terminator where a block's header belongs: a doubled terminator, or a block without a header",
+                "byte offset {}: found a terminator instead of a block's header: a doubled terminator, or a block without a header",
                 at + b.len() + e.len()
             ),
         ),
-        (with(&[unknown]), format!("byte offset {at}: a block's header has a field 'more' that the format does not know")),
+        (with(&[unknown]), format!("byte offset {at}: a block's header has an unknown field 'more'")),
         (with(&[lacking]), format!("byte offset {at}: a block's header lacks the field 'CRC'")),
         (with(&[twice]), format!("byte offset {at}: a block's header has the field 'db' twice")),
-        (with(&[no_boolean]), format!("byte offset {at}: a block's header has a field 'EOF' that is no boolean")),
-        (with(&[no_int64]), format!("byte offset {at}: a block's header has a field 'CRC' that is no int64")),
-        (with(&[source(1)]), format!("byte offset {at}: a block's header has a field '_id' that the format does not know")),
-        (with(&[head("d", "z", 0, 0)]), format!("byte offset {at}: a block of d.z, which the prelude does not list")),
+        (with(&[no_boolean]), format!("byte offset {at}: a block's header has a field 'EOF' that is not a boolean")),
+        (with(&[no_int64]), format!("byte offset {at}: a block's header has a field 'CRC' that is not an int64")),
+        (with(&[source(1)]), format!("byte offset {at}: a block's header has an unknown field '_id'")),
+        (with(&[head("d", "z", 0, 0)]), format!("byte offset {at}: found a block of d.z, which the prelude does not list")),
         (
             with(&[head("d", "c", 0, 0), source(1), e.clone()]),
             format!(
-                "byte offset {}, d.c: a block's header among the documents: the terminator of the block before it is missing",
+                "byte offset {}, d.c: found a block's header among the documents: the terminator of the previous block is missing",
                 body + source(1).len()
             ),
         ),
-        (with(&[head("d", "c", 1, 0), source(1)]), format!("byte offset {body}, d.c: data behind the header that ends the namespace")),
+        (with(&[head("d", "c", 1, 0), source(1)]), format!("byte offset {body}, d.c: found data after the header that ends the namespace")),
         (with(&[b.clone(), e.clone(), e.clone()]), format!("byte offset {}: d.c is opened again after its end", at + b.len() + e.len())),
         (
             with(&[b.clone(), head("d", "c", 1, 5)]),
             format!(
-                "byte offset {}: the documents of d.c have the CRC {:016x}, the archive says 0000000000000005: it was damaged",
+                "byte offset {}: the documents of d.c have the CRC {:016x}, but the archive says 0000000000000005: it was damaged",
                 at + b.len(),
                 crc64(&c[0])
             ),
@@ -327,37 +328,37 @@ fn every_rule_has_its_error() {
         (
             with(&[]),
             format!(
-                "byte offset {at}: the archive ends, but 1 of its namespaces have not been seen (d.c): it was cut off, or mongodump was stopped"
+                "byte offset {at}: the archive ends, but 1 of its namespaces are missing (d.c): it was cut off, or mongodump was stopped"
             ),
         ),
         (
             with(&[head("d", "c", 0, 0), log.clone()]),
             format!(
-                "byte offset {body}, d.c: text where a document or a terminator belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+                "byte offset {body}, d.c: found text instead of a document or a terminator: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
         ),
         (
             with(&[log]),
             format!(
-                "byte offset {at}: text where a block's header belongs: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
+                "byte offset {at}: found text instead of a block's header: '2026-08-01T12:00:00.000+0000\\twriting d.c to archive on stdout'; {mixed}"
             ),
         ),
         (
             with(&[head("d", "c", 0, 0), 4i32.to_le_bytes().to_vec()]),
             format!(
-                "byte offset {body}, d.c: 4 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+                "byte offset {body}, d.c: found 4 instead of a document or a terminator, which is neither a terminator nor a length of 5 to 16777216 bytes"
             ),
         ),
         (
             with(&[head("d", "c", 0, 0), 16_777_217i32.to_le_bytes().to_vec()]),
             format!(
-                "byte offset {body}, d.c: 16777217 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+                "byte offset {body}, d.c: found 16777217 instead of a document or a terminator, which is neither a terminator nor a length of 5 to 16777216 bytes"
             ),
         ),
         (
             with(&[head("d", "c", 0, 0), (-2i32).to_le_bytes().to_vec()]),
             format!(
-                "byte offset {body}, d.c: -2 where a document or a terminator belongs, which is neither a terminator nor a length of 5 to 16777216 bytes"
+                "byte offset {body}, d.c: found -2 instead of a document or a terminator, which is neither a terminator nor a length of 5 to 16777216 bytes"
             ),
         ),
         (
@@ -370,31 +371,31 @@ fn every_rule_has_its_error() {
         (
             with(&[head("d", "c", 0, 0), no_nul]),
             format!(
-                "byte offset {body}, d.c: byte 0x01 where the final NUL of a document or a terminator belongs, at byte offset {}",
+                "byte offset {body}, d.c: found byte 0x01 instead of the final NUL of a document or a terminator, at byte offset {}",
                 body + source(1).len() - 1
             ),
         ),
         (
             with(&[b, e, b"\0".to_vec()]),
             format!(
-                "byte offset {}: the archive ends where a block's header belongs: it was cut off",
+                "byte offset {}: the archive ends before a block's header: it was cut off",
                 at + block("d", "c", &c).len() + close("d", "c", &c).len()
             ),
         ),
     ];
     let names = [
-        ("..", "c", "database '..'".to_owned()),
-        ("a/b", "c", "database 'a/b'".to_owned()),
-        ("a\0", "c", r"database 'a\0'".to_owned()),
-        ("d", "..", "collection '..'".to_owned()),
-        ("d", "", "collection ''".to_owned()),
-        ("d", "a\0b", r"collection 'a\0b'".to_owned()),
-        ("d", &long, format!("collection '{long}'")),
+        ("..", "c", "database name '..'".to_owned()),
+        ("a/b", "c", "database name 'a/b'".to_owned()),
+        ("a\0", "c", r"database name 'a\0'".to_owned()),
+        ("d", "..", "collection name '..'".to_owned()),
+        ("d", "", "collection name ''".to_owned()),
+        ("d", "a\0b", r"collection name 'a\0b'".to_owned()),
+        ("d", &long, format!("collection name '{long}'")),
     ];
     let misnamed = names.map(|(database, collection, what)| {
         (
             in_prelude(entry(database, collection)),
-            format!("byte offset {start}: a collection in the prelude names the {what}, which cannot be one"),
+            format!("byte offset {start}: a collection in the prelude has an invalid {what}"),
         )
     });
     for (archive, message) in cases.into_iter().chain(misnamed) {
@@ -847,7 +848,7 @@ fn standard_streams_without_a_sidecar_are_refused() {
     let done = folder.run_fed(["transform", "-", out.to_str().unwrap()], b"").exits(3);
     assert_eq!(
         done.stderr,
-        "mongosplit: 'standard input': has no bytes, so it is no archive; did mongodump fail?\n"
+        "mongosplit: 'standard input': is empty, so it is not an archive; did mongodump fail?\n"
     );
 }
 

@@ -137,7 +137,7 @@ fn a_dump_that_changes_while_it_is_read_is_refused() {
         transform(&options(&dump, &world.path("out")), &plan, &Writes(file)).expect_err("an error");
     assert_eq!(
         world.plain(&error.to_string()),
-        "'DIR/dump/narrative_modeling/user_data.bson': changed while it was read (690 bytes before, 695 bytes now); run again when nothing writes to it"
+        "'DIR/dump/narrative_modeling/user_data.bson': changed while it was read (690 bytes before, 695 bytes now); run again once nothing writes to it"
     );
     world.holds_only(&["dump"]);
 }

@@ -1,9 +1,11 @@
-//! mongodump's archive format, read as a stream: framed, checked rule by rule, never held as a whole.
+//! Reads mongodump's archive format as a stream, checking its framing. An archive is never in
+//! memory as a whole.
 //!
-//! Facts are from mongo-tools `common/archive/` (`archive.go`, `prelude.go`, `parser.go`, `demultiplexer.go`): a
-//! magic number, a prelude (header document, one document for each collection, terminator), then blocks of a
-//! namespace header, documents and a terminator. Blocks of different namespaces interleave; each namespace ends
-//! with a header of its own that has `EOF` set and the CRC-64/XZ of its documents, stored as an int64.
+//! Facts are from mongo-tools `common/archive/` (`archive.go`, `prelude.go`, `parser.go`,
+//! `demultiplexer.go`): a magic number, a prelude (header document, one document for each
+//! collection, terminator), then blocks of a namespace header, documents and a terminator. Blocks
+//! of different namespaces interleave. Each namespace ends with a header of its own, which has
+//! `EOF` set and contains the CRC-64/XZ of its documents, as an int64.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -18,27 +20,28 @@ use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
 
-/// What an archive begins with: `0x8199e26d`, little-endian.
+/// The magic number of archives: `0x8199e26d`, little-endian.
 pub const MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
-/// What ends the prelude and each block.
+/// The terminator of the prelude and of each block.
 pub const TERMINATOR: [u8; 4] = [0xff; 4];
 /// The version of the format.
 pub const FORMAT_VERSION: &str = "0.1";
-/// Longest namespace that a server takes (MongoDB manual, "Limits and Thresholds").
+/// The longest namespace that a server accepts (MongoDB manual, "Limits and Thresholds").
 const MAX_NAMESPACE_BYTES: usize = 255;
-/// Bytes asked for at once.
+/// The number of bytes to read at once.
 const READ_BYTES: usize = 1024 * 1024;
-/// Where a server keeps the documents of a time series, before version 8.3.
+/// Prefix of the collection in which a server before version 8.3 keeps the documents of a time
+/// series.
 const BUCKETS: &str = "system.buckets.";
 
-/// What stands before the documents.
+/// The part of an archive before its documents.
 #[derive(Debug, Clone, Default)]
 pub struct Prelude {
     /// How many namespaces may be open at once.
     pub concurrent_collections: i32,
-    /// The server that the dump is from.
+    /// The version of the server that was dumped.
     pub server_version: String,
-    /// The tool that wrote the archive.
+    /// The version of the tool that wrote the archive.
     pub tool_version: String,
     /// The collections.
     pub entries: Vec<Entry>,
@@ -51,14 +54,14 @@ pub struct Entry {
     pub database: String,
     /// Its name.
     pub collection: String,
-    /// Its metadata, JSON; no bytes where there is none.
+    /// Its metadata as JSON, or empty if there is none.
     pub metadata: Vec<u8>,
-    /// `collection`, `view` or `timeseries`; old archives do not tell.
+    /// `collection`, `view` or `timeseries`; `None` in old archives.
     pub kind: Option<String>,
 }
 
 impl Entry {
-    /// Database and name.
+    /// The namespace, `database.collection`.
     pub fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.collection)
     }
@@ -71,27 +74,28 @@ impl Entry {
 /// A document of an archive.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
-    /// Number of its namespace in the prelude.
+    /// The number of its namespace in the prelude.
     pub namespace: usize,
-    /// Where it begins in the uncompressed archive.
+    /// Its byte offset in the uncompressed archive.
     pub offset: u64,
-    /// Its bytes: of the length that they announce, the last one NUL. Nothing else of it was looked at.
+    /// Its bytes. They have the length that they announce and end with NUL; nothing else has been
+    /// checked.
     pub bytes: &'a [u8],
 }
 
-/// What was seen of a namespace.
+/// What has been read of a namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its documents.
+    /// The number of documents.
     pub documents: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// Whether its checksum holds; nothing where it was not checked, or has not come yet.
+    /// Whether its checksum is right; `None` if it is not checked, or has not been read yet.
     pub checksum_holds: Option<bool>,
 }
 
 impl Seen {
-    /// Its documents and their bytes.
+    /// The number and size of its documents.
     pub fn counts(&self) -> Counts {
         Counts { documents: self.documents, bytes: self.bytes }
     }
@@ -110,31 +114,31 @@ struct State {
     seen: Seen,
 }
 
-/// The CRC of a namespace's documents.
+/// A new digest for the documents of a namespace, with the CRC that archives use.
 pub fn checksum() -> Digest {
     Digest::new(CrcAlgorithm::Crc64Xz)
 }
 
-/// Reads an archive in one pass, in memory of one block and the largest document.
+/// Reads an archive in one pass. Its buffer holds one read, or the largest document.
 ///
-/// Every document of every namespace is framed. The end of the stream is an end only where every namespace of the
-/// prelude has been closed.
+/// The framing of every document is checked. The stream may end only after every namespace of the
+/// prelude has ended.
 pub struct Reader<R> {
     stream: R,
     file: String,
     buffer: Vec<u8>,
-    /// What of the buffer has been read and not yet been taken.
+    /// The range of the buffer that has been read but not consumed.
     from: usize,
     to: usize,
-    /// Offset of `from` in the archive.
+    /// The byte offset of `from` in the uncompressed archive.
     offset: u64,
     at_end: bool,
     prelude: Prelude,
     states: Vec<State>,
     numbers: HashMap<String, usize>,
-    /// The namespace of the block that is open.
+    /// The namespace of the current block.
     current: Option<usize>,
-    /// The open block is its namespace's last.
+    /// Whether the current block is the last one of its namespace.
     is_closing: bool,
     open: usize,
     most_open: usize,
@@ -159,6 +163,11 @@ struct NamespaceHeader {
 
 impl<R: Read> Reader<R> {
     /// Reads the prelude. `file` names the archive in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if the stream is not an archive or its prelude is damaged, [`Error::Read`]
+    /// if reading fails.
     pub fn open(stream: R, file: String) -> Result<Self> {
         let mut reader = Reader {
             stream,
@@ -181,11 +190,11 @@ impl<R: Read> Reader<R> {
         reader.read_prelude()?;
         Ok(reader)
     }
-    /// What stands before the documents.
+    /// The prelude.
     pub fn prelude(&self) -> &Prelude {
         &self.prelude
     }
-    /// What was seen of a namespace so far.
+    /// What has been read of a namespace so far. `namespace` is its number in the prelude.
     pub fn seen(&self, namespace: usize) -> Seen {
         self.states[namespace].seen
     }
@@ -197,37 +206,38 @@ impl<R: Read> Reader<R> {
     pub fn file(&self) -> &str {
         &self.file
     }
-    /// How many namespaces were open at once at most.
+    /// The largest number of namespaces that were open at the same time.
     pub fn most_open(&self) -> usize {
         self.most_open
     }
-    /// Checks the checksum of a namespace when its end comes.
+    /// Turns on the checksum of a namespace. A mismatch is an error when the namespace ends.
     pub fn check(&mut self, namespace: usize) {
         self.states[namespace].crc = Some(checksum());
     }
-    /// Checks all checksums; one that does not hold is noted in [`Seen`] and no error.
-    pub fn check_all_and_go_on(&mut self) {
+    /// Turns on all checksums. A mismatch is recorded in [`Seen`] and is not an error.
+    pub fn check_all_and_continue(&mut self) {
         (0..self.states.len()).for_each(|namespace| self.check(namespace));
         self.tolerates_mismatch = true;
     }
 
     fn read_magic(&mut self) -> Result<()> {
-        // More than the four bytes, so that what is shown of a text does not hang on how much a pipe gives at once.
+        // More than the four bytes, so that an error shows the same excerpt however much a pipe
+        // returns at once.
         let have = self.fill(64)?;
         let head = &self.buffer[..have.min(64)];
         if have == 0 {
             return Err(Error::input(
                 self.file.as_ref(),
-                "has no bytes, so it is no archive; did mongodump fail?",
+                "is empty, so it is not an archive; did mongodump fail?",
             ));
         }
         if !head.starts_with(&MAGIC) {
             let what = match text_of(head) {
                 Some(text) => {
-                    format!("text where an archive's magic number belongs: '{text}'; {MIXED}")
+                    format!("found text instead of an archive's magic number: '{text}'; {MIXED}")
                 }
                 None => format!(
-                    "it begins with {}, an archive with {}; give what `mongodump --archive` writes",
+                    "begins with {}, but an archive begins with {}; give the output of `mongodump --archive`",
                     raw::hex(&head[..have.min(4)]),
                     raw::hex(&MAGIC)
                 ),
@@ -240,7 +250,7 @@ impl<R: Read> Reader<R> {
 
     fn read_prelude(&mut self) -> Result<()> {
         match self.piece("the archive's header")? {
-            None => return Err(self.fault("a terminator where the archive's header belongs")),
+            None => return Err(self.fault("found a terminator instead of the archive's header")),
             Some(size) => {
                 let header = archive_header(self.ahead(size))
                     .map_err(|what| self.fault(format!("the archive's header {what}")))?;
@@ -251,7 +261,7 @@ impl<R: Read> Reader<R> {
         while let Some(size) = self.piece("a collection of the prelude, or its terminator")? {
             if namespace_header(self.ahead(size)).is_ok() {
                 return Err(self.fault(
-                    "a block's header in the prelude: the terminator behind the prelude is missing",
+                    "found a block's header in the prelude: the terminator of the prelude is missing",
                 ));
             }
             let entry = entry(self.ahead(size))
@@ -278,7 +288,12 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// The next document. Nothing at the end of the archive, once all is as it must be.
+    /// Returns the next document, or `None` at the end of a complete archive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if the framing is wrong, a checksum does not match, or the archive ends too
+    /// early.
     pub fn next_document(&mut self) -> Result<Option<Document<'_>>> {
         loop {
             let Some(namespace) = self.current else {
@@ -296,12 +311,13 @@ impl<R: Read> Reader<R> {
                 continue;
             };
             if self.is_closing {
-                return Err(self.fault("data behind the header that ends the namespace"));
+                return Err(self.fault("found data after the header that ends the namespace"));
             }
             let bytes = &self.buffer[self.from..self.from + size];
-            // A stored document begins with its _id; one that begins as a header does is looked at.
+            // A stored document begins with its _id, so only one that begins like a header needs
+            // this check.
             if bytes[4..].starts_with(b"\x02db\0") && namespace_header(bytes).is_ok() {
-                return Err(self.fault("a block's header among the documents: the terminator of the block before it is missing"));
+                return Err(self.fault("found a block's header among the documents: the terminator of the previous block is missing"));
             }
             let state = &mut self.states[namespace];
             if let Some(crc) = &mut state.crc {
@@ -319,7 +335,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Reads to the end, for what is to be seen of the namespaces.
+    /// Reads to the end, so that [`Reader::seen`] is complete.
     pub fn skip_to_end(&mut self) -> Result<()> {
         while self.next_document()?.is_some() {}
         Ok(())
@@ -327,14 +343,14 @@ impl<R: Read> Reader<R> {
 
     fn read_namespace_header(&mut self) -> Result<()> {
         let Some(size) = self.piece("a block's header")? else {
-            return Err(self.fault("a terminator where a block's header belongs: a doubled terminator, or a block without a header"));
+            return Err(self.fault("found a terminator instead of a block's header: a doubled terminator, or a block without a header"));
         };
         let header = namespace_header(self.ahead(size))
             .map_err(|what| self.fault(format!("a block's header {what}")))?;
         let namespace = format!("{}.{}", header.database, header.collection);
         let Some(&number) = self.numbers.get(&namespace) else {
             return Err(self.fault(format!(
-                "a block of {}, which the prelude does not list",
+                "found a block of {}, which the prelude does not list",
                 namespace.escape_debug()
             )));
         };
@@ -358,7 +374,7 @@ impl<R: Read> Reader<R> {
                 found.filter(|found| *found != header.crc && !self.tolerates_mismatch)
             {
                 return Err(self.fault(format!(
-                    "the documents of {} have the CRC {found:016x}, the archive says {:016x}: it was damaged",
+                    "the documents of {} have the CRC {found:016x}, but the archive says {:016x}: it was damaged",
                     namespace.escape_debug(),
                     header.crc
                 )));
@@ -371,9 +387,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn check_end(&self) -> Result<()> {
-        for (status, what) in
-            [(Status::Open, "are unfinished"), (Status::Unseen, "have not been seen")]
-        {
+        for (status, what) in [(Status::Open, "are unfinished"), (Status::Unseen, "are missing")] {
             let names: Vec<String> = (self.prelude.entries.iter().zip(&self.states))
                 .filter(|(_, state)| state.status == status)
                 .map(|(entry, _)| entry.namespace().escape_debug().to_string())
@@ -389,13 +403,12 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Size of the document that comes next; nothing where a terminator comes. Neither is taken yet.
+    /// Returns the size of the next document, or `None` if a terminator comes next. Consumes
+    /// neither. `what` is the expected thing, for errors.
     fn piece(&mut self, what: &str) -> Result<Option<usize>> {
         let have = self.fill(4)?;
         let Some(&head) = self.ahead(have).first_chunk::<4>() else {
-            return Err(
-                self.fault(format!("the archive ends where {what} belongs: it was cut off"))
-            );
+            return Err(self.fault(format!("the archive ends before {what}: it was cut off")));
         };
         if head == TERMINATOR {
             return Ok(None);
@@ -403,9 +416,9 @@ impl<R: Read> Reader<R> {
         let Ok(size) = raw::document_length(head, raw::MAX_DOCUMENT_BYTES) else {
             let have = self.fill(64)?.min(64);
             return Err(self.fault(match text_of(self.ahead(have)) {
-                Some(text) => format!("text where {what} belongs: '{text}'; {MIXED}"),
+                Some(text) => format!("found text instead of {what}: '{text}'; {MIXED}"),
                 None => format!(
-                    "{} where {what} belongs, which is neither a terminator nor a length of 5 to 16777216 bytes",
+                    "found {} instead of {what}, which is neither a terminator nor a length of 5 to 16777216 bytes",
                     i32::from_le_bytes(head)
                 ),
             }));
@@ -421,7 +434,7 @@ impl<R: Read> Reader<R> {
             other => {
                 let at = self.offset + size as u64 - 1;
                 Err(self.fault(format!(
-                    "byte 0x{other:02x} where the final NUL of {what} belongs, at byte offset {at}"
+                    "found byte 0x{other:02x} instead of the final NUL of {what}, at byte offset {at}"
                 )))
             }
         }
@@ -435,7 +448,8 @@ impl<R: Read> Reader<R> {
         self.offset += size as u64;
     }
 
-    /// Reads on until so many bytes lie ahead, or all there are; how many there are.
+    /// Reads until at least `size` bytes are buffered, or the stream ends. Returns the number of
+    /// buffered bytes.
     fn fill(&mut self, size: usize) -> Result<usize> {
         while self.to - self.from < size && !self.at_end {
             if self.buffer.len() - self.from < size.max(4) {
@@ -467,9 +481,10 @@ impl<R: Read> Reader<R> {
     }
 }
 
-const MIXED: &str = "a log looks mixed into the stream (keep stderr out of the pipe, no `2>&1`)";
+const MIXED: &str =
+    "a log seems to be mixed into the stream (keep stderr out of the pipe, without `2>&1`)";
 
-/// The first line of something that is text.
+/// The first line of `bytes`, if they look like text.
 fn text_of(bytes: &[u8]) -> Option<String> {
     let is_text = bytes.len() >= 4
         && bytes.iter().take(4).all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 32..=126));
@@ -477,22 +492,19 @@ fn text_of(bytes: &[u8]) -> Option<String> {
     is_text.then(|| String::from_utf8_lossy(&bytes[..printable]).escape_debug().to_string())
 }
 
-/// The fields of a header document: each known, there once, and of its type.
+/// The fields of a header document. Unknown and repeated fields are errors.
 struct Fields<'a, const N: usize>([Option<Value<'a>>; N]);
 
 impl<'a, const N: usize> Fields<'a, N> {
     fn read(document: &'a [u8], names: [&str; N]) -> std::result::Result<Self, String> {
         Validator::default()
             .check(document)
-            .map_err(|fault| format!("is no sound BSON: {}", fault.kind))?;
+            .map_err(|fault| format!("is not valid BSON: {}", fault.kind))?;
         let mut values = [None; N];
         for element in Elements::new(document) {
             let key = String::from_utf8_lossy(element.key()).into_owned();
             let Some(at) = names.iter().position(|name| *name == key) else {
-                return Err(format!(
-                    "has a field '{}' that the format does not know",
-                    key.escape_debug()
-                ));
+                return Err(format!("has an unknown field '{}'", key.escape_debug()));
             };
             if values[at].replace(element.value()).is_some() {
                 return Err(format!("has the field '{key}' twice"));
@@ -507,30 +519,24 @@ impl<'a, const N: usize> Fields<'a, N> {
         let bytes = self
             .value(at, name)?
             .text()
-            .ok_or_else(|| format!("has a field '{name}' that is no string"))?;
+            .ok_or_else(|| format!("has a field '{name}' that is not a string"))?;
         String::from_utf8(bytes.to_vec())
             .map_err(|_| format!("has a field '{name}' that is not UTF-8"))
     }
     fn integer(&self, at: usize, name: &str) -> std::result::Result<i64, String> {
         self.value(at, name)?
             .integer()
-            .ok_or_else(|| format!("has a field '{name}' that is no integer"))
+            .ok_or_else(|| format!("has a field '{name}' that is not an integer"))
     }
     fn names(&self) -> std::result::Result<(String, String), String> {
         let (database, collection) = (self.text(0, "db")?, self.text(1, "collection")?);
         if !database.is_empty() && !is_database_name(&database) {
-            return Err(format!(
-                "names the database '{}', which cannot be one",
-                database.escape_debug()
-            ));
+            return Err(format!("has an invalid database name '{}'", database.escape_debug()));
         }
         let is_name =
             !collection.is_empty() && !collection.starts_with('.') && !collection.contains('\0');
         if !is_name || database.len() + 1 + collection.len() > MAX_NAMESPACE_BYTES {
-            return Err(format!(
-                "names the collection '{}', which cannot be one",
-                collection.escape_debug()
-            ));
+            return Err(format!("has an invalid collection name '{}'", collection.escape_debug()));
         }
         Ok((database, collection))
     }
@@ -544,7 +550,7 @@ fn archive_header(document: &[u8]) -> std::result::Result<Prelude, String> {
     let version = fields.text(1, "version")?;
     if version != FORMAT_VERSION {
         return Err(format!(
-            "has format version '{}', where {FORMAT_VERSION} is known",
+            "has format version '{}', but only {FORMAT_VERSION} is supported",
             version.escape_debug()
         ));
     }
@@ -564,7 +570,7 @@ fn entry(document: &[u8]) -> std::result::Result<Entry, String> {
     let metadata = fields
         .value(2, "metadata")?
         .text()
-        .ok_or("has a field 'metadata' that is no string")?
+        .ok_or("has a field 'metadata' that is not a string")?
         .to_vec();
     fields.integer(3, "size")?;
     let kind = fields.0[4].map(|_| fields.text(4, "type")).transpose()?;
@@ -577,13 +583,13 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
     let is_end = fields.value(2, "EOF")?;
     let crc = fields.value(3, "CRC")?;
     if is_end.kind != kind::BOOLEAN {
-        return Err("has a field 'EOF' that is no boolean".to_owned());
+        return Err("has a field 'EOF' that is not a boolean".to_owned());
     }
     let Some(crc) = Some(crc)
         .filter(|crc| crc.kind == kind::INT64)
         .and_then(|crc| crc.bytes.first_chunk::<8>())
     else {
-        return Err("has a field 'CRC' that is no int64".to_owned());
+        return Err("has a field 'CRC' that is not an int64".to_owned());
     };
     Ok(NamespaceHeader {
         database,
@@ -594,9 +600,12 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
 }
 
 impl Reader<Stream> {
-    /// Gives each document that is left to `each`, in order.
+    /// Calls `each` for every remaining document, in order.
     ///
-    /// Fails at the first document that is not sound, at a signal, and if the file was changed meanwhile.
+    /// # Errors
+    ///
+    /// [`Error::Document`] at the first invalid document, [`Error::Interrupted`] after a signal,
+    /// and [`Error::Input`] if the archive is damaged or the file has changed meanwhile.
     pub fn each_document(
         &mut self,
         checking: Checking,

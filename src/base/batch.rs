@@ -1,5 +1,4 @@
-//! Documents on their way: framed by their lengths and gathered into batches whose bounds depend on nothing but
-//! the documents.
+//! Splits a stream of documents into batches. Only the documents decide where a batch ends.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,43 +8,43 @@ use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
 use crate::raw::{self, Fault, FaultKind};
 
-/// Bytes of documents in one batch, unless a single document is larger. Part of the journal's format: a batch of
-/// documents is one document of the journal.
+/// Most bytes of documents in one batch, unless a single document is larger. This is part of the
+/// journal's format, where each batch becomes one document.
 pub const BATCH_BYTES: usize = 512 * 1024;
 
 /// Documents of one source, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Number of the source that they come from.
+    /// The number of their source.
     pub source: usize,
-    /// The documents, one behind the other.
+    /// The documents, one after the other.
     pub bytes: Vec<u8>,
-    /// Where each ends in `bytes`.
+    /// The end of each document in `bytes`.
     pub ends: Vec<u32>,
-    /// Documents of the source before these.
+    /// The number of documents of the source before these.
     pub documents_before: u64,
-    /// Bytes of the source before these.
+    /// The number of bytes of the source before these.
     pub bytes_before: u64,
-    /// Where each begins in the input, where that is not one behind the other.
+    /// The byte offset of each document in the input, if they do not follow each other there.
     offsets: Vec<u64>,
 }
 
 impl Batch {
-    /// The documents.
+    /// The documents, in order.
     pub fn documents(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = 0;
         self.ends
             .iter()
             .map(move |&end| &self.bytes[std::mem::replace(&mut from, end as usize)..end as usize])
     }
-    /// The document with this number in the batch.
+    /// The document with this index in the batch, from 0.
     pub fn document(&self, index: usize) -> &[u8] {
         &self.bytes[self.start(index)..self.ends[index] as usize]
     }
     fn start(&self, index: usize) -> usize {
         if index == 0 { 0 } else { self.ends[index - 1] as usize }
     }
-    /// Where a document of the batch is in its source.
+    /// The position of a document in its source; `file` is the name of the source.
     pub fn position(&self, index: usize, file: &str) -> Position {
         Position {
             file: file.to_owned(),
@@ -58,11 +57,12 @@ impl Batch {
             id: self.ends.get(index).and_then(|_| raw::display_id(self.document(index))),
         }
     }
-    /// Whether a document of this size can be added to the batch.
+    /// Whether a document of `size` bytes fits into the batch. An empty batch has room for any.
     pub fn has_room(&self, size: usize) -> bool {
         self.bytes.is_empty() || self.bytes.len() + size <= BATCH_BYTES
     }
-    /// Empties it, to hold documents that follow on so many.
+    /// Empties the batch, for documents that follow `documents_before` others of `bytes_before`
+    /// bytes.
     pub fn restart(&mut self, source: usize, documents_before: u64, bytes_before: u64) {
         self.source = source;
         recycle(&mut self.bytes);
@@ -76,17 +76,17 @@ impl Batch {
         self.bytes.extend_from_slice(document);
         self.ends.push(self.bytes.len() as u32);
     }
-    /// Adds a document that is at this offset in an input where others lie between.
+    /// Adds a document with its byte offset, for an input that contains other documents in between.
     pub fn push_from(&mut self, document: &[u8], offset: u64) {
         self.push(document);
         self.offsets.push(offset);
     }
 }
 
-/// Larger buffers are not kept for another use.
+/// Larger buffers are not reused.
 const RECYCLED_BYTES: usize = 4 * BATCH_BYTES;
 
-/// Empties a buffer for its next use; one that a large document has grown is given back.
+/// Empties a buffer for reuse. Frees its memory if a large document has grown it.
 pub fn recycle(buffer: &mut Vec<u8>) {
     if buffer.capacity() > RECYCLED_BYTES {
         *buffer = Vec::new();
@@ -94,13 +94,13 @@ pub fn recycle(buffer: &mut Vec<u8>) {
     buffer.clear();
 }
 
-/// Cuts a stream of documents into batches.
+/// Splits a stream of documents into batches.
 #[derive(Debug)]
 pub struct Splitter<R> {
     stream: R,
     source: usize,
     file: String,
-    /// Bytes read behind the last batch.
+    /// Bytes read after the last batch.
     carried: Vec<u8>,
     documents: u64,
     bytes: u64,
@@ -109,14 +109,14 @@ pub struct Splitter<R> {
 }
 
 impl Splitter<Stream> {
-    /// Over a file of documents.
+    /// Opens a file of documents.
     pub fn open(disk: &Disk, path: &Path) -> Result<Self> {
         Ok(Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string()))
     }
 }
 
 impl<R: Read> Splitter<R> {
-    /// Over a stream that holds nothing but documents; `file` names it in errors.
+    /// Splits a stream that contains nothing but documents. `file` names it in errors.
     pub fn new(stream: R, source: usize, file: String) -> Self {
         Splitter {
             stream,
@@ -129,12 +129,12 @@ impl<R: Read> Splitter<R> {
             max_bytes: raw::MAX_DOCUMENT_BYTES,
         }
     }
-    /// Accepts documents of up to so many bytes, where that is not a server's limit.
+    /// Accepts documents of up to `max_bytes`, instead of a server's limit.
     pub fn with_limit(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
         self
     }
-    /// The input, as errors name it.
+    /// The name of the input in errors.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -142,19 +142,22 @@ impl<R: Read> Splitter<R> {
     pub fn stream(&self) -> &R {
         &self.stream
     }
-    /// Documents and bytes so far.
+    /// The number of documents and of bytes so far.
     pub fn counts(&self) -> (u64, u64) {
         (self.documents, self.bytes)
     }
 
-    /// Fills the batch with what comes next. False at the end.
+    /// Fills the batch with the next documents. Returns false at the end.
     ///
-    /// The end of the stream is an end only between documents; anywhere else it is an error.
+    /// # Errors
+    ///
+    /// [`Error::Document`] if a document has an impossible length or the stream ends inside one,
+    /// [`Error::Read`] if reading fails.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
         batch.source = self.source;
         (batch.documents_before, batch.bytes_before) = (self.documents, self.bytes);
         batch.ends.clear();
-        // The buffer keeps its length from before, as bytes that will be read over need not be cleared.
+        // The buffer keeps its old length, because bytes that will be overwritten need no clearing.
         let buffer = &mut batch.bytes;
         if buffer.capacity() > RECYCLED_BYTES {
             *buffer = Vec::new();
@@ -184,7 +187,8 @@ impl<R: Read> Splitter<R> {
                     }
                 }
             };
-            // Documents before a fault are passed on first, so that the first fault is the one reported.
+            // Documents before a fault are returned first, so that an earlier fault in one of them
+            // is reported.
             if !batch.ends.is_empty() {
                 self.carried.extend_from_slice(&buffer[at..have]);
                 buffer.truncate(at);
@@ -212,7 +216,8 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Reads on until so many bytes of the buffer are filled, or the stream ends; how many are.
+    /// Reads until `wanted` bytes of the buffer are filled, or the stream ends. Returns the number
+    /// of filled bytes.
     fn read_to(&mut self, buffer: &mut Vec<u8>, mut have: usize, wanted: usize) -> Result<usize> {
         if buffer.len() < wanted {
             buffer.resize(wanted, 0);
@@ -222,22 +227,22 @@ impl<R: Read> Splitter<R> {
                 Ok(0) => self.at_end = true,
                 Ok(read) => have += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error, &buffer[..have])),
+                Err(error) => return Err(self.stream_error_at(error, &buffer[..have])),
             }
         }
         Ok(have)
     }
 
-    /// An error of the stream, with the document that it cut off.
-    fn broken(&self, error: io::Error, bytes: &[u8]) -> Error {
+    /// Adds to an error of the stream the document at which reading failed.
+    fn stream_error_at(&self, error: io::Error, bytes: &[u8]) -> Error {
         let mut rest = bytes;
         let mut document = self.documents + 1;
         while let Some(size) = rest
             .first_chunk::<4>()
             .and_then(|length| raw::document_length(*length, self.max_bytes).ok())
         {
-            let Some(behind) = rest.get(size..) else { break };
-            rest = behind;
+            let Some(after) = rest.get(size..) else { break };
+            rest = after;
             document += 1;
         }
         match stream_error(error, &self.file) {
@@ -246,7 +251,7 @@ impl<R: Read> Splitter<R> {
                 let place = match (rest.is_empty(), raw::display_id(rest)) {
                     (true, _) if document == 1 => "before the first document".to_owned(),
                     (true, _) => format!(
-                        "behind document {}, at byte offset {offset} of the documents",
+                        "after document {}, at byte offset {offset} of the documents",
                         document - 1
                     ),
                     (false, Some(id)) => format!(
@@ -271,14 +276,15 @@ impl<R: Read> Splitter<R> {
             file: self.file.clone(),
             document: self.documents + 1,
             offset: self.bytes,
-            // The elements end where the bytes do, so this reads no further than it may.
+            // The bytes may be cut off; the cursor over elements stops at their end.
             id: raw::display_id(document),
         };
         Error::document(position, Fault { offset: 0, kind })
     }
 }
 
-/// An error of a stream: the library's own, if it is one that a reader below has passed through.
+/// Turns an error of a stream into one of the library. If a reader below has wrapped one of the
+/// library's own errors, returns that.
 pub fn stream_error(error: io::Error, file: &str) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,

@@ -1,5 +1,6 @@
-//! Files: opened only where they are regular, read and written past the page cache where the system can,
-//! put on disk before they are named. A [`Disk`] can be told to fail or to die at one of its steps, for tests.
+//! File operations. Only regular files are opened; they bypass the page cache if the system can,
+//! and are synced to disk before they get their names. Tests can make a [`Disk`] fail, or kill the
+//! process, at any of its steps.
 
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata, OpenOptions};
@@ -19,55 +20,55 @@ use crate::error::{Error, IoContext, Result};
 /// How files are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoMode {
-    /// Past the page cache where the kernel and the file system can, else through it.
+    /// Bypass the page cache if the kernel and the file system can, else use it.
     #[default]
     Auto,
-    /// Past the page cache, or not at all.
+    /// Bypass the page cache; fail if that is impossible.
     Direct,
-    /// Through the page cache.
+    /// Use the page cache.
     Buffered,
 }
 
 impl IoMode {
-    /// In words.
+    /// The mode in words, for messages.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            IoMode::Auto => "past the page cache where the system can",
+            IoMode::Auto => "past the page cache if the system can",
             IoMode::Direct => "past the page cache",
             IoMode::Buffered => "through the page cache",
         }
     }
 }
 
-/// Size of one read or write call.
+/// Size of one read or write call in bytes.
 pub const BLOCK: usize = 1024 * 1024;
 /// Linux's `RWF_DONTCACHE` (include/uapi/linux/fs.h, since 6.14).
 const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
-/// Kernels before this one had the flag switched off, or lost data with it on some file systems.
+/// Older kernels have the flag disabled, or lose data with it on some file systems.
 const DONT_CACHE_SINCE: (u32, u32) = (6, 16);
 
-/// The file operations of one run: each is a step.
+/// The file operations of one run. Each is a step, which tests can make fail.
 #[derive(Debug, Default)]
 pub struct Disk {
     mode: IoMode,
     steps: Arc<Steps>,
-    kept_from: AtomicBool,
+    used_fallback: AtomicBool,
     lacks_exchange: bool,
     lacks_locks: bool,
 }
 
-/// For tests: what happens at a step.
+/// What happens at a step, for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This step fails, and no other.
+    /// Only this step fails.
     Once,
-    /// This step fails, and all after it.
+    /// This step and all later ones fail.
     FromThereOn,
     /// The process is killed, as by `kill -9`, instead of taking this step.
     Kill,
 }
 
-/// Counts steps, and stops some, for a disk and the files that it has opened.
+/// Counts the steps of a disk and of the files that it has opened, and makes some of them fail.
 #[derive(Debug, Default)]
 struct Steps {
     taken: AtomicU64,
@@ -94,23 +95,23 @@ impl Steps {
     }
 }
 
-/// What came of asking for a lock.
+/// The result of [`Disk::lock`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Locked {
-    /// It is held, until the file is closed.
+    /// The file is locked until it is closed.
     Yes,
-    /// Another open file holds it.
+    /// Another open file holds the lock.
     Elsewhere,
     /// The file system has no locks.
     Unsupported,
 }
 
 impl Disk {
-    /// Operations in this mode.
+    /// File operations in this mode.
     pub fn new(mode: IoMode) -> Self {
         Disk { mode, ..Disk::default() }
     }
-    /// For tests: the operation with this number, from 1, and all after it fail.
+    /// For tests: the operation with this number, from 1, and all later ones fail.
     pub fn failing_at(step: u64) -> Self {
         Disk::with_fault(step, Fault::FromThereOn)
     }
@@ -121,30 +122,30 @@ impl Disk {
             ..Disk::default()
         }
     }
-    /// For tests: as on a file system that cannot exchange two paths.
+    /// For tests: behaves like a file system that cannot exchange two paths.
     pub fn without_exchange(mut self) -> Self {
         self.lacks_exchange = true;
         self
     }
-    /// For tests: as on a file system without locks.
+    /// For tests: behaves like a file system without locks.
     pub fn without_locks(mut self) -> Self {
         self.lacks_locks = true;
         self
     }
-    /// Operations so far.
+    /// The number of operations so far.
     pub fn steps(&self) -> u64 {
         self.steps.taken.load(Ordering::Relaxed)
     }
-    /// Whether the file system could not do something that [`Disk`] then did without: rename without replacing,
-    /// or putting a directory on disk.
+    /// Whether the file system lacked an operation for which there is a weaker fallback: renaming
+    /// without replacing, or syncing a directory.
     pub fn did_without(&self) -> bool {
-        self.kept_from.load(Ordering::Relaxed)
+        self.used_fallback.load(Ordering::Relaxed)
     }
     fn step(&self) -> io::Result<()> {
         self.steps.step()
     }
 
-    /// What is at a path, links not followed; none where nothing is.
+    /// The metadata of a path, without following links; `None` if nothing is there.
     pub fn look(&self, path: &Path) -> Result<Option<Metadata>> {
         match self.step().and_then(|()| path.symlink_metadata()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -162,8 +163,8 @@ impl Disk {
         names.sort();
         Ok(names)
     }
-    /// Opens a file to be locked, for reading and writing; makes it, for its owner alone, where there is none. A link
-    /// is not followed, nothing is waited for.
+    /// Opens a lock file for reading and writing. If it does not exist, creates it, for its owner
+    /// alone. Neither follows a link nor waits.
     pub fn open_lock(&self, path: &Path) -> Result<File> {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let open = || {
@@ -178,7 +179,7 @@ impl Disk {
         };
         self.step().and_then(|()| open()).writing("open", path)
     }
-    /// Asks for the lock of an open file, alone, and does not wait for it.
+    /// Tries to take the exclusive lock of an open file, without waiting.
     pub fn lock(&self, file: &File, path: &Path) -> Result<Locked> {
         self.step().writing("lock", path)?;
         if self.lacks_locks {
@@ -196,7 +197,7 @@ impl Disk {
             };
         }
     }
-    /// Replaces the content of a small open file.
+    /// Replaces the contents of a small open file.
     pub fn rewrite(&self, file: &File, path: &Path, content: &[u8]) -> Result<()> {
         use std::os::unix::fs::FileExt;
         let write = || file.set_len(0).and_then(|()| file.write_all_at(content, 0));
@@ -209,7 +210,7 @@ impl Disk {
             .and_then(|()| std::fs::DirBuilder::new().mode(mode).create(path))
             .writing("create directory", path)
     }
-    /// Creates a file that was not there, with this mode, less the umask.
+    /// Creates a file with this mode, less the umask. Fails if it exists.
     pub fn create(&self, path: &Path, mode: u32) -> Result<WriteFile<'_>> {
         let open = || {
             OpenOptions::new()
@@ -221,7 +222,7 @@ impl Disk {
         };
         let file = self.step().and_then(|()| open()).writing("create", path)?;
         let uncached = match self.mode {
-            IoMode::Auto => kernel_can(),
+            IoMode::Auto => kernel_supports_uncached(),
             IoMode::Direct => true,
             IoMode::Buffered => false,
         };
@@ -235,12 +236,12 @@ impl Disk {
             uncached,
         })
     }
-    /// Renames, and never replaces anything.
+    /// Renames. Fails if `to` exists.
     pub fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
         self.step().writing("rename to", to)?;
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                self.kept_from.store(true, Ordering::Relaxed);
+                self.used_fallback.store(true, Ordering::Relaxed);
                 if to.symlink_metadata().is_ok() {
                     return Err(io::Error::from(io::ErrorKind::AlreadyExists))
                         .writing("rename to", to);
@@ -250,7 +251,7 @@ impl Disk {
             other => other.writing("rename to", to),
         }
     }
-    /// Lets two paths change places, in one step. False where the system has no such call.
+    /// Exchanges two paths atomically. Returns false if the system cannot.
     pub fn exchange(&self, one: &Path, other: &Path) -> Result<bool> {
         self.step().writing("exchange", other)?;
         if self.lacks_exchange {
@@ -261,7 +262,7 @@ impl Disk {
             result => result.map(|()| true).writing("exchange", other),
         }
     }
-    /// Renames over an empty directory.
+    /// Renames a directory, replacing the empty directory `to`.
     pub fn rename_over_empty(&self, from: &Path, to: &Path) -> Result<()> {
         self.step().and_then(|()| std::fs::rename(from, to)).writing("rename to", to)
     }
@@ -269,12 +270,12 @@ impl Disk {
     pub fn remove_dir(&self, path: &Path) -> Result<()> {
         self.step().and_then(|()| std::fs::remove_dir(path)).writing("remove", path)
     }
-    /// Removes what is no directory.
+    /// Removes a file or link.
     pub fn remove_file(&self, path: &Path) -> Result<()> {
         self.step().and_then(|()| std::fs::remove_file(path)).writing("remove", path)
     }
-    /// Removes a directory with everything below it; no link is followed. What cannot be removed does not keep the
-    /// rest from it; the first such error is given.
+    /// Removes a directory with everything below it, without following links. After an error it
+    /// continues with the rest, and then returns the first error.
     pub fn remove_tree(&self, path: &Path) -> Result<()> {
         let mut failed = Ok(());
         let name = CString::new(path.as_os_str().as_bytes())
@@ -340,37 +341,37 @@ impl Disk {
             .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
             .writing("set the mode of", path)
     }
-    /// Puts a directory's names on disk.
+    /// Syncs the names in a directory to disk.
     pub fn sync_dir(&self, path: &Path) -> Result<()> {
         let sync = || File::open(path)?.sync_all();
         match self.step().and_then(|()| sync()) {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                self.kept_from.store(true, Ordering::Relaxed);
+                self.used_fallback.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            other => other.writing("put on disk", path),
+            other => other.writing("sync", path),
         }
     }
     /// Opens a regular file for reading from its start.
     pub fn open(&self, path: &Path) -> Result<ReadFile> {
         ReadFile::open_with(path, self.mode, &self.steps)
     }
-    /// The content of a regular file of at most so many bytes, as it is stored.
-    pub fn read_small(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
+    /// Reads a regular file of at most `max_bytes`, without decompressing it.
+    pub fn read_small(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
         let file = self.open(path)?;
-        if file.size() > most {
+        if file.size() > max_bytes {
             return Err(Error::input(
                 path,
-                format!("has {} bytes, and no such file has more than {most}", file.size()),
+                format!("has {} bytes, but such a file has at most {max_bytes}", file.size()),
             ));
         }
         let mut content = Vec::new();
-        file.take(most).read_to_end(&mut content).reading("read", path)?;
+        file.take(max_bytes).read_to_end(&mut content).reading("read", path)?;
         Ok(content)
     }
 }
 
-/// A directory that is being removed, and what is left in it, the first name last.
+/// A directory that is being removed, and the names left in it, in reverse order.
 struct Tree {
     directory: OwnedFd,
     name: CString,
@@ -378,8 +379,8 @@ struct Tree {
     names: Vec<CString>,
 }
 
-/// Whether this kernel's uncached reads and writes can be relied on.
-fn kernel_can() -> bool {
+/// Whether uncached reads and writes are safe on this kernel.
+fn kernel_supports_uncached() -> bool {
     if !cfg!(target_os = "linux") {
         return false;
     }
@@ -389,26 +390,27 @@ fn kernel_can() -> bool {
     numbers.next().zip(numbers.next()).is_some_and(|version| version >= DONT_CACHE_SINCE)
 }
 
-/// Errors by which a file system says that it cannot do uncached reads or writes.
+/// Whether an error means that the file system cannot do uncached reads or writes.
 fn is_unsupported(error: Errno) -> bool {
     [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS].contains(&error)
 }
 
-/// A file that is being written, in whole blocks.
+/// A file that is written in whole blocks.
 #[derive(Debug)]
 pub struct WriteFile<'d> {
     disk: &'d Disk,
     file: File,
     path: PathBuf,
     offset: u64,
-    /// Bytes behind the last whole block.
+    /// Bytes after the last whole block.
     waiting: Vec<u8>,
     spare: Vec<u8>,
     uncached: bool,
 }
 
 impl WriteFile<'_> {
-    /// Appends pieces one behind the other. Whole blocks are written from where they are, the rest waits for more.
+    /// Appends pieces in order. Whole blocks are written without copying them, and the rest is kept
+    /// for the next call.
     pub fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
         if self.waiting.len() + pieces.iter().map(|piece| piece.len()).sum::<usize>() < BLOCK {
             pieces.iter().for_each(|piece| self.waiting.extend_from_slice(piece));
@@ -433,14 +435,14 @@ impl WriteFile<'_> {
         self.spare.clear();
         Ok(())
     }
-    /// Writes what is left and puts the file on disk. After an error the file is not to be used.
+    /// Writes the rest and syncs the file to disk. After an error, the file is incomplete.
     pub fn finish(mut self) -> Result<()> {
         let rest = std::mem::take(&mut self.waiting);
         self.write_out(&mut [IoSlice::new(&rest)])?;
-        self.disk.step().and_then(|()| self.file.sync_all()).writing("put on disk", &self.path)
+        self.disk.step().and_then(|()| self.file.sync_all()).writing("sync", &self.path)
     }
     fn write_out(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<()> {
-        // Empty ones are dropped first, as nothing to write is no call.
+        // Drops empty slices, so that there is no call to write nothing.
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             self.disk.step().writing("write", &self.path)?;
@@ -468,7 +470,7 @@ impl WriteFile<'_> {
     }
 }
 
-/// Pieces that one call takes (`UIO_MAXIOV`, include/uapi/linux/uio.h).
+/// Most pieces for one call (`UIO_MAXIOV`, include/uapi/linux/uio.h).
 const MAX_SLICES: usize = 1024;
 
 #[cfg(target_os = "linux")]
@@ -508,7 +510,7 @@ fn read_at(
     rustix::io::pread(file, bytes, offset)
 }
 
-/// What tells whether a file has been changed while it was read.
+/// The properties of a file by which a change is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     device: u64,
@@ -541,7 +543,7 @@ pub struct ReadFile {
 }
 
 impl ReadFile {
-    /// Opens it; anything but a regular file is refused, and never waited for.
+    /// Opens a file for reading. Fails on anything but a regular file, without waiting for it.
     pub fn open(path: &Path, mode: IoMode) -> Result<Self> {
         ReadFile::open_with(path, mode, &Arc::default())
     }
@@ -553,7 +555,7 @@ impl ReadFile {
         if !metadata.is_file() {
             return Err(Error::input(path, "is not a regular file"));
         }
-        let uncached = mode != IoMode::Buffered && kernel_can();
+        let uncached = mode != IoMode::Buffered && kernel_supports_uncached();
         Ok(ReadFile {
             steps: Arc::clone(steps),
             file,
@@ -576,7 +578,8 @@ impl ReadFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
-    /// Fails where the file is no longer what it was when it was opened.
+    /// Fails if the file has changed since it was opened: its size, its modification time, or the
+    /// file at its path.
     pub fn check_unchanged(&self) -> Result<()> {
         let now = State::of(&self.file.metadata().reading("read", &self.path)?);
         let there =
@@ -586,7 +589,7 @@ impl ReadFile {
             return Err(Error::input(
                 &self.path,
                 format!(
-                    "changed while it was read ({was} bytes before, {is} bytes now); run again when nothing writes to it"
+                    "changed while it was read ({was} bytes before, {is} bytes now); run again once nothing writes to it"
                 ),
             ));
         }

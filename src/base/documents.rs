@@ -1,5 +1,6 @@
-//! Documents of a collection, wherever they are stored: in batches, or one by one in the one loop that checks them, knows where
-//! they are, shows progress and can be interrupted.
+//! Reads the documents of a collection, from a file or an archive: in batches, or one by one. The
+//! loop over single documents checks them, knows their positions, shows progress and can be
+//! interrupted.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -13,19 +14,19 @@ use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
 use crate::raw::Validator;
 
-/// Bytes of other collections that may wait until they are asked for. An archive of this tool's own alternates
-/// with every batch of source documents, so that this is far from reached.
-const MOST_WAITING: usize = 64 * 1024 * 1024;
+/// Most bytes of other collections that may wait until they are read. In an archive by mongosplit
+/// the collections alternate with every batch of source documents, so it stays far below this.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// Something that gives documents in batches.
+/// A source of documents in batches.
 pub trait Batches {
-    /// Fills the batch with what comes next. False at the end.
+    /// Fills the batch with the next documents. Returns false at the end.
     fn fill(&mut self, batch: &mut Batch) -> Result<bool>;
-    /// The input, as errors name it.
+    /// The name of the input in errors.
     fn file(&self) -> &str;
-    /// Bytes of the file that have been read.
+    /// The number of stored bytes that have been read.
     fn file_bytes_read(&self) -> u64;
-    /// Fails where the file has been changed since it was opened.
+    /// Fails if the file has changed since it was opened.
     fn check_unchanged(&self) -> Result<()>;
 }
 
@@ -44,25 +45,25 @@ impl Batches for Splitter<Stream> {
     }
 }
 
-/// What is looked at in each document.
+/// What to check of each document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checking {
-    /// Its length alone.
+    /// Only its length.
     Framing,
-    /// All of it.
+    /// Everything.
     Validity,
 }
 
-/// How many documents there were, and their bytes.
+/// A number of documents, and their size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Documents.
+    /// The number of documents.
     pub documents: u64,
-    /// Their bytes, uncompressed.
+    /// Their size in bytes, uncompressed.
     pub bytes: u64,
 }
 
-/// A document, and where it is.
+/// A document with its position.
 #[derive(Debug, Clone, Copy)]
 pub struct Located<'a> {
     batch: &'a Batch,
@@ -75,15 +76,18 @@ impl<'a> Located<'a> {
     pub fn bytes(&self) -> &'a [u8] {
         self.batch.document(self.index)
     }
-    /// Where it is.
+    /// Its position in the input.
     pub fn position(&self) -> Position {
         self.batch.position(self.index, self.file)
     }
 }
 
-/// Gives each document of an input to `each`, in order.
+/// Calls `each` for every document of an input, in order.
 ///
-/// Fails at the first document that is not sound, at a signal, and if the file was changed meanwhile.
+/// # Errors
+///
+/// [`Error::Document`] at the first invalid document, [`Error::Interrupted`] after a signal, and
+/// [`Error::Input`] if the file has changed meanwhile.
 pub fn each_document(
     input: &mut dyn Batches,
     checking: Checking,
@@ -112,29 +116,29 @@ pub fn each_document(
     Ok(counts)
 }
 
-/// The documents of a file, of which no more is wanted than their number.
+/// Counts the documents of a file, checking only their lengths.
 pub fn count(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<Counts> {
     each_document(&mut Splitter::open(disk, path)?, Checking::Framing, progress, |_| Ok(()))
 }
 
-/// The documents of one collection: of a file, or a share of an archive.
+/// The documents of one collection, in a file or an archive.
 #[derive(Debug)]
 pub enum Documents {
-    /// A file of its own.
+    /// The documents of a file.
     File(Splitter<Stream>),
-    /// One of the collections that share an archive.
+    /// The documents of one collection in an archive.
     Share {
-        /// All of them.
+        /// All collections that are read from the archive.
         shares: Arc<Mutex<Shares>>,
         /// The number of this one.
         number: usize,
-        /// The archive and the namespace, as errors name them.
+        /// The archive and the namespace, for errors.
         file: String,
     },
 }
 
 impl Batches for Documents {
-    /// The end of a share of an archive is the whole archive's.
+    /// For an archive, returns false only at the end of the whole archive.
     fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
         match self {
             Documents::File(splitter) => splitter.fill(batch),
@@ -169,7 +173,7 @@ fn locked(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
 #[derive(Debug)]
 pub struct Shares {
     reader: archive::Reader<Stream>,
-    /// For each namespace of the archive the share that it is.
+    /// For each namespace of the archive, the number of its share if it is read.
     numbers: Vec<Option<usize>>,
     waiting: Vec<VecDeque<Batch>>,
     waiting_bytes: usize,
@@ -179,7 +183,12 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// The collections of these namespaces, in their order; their checksums are checked.
+    /// Opens these collections of an archive, and returns one reader for each, in the same order.
+    /// Their checksums are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] if the archive does not contain one of the namespaces.
     pub fn open(
         mut reader: archive::Reader<Stream>,
         namespaces: &[&str],
@@ -189,11 +198,9 @@ impl Shares {
             reader.prelude().entries.iter().map(archive::Entry::namespace).collect();
         for namespace in namespaces {
             let number = named.iter().position(|name| name == namespace);
-            reader.check(
-                number.ok_or_else(|| {
-                    Error::Check(format!("'{}' has no {namespace}", reader.file()))
-                })?,
-            );
+            reader.check(number.ok_or_else(|| {
+                Error::Check(format!("'{}' does not contain {namespace}", reader.file()))
+            })?);
         }
         let numbers = named
             .iter()
@@ -244,9 +251,9 @@ impl Shares {
                 last.push_from(document.bytes, document.offset);
             }
             self.waiting_bytes += document.bytes.len();
-            if self.waiting_bytes > MOST_WAITING {
+            if self.waiting_bytes > MAX_WAITING_BYTES {
                 return Err(Error::Check(format!(
-                    "'{}' is no archive of mongosplit: its collections do not alternate",
+                    "'{}' is not an archive of mongosplit: its collections do not alternate",
                     self.reader.file()
                 )));
             }

@@ -1,4 +1,4 @@
-//! The library's one error type, by what it means for the caller.
+//! The library's error type. Its variants say what an error means for the caller.
 
 use std::fmt;
 use std::io;
@@ -9,19 +9,19 @@ use thiserror::Error;
 
 use crate::raw::Fault;
 
-/// Shorthand for results of this library.
+/// A result with this library's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Where in the input a document is.
+/// The position of a document in the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Position {
-    /// The file, or `standard input`, with the namespace where one file holds several.
+    /// The file, or `standard input`, followed by the namespace if the file contains several.
     pub file: String,
-    /// Number of the document in its collection, from 1.
+    /// The number of the document in its collection, from 1.
     pub document: u64,
-    /// Where the document begins, in bytes of the (decompressed) file.
+    /// The byte offset of the document in the decompressed file.
     pub offset: u64,
-    /// The document's `_id`, where it could be read.
+    /// The document's `_id` as text, if it could be read.
     pub id: Option<String>,
 }
 
@@ -35,25 +35,25 @@ impl fmt::Display for Position {
     }
 }
 
-/// Everything that can go wrong, by what it means. The exit code is [`Error::exit_code`].
+/// Everything that can go wrong. [`Error::exit_code`] returns the exit code.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line or the mapping asks for something that cannot be. Exit code 2.
+    /// The command line or the mapping asks for something impossible. Exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// A check does not hold. Exit code 1.
+    /// A check failed. Exit code 1.
     #[error("{0}")]
     Check(String),
-    /// A document is not sound BSON. Exit code 3.
+    /// A document is not valid BSON. Exit code 3.
     #[error("{position}: {}{}", fault.kind, fault_place(position, fault))]
     Document {
-        /// The document.
+        /// The position of the document.
         position: Box<Position>,
-        /// What is wrong with it, and where in it.
+        /// The fault, and its offset in the document.
         fault: Fault,
     },
-    /// The input is not readable as a dump. Exit code 3.
+    /// The input cannot be read as a dump. Exit code 3.
     #[error("'{}': {what}", path.display())]
     Input {
         /// The file or directory.
@@ -64,42 +64,43 @@ pub enum Error {
     /// Reading failed. Exit code 3.
     #[error("cannot {action} '{}': {source}", path.display())]
     Read {
-        /// What was tried.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The output cannot be there. Exit code 4.
+    /// The output cannot be written at its place. Exit code 4.
     #[error("'{}': {what}", path.display())]
     Output {
         /// The file or directory.
         path: PathBuf,
-        /// What stands against it, and what to do.
+        /// Why not, and what to do.
         what: String,
     },
     /// Writing failed. Exit code 4.
     #[error("cannot {action} '{}': {source}", path.display())]
     Write {
-        /// What was tried.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Something failed after an archive's first bytes went to standard output. Exit code as for what failed.
+    /// Something failed after the first bytes of an archive went to standard output. Exit code of
+    /// the error inside.
     #[error(
-        "{0}; the archive on standard output ends early, so that mongorestore fails too, but documents may already be in the database. To try again, dump the source collection alone, give transform --force and mongorestore --drop"
+        "{0}; the archive on standard output ends early, so mongorestore fails too, but documents may already be in the database. To try again, dump only the source collection, and use transform --force and mongorestore --drop"
     )]
     Streamed(Box<Error>),
-    /// Stopped by a signal. Exit code 128 + its number.
+    /// Stopped by a signal. Exit code 128 plus the signal's number.
     #[error("stopped by signal {0}; nothing was published")]
     Interrupted(i32),
 }
 
-/// Where in the input a fault is, unless that is where its document begins.
+/// The position of a fault in the input, if it is not at the start of its document.
 fn fault_place(position: &Position, fault: &Fault) -> String {
     match fault.offset {
         0 => String::new(),
@@ -125,25 +126,25 @@ impl Error {
     pub(crate) fn document(position: Position, fault: Fault) -> Self {
         Error::Document { position: Box::new(position), fault }
     }
-    /// The same failure of a file operation, on what is read.
+    /// Turns the error of a write operation into one of reading, with exit code 3.
     pub(crate) fn of_reading(self) -> Self {
         match self {
             Error::Write { action, path, source } => Error::Read { action, path, source },
             other => other,
         }
     }
-    /// The same failure of a file operation, on what is written.
+    /// Turns the error of a read operation into one of writing, with exit code 4.
     pub(crate) fn of_writing(self) -> Self {
         match self {
             Error::Read { action, path, source } => Error::Write { action, path, source },
             other => other,
         }
     }
-    /// Whether there is no file of that name.
+    /// Whether a file does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Error::Read { source, .. } | Error::Write { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
-    /// The document that the error is about, if it is about one.
+    /// The position of the document that the error is about, if any.
     ///
     /// # Examples
     ///
@@ -179,11 +180,11 @@ impl Error {
     }
 }
 
-/// Gives an [`io::Error`] its path and side, once, where the call is made.
+/// Adds the operation and the path to an [`io::Error`] at the call that failed.
 pub trait IoContext<T> {
-    /// For reading: what was tried, and on what.
+    /// Turns an error into [`Error::Read`]; `action` is the operation, as a verb.
     fn reading(self, action: &'static str, path: &Path) -> Result<T>;
-    /// For writing: what was tried, and on what.
+    /// Turns an error into [`Error::Write`]; `action` is the operation, as a verb.
     fn writing(self, action: &'static str, path: &Path) -> Result<T>;
 }
 

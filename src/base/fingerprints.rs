@@ -1,23 +1,24 @@
-//! 128-bit fingerprints of values and documents, and a set of them that takes little more than their 16 bytes each.
+//! 128-bit fingerprints of values and documents, and a set that takes little more than 16 bytes for
+//! each.
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::raw::Value;
 
-/// The fingerprint of one value.
+/// The fingerprint of a value: the XXH3-128 of its bytes, with its type as the seed.
 pub fn fingerprint_of(value: Value<'_>) -> u128 {
     xxh3_128_with_seed(value.bytes, u64::from(value.kind))
 }
 
-/// The digest of one document; see the manifest's digests.
+/// The XXH3-128 of a document, which the digests in manifests are sums of.
 pub fn document_digest(document: &[u8]) -> u128 {
     xxh3_128(document)
 }
 
 const SHARD_BITS: u32 = 16;
 
-/// Fingerprints, in shards by their first bits, each sorted and grown a little at a time: there is no moment at
-/// which a large table exists twice.
+/// A set of fingerprints. It consists of sorted shards, by their first bits, which grow in small
+/// steps, so that no large table ever exists twice.
 #[derive(Debug)]
 pub struct Fingerprints {
     shards: Vec<Vec<u128>>,
@@ -30,7 +31,7 @@ impl Default for Fingerprints {
 }
 
 impl Fingerprints {
-    /// Adds a fingerprint. False if it was there.
+    /// Adds a fingerprint. Returns false if it was in the set already.
     pub fn insert(&mut self, fingerprint: u128) -> bool {
         let shard = &mut self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
         match shard.binary_search(&fingerprint) {

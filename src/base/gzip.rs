@@ -1,29 +1,30 @@
-//! gzip, with nothing in it but the data: several members are one stream, and anything behind it is an error.
+//! gzip without names and times. Several members form one stream, and anything else after a member
+//! is an error.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
 
-/// Uncompressed bytes of each member that is written. Small, so that all threads are busy to the end of a round.
-/// Members are compressed in parallel; their bounds depend on
-/// nothing but this.
+/// Uncompressed bytes of each member that is written. Members are compressed in parallel, and are
+/// small so that all threads stay busy to the end of a round. Their bounds depend only on this
+/// number.
 pub const MEMBER_BYTES: usize = 256 * 1024;
-/// The two bytes that a gzip stream begins with (RFC 1952, section 2.3.1).
+/// The first two bytes of a gzip stream (RFC 1952, section 2.3.1).
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Decompresses all members of a stream.
+/// Decompresses all members of a stream. Damage, and bytes after the last member, are read errors.
 pub fn decoder<R: Read>(stream: R) -> impl Read {
     decoder_buffered(BufReader::with_capacity(256 * 1024, stream))
 }
 
-/// Decompresses what a buffered reader holds.
+/// Like [`decoder`], for a stream that is buffered already.
 pub fn decoder_buffered<R: BufRead>(stream: R) -> impl Read {
     Strict { member: Some(GzDecoder::new(stream)) }
 }
 
 struct Strict<R> {
-    /// The member that is read; none at the stream's end.
+    /// The current member; `None` at the end of the stream.
     member: Option<GzDecoder<R>>,
 }
 
@@ -35,7 +36,7 @@ impl<R: BufRead> Read for Strict<R> {
         while let Some(member) = &mut self.member {
             let read = member.read(buffer).map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
-                    io::Error::new(error.kind(), "the gzip stream ends early; the file is cut off")
+                    io::Error::new(error.kind(), "the gzip stream ends early; the file was cut off")
                 }
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                     io::Error::new(error.kind(), format!("the gzip stream is damaged ({error})"))
@@ -45,7 +46,8 @@ impl<R: BufRead> Read for Strict<R> {
             if read > 0 {
                 return Ok(read);
             }
-            // Read through, its checksum and length are right. What follows is another member, or does not belong there.
+            // The member has been read to its end, so its checksum and length are right. Only
+            // another member may follow.
             let Some(member) = self.member.take() else { break };
             let mut stream = member.into_inner();
             let next = loop {
@@ -59,7 +61,7 @@ impl<R: BufRead> Read for Strict<R> {
                 Some(first) if first == MAGIC[0] => self.member = Some(GzDecoder::new(stream)),
                 Some(first) => {
                     let what = format!(
-                        "something else follows behind the gzip stream, from byte 0x{first:02x} on; mongorestore would stop there"
+                        "something else follows the gzip stream, beginning with byte 0x{first:02x}; mongorestore would stop there"
                     );
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
@@ -69,7 +71,7 @@ impl<R: BufRead> Read for Strict<R> {
     }
 }
 
-/// Compresses one member.
+/// Compresses bytes into one member, whose bytes depend only on the input and the level.
 pub fn compress(bytes: &[u8], level: u32) -> Vec<u8> {
     let out = Vec::with_capacity(bytes.len() / 3 + 64);
     let mut encoder =

@@ -1,15 +1,17 @@
-//! Hashing behind a stream: bytes are kept as they are read, and hashed by another thread when it has the time.
+//! Hashes a stream in the background: bytes are kept as they are read, and another thread hashes
+//! them when it is free.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hash::HashingCounter;
 
-/// Bytes that may wait. More than what a run reads between two calls of [`Hashing::with_waiting`] as a rule; where
-/// it is not, who reads hashes, unless what waited before is being hashed just then.
-const MOST_WAITING: usize = 16 * 1024 * 1024;
+/// Bytes that may wait, usually more than a run reads between two calls of
+/// [`Hashing::with_waiting`]. Above this, the reading thread hashes them itself, unless another
+/// thread is hashing at the time.
+const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 
-/// Counts and hashes what a stream reads.
+/// Counts and hashes the bytes that are read from a stream.
 #[derive(Debug, Default)]
 pub struct Hashing {
     waiting: Mutex<Vec<u8>>,
@@ -19,7 +21,7 @@ pub struct Hashing {
 #[derive(Debug, Default)]
 struct Hashed {
     hash: HashingCounter,
-    /// The other buffer, while one is read into.
+    /// The second buffer, so that reading can go on while this one is hashed.
     taken: Vec<u8>,
 }
 
@@ -28,22 +30,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hashing {
-    /// Takes note of bytes that were read.
+    /// Keeps bytes that were read.
     pub(super) fn pass(&self, bytes: &[u8]) {
         let mut waiting = lock(&self.waiting);
         waiting.extend_from_slice(bytes);
-        let is_full = waiting.len() >= MOST_WAITING;
+        let is_full = waiting.len() >= MAX_WAITING_BYTES;
         drop(waiting);
-        // Never waited for: who hashes may wait for other threads' work, and this thread's is some of it.
+        // Waiting here could deadlock: the thread that hashes may be waiting for the work of this
+        // one.
         if is_full && let Ok(mut hashed) = self.hashed.try_lock() {
             self.hand_over(&mut hashed, HashingCounter::update);
         }
     }
-    /// How many bytes wait to be hashed.
+    /// The number of bytes that wait to be hashed.
     pub fn waiting(&self) -> usize {
         lock(&self.waiting).len()
     }
-    /// Hands over the bytes that wait, all of which must be hashed.
+    /// Calls `work` with the hash and the bytes that wait. It must hash all of them.
     pub fn with_waiting<T>(&self, work: impl FnOnce(&mut HashingCounter, &[u8]) -> T) -> T {
         self.hand_over(&mut lock(&self.hashed), work)
     }
@@ -61,7 +64,7 @@ impl Hashing {
     pub fn catch_up(&self) {
         self.with_waiting(HashingCounter::update);
     }
-    /// The number of bytes that were read, and their SHA-256 in hex.
+    /// Returns the number of bytes that were read, and their SHA-256 in hex.
     pub fn finish(&self) -> (u64, String) {
         self.with_waiting(|hash, bytes| {
             hash.update(bytes);
@@ -70,7 +73,7 @@ impl Hashing {
     }
 }
 
-/// A stream that is hashed.
+/// A reader that passes the bytes it reads to a [`Hashing`].
 pub(super) struct Passing<R> {
     pub inner: R,
     pub hashing: Arc<Hashing>,
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn hashes_in_order_whoever_does_it() {
         let bytes: Vec<u8> =
-            (0..3 * MOST_WAITING + 12345).map(|at| (at * 31 + at / 977) as u8).collect();
+            (0..3 * MAX_WAITING_BYTES + 12345).map(|at| (at * 31 + at / 977) as u8).collect();
         let hashing = Arc::new(Hashing::default());
         let mut stream = Passing { inner: bytes.as_slice(), hashing: Arc::clone(&hashing) };
         let mut buffer = vec![0; 999_983];
@@ -100,7 +103,7 @@ mod tests {
             if stream.read(&mut buffer).expect("bytes") == 0 {
                 break;
             }
-            assert!(hashing.waiting() < MOST_WAITING);
+            assert!(hashing.waiting() < MAX_WAITING_BYTES);
             if turn % 7 == 3 && turn < 20 {
                 hashing.catch_up();
             }

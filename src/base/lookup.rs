@@ -1,4 +1,5 @@
-//! Documents of a file found by a value in them, in memory of at most 64 bytes a document.
+//! Finds documents of a file by a value in them. Takes at most 64 bytes of memory for each
+//! document.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use crate::fingerprints::fingerprint_of;
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Value, kind};
 
-/// As three words it takes 24 bytes; a u128 would be aligned to make it 32.
+/// Three words take 24 bytes. With a u128, alignment would make it 32.
 type Entry = (Fingerprint, u64);
 type Fingerprint = [u64; 2];
 
@@ -21,7 +22,7 @@ fn halves(fingerprint: u128) -> Fingerprint {
     [(fingerprint >> 64) as u64, fingerprint as u64]
 }
 
-/// What a document is found by where that is its `_id`, or all of it where it has none.
+/// The fingerprint of a document's `_id`, or of the whole document if it has none.
 pub fn id_fingerprint(document: &[u8]) -> u128 {
     let whole = Value { kind: kind::DOCUMENT, bytes: document };
     fingerprint_of(Elements::new(document).find(b"_id").unwrap_or(whole))
@@ -33,15 +34,20 @@ pub struct Lookup {
     map: Mapped,
     /// The halves of a fingerprint and an offset, sorted.
     entries: Vec<Entry>,
-    /// A bit for each entry that was asked for.
+    /// One bit for each entry, set once the entry was taken.
     taken: Vec<AtomicU64>,
     /// The unpacked copy of a compressed file, removed when it is dropped.
     _unpacked: Option<tempfile::TempPath>,
 }
 
 impl Lookup {
-    /// Indexes a file; a compressed one is unpacked into `scratch` first. `value` gives what documents are found
-    /// by; a document without it is an error.
+    /// Indexes a file. A compressed file is first unpacked into `scratch`. `value` returns the
+    /// fingerprint by which a document is found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Document`] if a document is invalid, [`Error::Input`] if `value` returns `None` for
+    /// one.
     pub fn open(
         disk: &Disk,
         path: &Path,
@@ -59,7 +65,7 @@ impl Lookup {
                 Error::input(
                     path,
                     format!(
-                        "{} lacks the field by which its documents are found",
+                        "{} lacks the field by which documents are looked up",
                         document.position()
                     ),
                 )
@@ -72,7 +78,7 @@ impl Lookup {
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Lookup { map, entries, taken, _unpacked: unpacked })
     }
-    /// Number of documents.
+    /// The number of documents.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -80,7 +86,8 @@ impl Lookup {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-    /// The documents with a fingerprint, in the file's order; they count as taken.
+    /// Returns the documents with this fingerprint, in the order of the file, and marks them as
+    /// taken.
     pub fn take(&self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
         let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
@@ -92,15 +99,16 @@ impl Lookup {
         let map = &self.map;
         self.entries[from..from + count].iter().map(move |(_, offset)| document_at(map, *offset))
     }
-    /// The document with the fingerprint of `like` that is the same, else the first one; of those that were not taken
-    /// before. It counts as taken, so that of several documents with one `_id` each has its own partner.
+    /// Returns a document with this fingerprint that was not taken yet: one that equals `like` if
+    /// there is one, else the first. Marks it as taken, so that each of several documents with the
+    /// same `_id` gets its own partner.
     pub fn take_partner(&self, fingerprint: u128, like: &[u8]) -> Option<&[u8]> {
         let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
         let same =
             self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).enumerate();
         let mut free = same
-            .map(|(behind, (_, offset))| (from + behind, document_at(&self.map, *offset)))
+            .map(|(index, (_, offset))| (from + index, document_at(&self.map, *offset)))
             .filter(|(entry, _)| !self.is_taken(*entry));
         let first = free.next()?;
         let (entry, document) = if first.1 == like {
@@ -114,7 +122,7 @@ impl Lookup {
     fn is_taken(&self, entry: usize) -> bool {
         self.taken[entry / 64].load(Ordering::Relaxed) & 1 << (entry % 64) != 0
     }
-    /// The documents that were not taken, by their offsets.
+    /// The documents that were not taken, in the order of the file.
     pub fn left(&self) -> impl Iterator<Item = &[u8]> {
         let mut offsets: Vec<u64> = Vec::new();
         for (entry, (_, offset)) in self.entries.iter().enumerate() {
@@ -125,12 +133,12 @@ impl Lookup {
         offsets.sort_unstable();
         offsets.into_iter().map(|offset| document_at(&self.map, offset))
     }
-    /// A document whose value an earlier one has too.
+    /// A document with the same value as an earlier one, if there is one.
     pub fn duplicate(&self) -> Option<&[u8]> {
         let pair = self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0)?;
         Some(document_at(&self.map, pair[1].1))
     }
-    /// Fails where the file has been changed since it was indexed.
+    /// Fails if the file has changed since it was indexed.
     pub fn check_unchanged(&self) -> Result<()> {
         self.map.check_unchanged()
     }

@@ -1,10 +1,10 @@
-//! Which mapping an output was made with.
+//! Identifies the mapping that an output was written with.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A mapping, as the manifest and the journal name it.
+/// The identity of a mapping, as recorded in manifests and journals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingId {
@@ -12,7 +12,7 @@ pub struct MappingId {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// SHA-256 of its file.
+    /// The SHA-256 of its file, in hex.
     pub sha256: String,
 }
 

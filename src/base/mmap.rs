@@ -1,4 +1,4 @@
-//! Files as memory, where access is random. With `hash/pair.rs` the only `unsafe` of the crate.
+//! Memory-mapped files, for random access. Only this file and `hash/pair.rs` contain `unsafe`.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::disk::{Disk, ReadFile};
 use crate::error::{IoContext, Result};
 
-/// A file's bytes. Held beside the file's state, so that [`Mapped::check_unchanged`] can tell whether they are
-/// still what was mapped.
+/// The mapped bytes of a file, with its state at the time, so that [`Mapped::check_unchanged`] can
+/// notice a change.
 #[derive(Debug)]
 pub struct Mapped {
     map: Option<memmap2::Mmap>,
@@ -23,14 +23,15 @@ impl Mapped {
             return Ok(Mapped { map: None, file });
         }
         let handle = File::open(path).reading("open", path)?;
-        // SAFETY: the map is private and read only. Another process that shortens the file meanwhile makes reads
-        // fault (SIGBUS), which ends this process before anything is published; one that changes it in place may
-        // change what is read, and is found by `check_unchanged`. No reference outlives the map.
+        // SAFETY: the map is private and read-only, and no reference outlives it. If another
+        // process truncates the file, reads raise SIGBUS, which ends this process before anything
+        // is published. If it changes the file in place, the bytes may change, which
+        // `check_unchanged` notices.
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(&handle) }.reading("map", path)?;
         Ok(Mapped { map: Some(map), file })
     }
-    /// Fails where the file has been changed since.
+    /// Fails if the file has changed since it was mapped.
     pub fn check_unchanged(&self) -> Result<()> {
         self.file.check_unchanged()
     }

@@ -1,4 +1,4 @@
-//! What everything stands on: bytes, files, threads, errors. Imports nothing from above.
+//! The base of all other modules: bytes, files, threads and errors. It imports none of them.
 
 pub mod archive_format;
 pub mod batch;

@@ -1,6 +1,6 @@
-//! Names of databases and collections, and the files that are named after them.
+//! Names of databases and collections, and of the files named after them.
 
-/// Undoes Go's `url.QueryEscape`; nothing where the text is no result of it.
+/// Undoes Go's `url.QueryEscape`. Returns `None` if the text is not escaped that way.
 pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -17,7 +17,8 @@ pub(crate) fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The name, without suffixes, of the files of a collection: Go's `url.QueryEscape`.
+/// The name of a collection's files, without suffixes: the collection's name escaped by Go's
+/// `url.QueryEscape`.
 pub fn collection_file_name(collection: &str) -> String {
     let mut name = String::new();
     for byte in collection.bytes() {
@@ -32,8 +33,8 @@ pub fn collection_file_name(collection: &str) -> String {
     name
 }
 
-/// Whether a server on any system takes this as the name of a database (MongoDB manual, "Naming Restrictions").
-/// Such a name is one component of a path and nothing else.
+/// Whether servers on every system accept this name for a database (MongoDB manual, "Naming
+/// Restrictions"). Such a name is always a single component of a path.
 pub fn is_database_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() < 64

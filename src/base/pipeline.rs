@@ -1,5 +1,6 @@
-//! Work in rounds: while one round's batches are mapped in parallel, the next is read and the one before is
-//! written. Order, memory and errors are the same whatever the number of threads. The only user of rayon.
+//! Works in rounds: while the batches of one round are mapped in parallel, the next round is read
+//! and the previous one is written. The number of threads changes neither order, memory nor errors.
+//! Only this module uses rayon.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Bytes of input in one round, unless a single batch is larger.
+/// A round ends once it has this many bytes of input.
 const ROUND_BYTES: usize = 4 * 1024 * 1024;
 
 /// The threads of a run.
@@ -15,22 +16,26 @@ const ROUND_BYTES: usize = 4 * 1024 * 1024;
 pub struct Threads(rayon::ThreadPool);
 
 impl Threads {
-    /// So many threads; as many as there are cores where none are given.
+    /// Starts this many threads, or one for each core.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] if the system cannot start them.
     pub fn new(threads: Option<usize>) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
         pool.map(Threads).map_err(|error| Error::Usage(format!("cannot start threads: {error}")))
     }
-    /// How many they are.
+    /// The number of threads.
     pub fn count(&self) -> usize {
         self.0.current_num_threads()
     }
-    /// Runs something on these threads, so that [`for_each`] and [`join`] in it use them.
+    /// Runs `work` on these threads, so that [`for_each`] and [`join`] inside use them.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.0.install(work)
     }
 }
 
-/// Does something to each item, in parallel; the first error in the items' order.
+/// Calls `work` for every item, in parallel. Returns the first error in the order of the items.
 pub fn for_each<T: Send>(
     items: &mut [T],
     work: impl Fn(&mut T) -> Result<()> + Send + Sync,
@@ -39,7 +44,7 @@ pub fn for_each<T: Send>(
     results.into_iter().collect()
 }
 
-/// Does two things, in parallel.
+/// Runs two closures in parallel.
 pub fn join<A: Send, B: Send>(
     one: impl FnOnce() -> A + Send,
     other: impl FnOnce() -> B + Send,
@@ -47,7 +52,8 @@ pub fn join<A: Send, B: Send>(
     rayon::join(one, other)
 }
 
-/// What threads need while they map, made when it is first needed and kept for the next use by any of them.
+/// A pool of values that threads need while they map. Values are created on demand and reused by
+/// any thread.
 #[derive(Debug)]
 pub struct Pool<T>(Mutex<Vec<T>>);
 
@@ -58,7 +64,7 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// Works with one of what is there, or with a new one.
+    /// Calls `work` with a value of the pool, or with a new one from `make` if all are in use.
     pub fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let pooled = self.lock().pop();
         let mut item = pooled.unwrap_or_else(make);
@@ -71,30 +77,30 @@ impl<T> Pool<T> {
     }
 }
 
-/// The stages of a run. Input is read in order and its outputs leave in order.
+/// The stages of a run. Inputs are read in order, and outputs are written in the same order.
 pub trait Stages: Sync {
-    /// What is read at once.
+    /// The unit that is read and mapped at once.
     type Input: Default + Send + Sync;
-    /// What becomes of it.
+    /// The result of mapping one input.
     type Output: Default + Send;
     /// The state of the reading stage.
     type Reader: Send;
     /// The state of the writing stage.
     type Writer: Send;
 
-    /// Reads the next input into what is there. False at the end.
+    /// Reads the next input, reusing its memory. Returns false at the end.
     fn read(&self, reader: &mut Self::Reader, input: &mut Self::Input) -> Result<bool>;
-    /// Size of an input in bytes.
+    /// The size of an input in bytes.
     fn size(&self, input: &Self::Input) -> usize;
-    /// Maps one input; on any thread.
+    /// Maps one input, on any thread.
     fn map(&self, input: &Self::Input, output: &mut Self::Output) -> Result<()>;
-    /// Takes a round of input and output, in order.
+    /// Writes the outputs of a round, in order.
     fn write(
         &self,
         writer: &mut Self::Writer,
         round: &mut [(Self::Input, Self::Output)],
     ) -> Result<()>;
-    /// Asked once a round: an error to stop with.
+    /// Called once a round. An error stops the run.
     fn check(&self) -> Result<()>;
 }
 
@@ -111,7 +117,8 @@ pub fn run<S: Stages>(
 type Round<S> = Vec<(<S as Stages>::Input, <S as Stages>::Output)>;
 
 fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Writer) -> Result<()> {
-    // Inputs of three rounds are there at once, outputs of two: kept apart, so that no third set of outputs is.
+    // Three rounds of inputs are in memory at once, but only two of outputs. Inputs and outputs are
+    // reused separately, so that there is no third round of outputs.
     let mut spare_inputs = Vec::new();
     let mut spare_outputs = Vec::new();
     let mut written: Round<S> = Vec::new();
@@ -123,7 +130,8 @@ fn run_here<S: Stages>(stages: &S, reader: &mut S::Reader, writer: &mut S::Write
         if is_last && mapping.is_empty() && written.is_empty() {
             return read_end.map(|_| ());
         }
-        // The longest single pieces of work come first, so that the threads end together.
+        // The longest pieces of work start first, so that the threads finish at about the same
+        // time.
         let (write_result, (next, map_result)) = rayon::join(
             || if written.is_empty() { Ok(()) } else { stages.write(writer, &mut written) },
             || {

@@ -1,9 +1,9 @@
-//! How a run tells what it is doing, and is told to stop.
+//! Reports the progress of a run, and lets a signal stop it.
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Watches a run. All methods may be called from any thread.
+/// Receives the progress of a run. All methods may be called from any thread.
 ///
 /// # Examples
 ///
@@ -28,47 +28,47 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// # }
 /// ```
 pub trait Progress: Sync {
-    /// A stage begins, of so many input bytes where that is known. With compressed input these are compressed
-    /// bytes.
+    /// A stage begins. `total_bytes` is the size of its input as stored, that is compressed if it
+    /// is compressed; `None` if it is unknown.
     fn start(&self, _stage: &str, _total_bytes: Option<u64>) {}
-    /// So many documents and input bytes of the stage are done, in all.
+    /// The total of documents and input bytes that the stage has processed so far.
     fn advance(&self, _documents: u64, _bytes: u64) {}
-    /// The stage is done.
+    /// The stage is finished.
     fn finish(&self) {}
-    /// Something that a user should know, though the run goes on.
+    /// A warning for the user. The run continues.
     fn warn(&self, _message: &str) {}
-    /// What the run does, for users who ask for more: what is opened as what, what comes of it.
+    /// A detail for users who ask for more output.
     fn detail(&self, _message: &str) {}
-    /// The signal that asks the run to stop, if one has come.
+    /// The signal that asks the run to stop, if there was one.
     fn interrupted(&self) -> Option<i32> {
         None
     }
-    /// Fails if a signal has come.
+    /// Fails with [`Error::Interrupted`] if there was a signal.
     fn check(&self) -> Result<()> {
         self.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }
 
-/// Says nothing.
+/// Ignores all progress.
 #[derive(Debug)]
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// A signal that has come, as a handler can note it.
+/// Records a signal. A signal handler may call its methods.
 #[derive(Debug, Default)]
 pub struct Interrupt(AtomicI32);
 
 impl Interrupt {
-    /// None has come.
+    /// No signal yet.
     pub const fn new() -> Self {
         Interrupt(AtomicI32::new(0))
     }
-    /// Notes a signal by its number.
+    /// Records the number of a signal.
     pub fn note(&self, signal: i32) {
         self.0.store(signal, Ordering::Relaxed);
     }
-    /// The signal that has come.
+    /// The last recorded signal.
     pub fn signal(&self) -> Option<i32> {
         Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }

@@ -1,4 +1,4 @@
-//! Files and standard input as streams of uncompressed bytes.
+//! Reads files and standard input as streams of uncompressed bytes.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result};
 use crate::gzip;
 
-/// How standard input is named as a dump.
+/// The path that names standard input as a dump.
 pub const STANDARD_INPUT: &str = "-";
 
-/// How standard input is named in messages.
+/// The name of standard input in messages.
 pub const STANDARD_INPUT_NAME: &str = "standard input";
 
 /// Whether a path names standard input.
@@ -21,15 +21,15 @@ pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new(STANDARD_INPUT)
 }
 
-/// A stream of uncompressed bytes, and how far it has come in the file.
+/// A stream of uncompressed bytes, which counts the bytes of the file that it has read.
 pub struct Stream {
     inner: Box<dyn Read + Send>,
     progress: Arc<AtomicU64>,
-    /// Size of the file, compressed if it is.
+    /// The size of the file as stored, in bytes; `u64::MAX` if it is unknown.
     pub file_bytes: u64,
-    /// Permission bits of the file.
+    /// The permission bits of the file.
     pub mode: u32,
-    /// The file again, to tell whether it changes; none of standard input.
+    /// The file opened again, to notice changes; `None` for standard input.
     checked: Option<Arc<ReadFile>>,
 }
 
@@ -42,16 +42,20 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Opens a file; gzip is recognised by its first bytes.
+    /// Opens a file. Recognises gzip by its first bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if the path is not a regular file, or an empty file named like gzip.
     pub fn open(disk: &Disk, path: &Path) -> Result<Stream> {
         Stream::open_with(disk, path, None)
     }
-    /// Opens a file whose bytes, as they are stored, are counted and hashed behind the reading.
+    /// Like [`Stream::open`]. Counts and hashes the stored bytes in the background.
     pub fn open_hashed(disk: &Disk, path: &Path) -> Result<(Stream, Arc<Hashing>)> {
         let hashing = Arc::new(Hashing::default());
         Ok((Stream::open_with(disk, path, Some(Arc::clone(&hashing)))?, hashing))
     }
-    /// Counts and hashes the uncompressed bytes, too, behind the reading.
+    /// From now on, also counts and hashes the uncompressed bytes in the background.
     pub fn hash_content(&mut self) -> Arc<Hashing> {
         let hashing = Arc::new(Hashing::default());
         let inner = std::mem::replace(&mut self.inner, Box::new(std::io::empty()));
@@ -67,7 +71,7 @@ impl Stream {
         if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
             return Err(Error::input(
                 path,
-                "has no bytes, so it is no gzip file; mongorestore refuses it too",
+                "is empty, so it is not a gzip file; mongorestore refuses it too",
             ));
         }
         let progress = Arc::new(AtomicU64::new(0));
@@ -84,7 +88,7 @@ impl Stream {
             if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
         Ok(Stream { inner, progress, file_bytes, mode, checked })
     }
-    /// Standard input; gzip is recognised by its first bytes.
+    /// Reads standard input. Recognises gzip by its first bytes.
     pub fn standard_input() -> Result<Stream> {
         let path = Path::new(STANDARD_INPUT_NAME);
         let mut input = std::io::stdin();
@@ -108,7 +112,7 @@ impl Stream {
         let mode = mode as u32;
         Ok(Stream { inner, progress, file_bytes, mode, checked: None })
     }
-    /// Size of the file where it is known.
+    /// The size of the file as stored, if it is known.
     pub fn total(&self) -> Option<u64> {
         Some(self.file_bytes).filter(|bytes| *bytes != u64::MAX)
     }
@@ -116,11 +120,11 @@ impl Stream {
     pub fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.progress)
     }
-    /// Bytes of the file that have been read.
+    /// The number of stored bytes that have been read.
     pub fn file_bytes_read(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
-    /// Fails where the file has been changed since it was opened.
+    /// Fails if the file has changed since it was opened. Standard input is not checked.
     pub fn check_unchanged(&self) -> Result<()> {
         self.checked.as_ref().map_or(Ok(()), |file| file.check_unchanged())
     }
@@ -145,7 +149,7 @@ impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
     }
 }
 
-/// The first bytes of a file, as many of them as there are.
+/// The first bytes of a file, or all if it has fewer.
 pub(crate) fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     disk.open(path)?.take(bytes).read_to_end(&mut head).reading("read", path)?;

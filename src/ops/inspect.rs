@@ -108,7 +108,7 @@ fn inspect_archive(
     progress: &dyn Progress,
 ) -> Result<Report> {
     progress.start("inspect", reader.stream().total());
-    reader.check_all_and_go_on();
+    reader.check_all_and_continue();
     reader.each_document(Checking::Validity, progress, |_| Ok(()))?;
     progress.finish();
     let mut collections = Vec::new();

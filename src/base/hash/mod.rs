@@ -1,4 +1,4 @@
-//! Bytes counted and hashed as they pass; two streams side by side where the processor gains by it.
+//! Counts and hashes bytes. Hashes two streams at once if that is faster on this processor.
 
 mod pair;
 
@@ -6,7 +6,7 @@ use sha2::block_api::compress256;
 
 use crate::raw;
 
-/// First state of SHA-256 (FIPS 180-4, section 5.3.3).
+/// The initial state of SHA-256 (FIPS 180-4, section 5.3.3).
 const FIRST_STATE: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
@@ -19,11 +19,11 @@ const FIRST_STATE: [u32; 8] = [
 ];
 const BLOCK: usize = 64;
 
-/// How many bytes have passed, and their SHA-256.
+/// Counts bytes and computes their SHA-256.
 #[derive(Debug, Clone)]
 pub struct HashingCounter {
     state: [u32; 8],
-    /// The bytes behind the last whole block.
+    /// The bytes after the last whole block.
     rest: [u8; BLOCK],
     bytes: u64,
 }
@@ -41,14 +41,15 @@ impl HashingCounter {
         compress256(&mut self.state, blocks);
         self.keep(bytes);
     }
-    /// Bytes so far.
+    /// The number of bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
-    /// The number of bytes and their SHA-256 in hex.
+    /// Returns the number of bytes, and their SHA-256 in hex.
     pub fn finish(mut self) -> (u64, String) {
         let bytes = self.bytes;
-        // Padding (FIPS 180-4, section 5.1.1): a bit, zeros, and the length in bits at the end of a block.
+        // The padding is a bit, zeros, and the length in bits at the end of a block (FIPS 180-4,
+        // section 5.1.1).
         let used = self.used();
         let mut padding = [0u8; 2 * BLOCK];
         padding[0] = 0x80;
@@ -61,7 +62,8 @@ impl HashingCounter {
     fn used(&self) -> usize {
         (self.bytes % BLOCK as u64) as usize
     }
-    /// Completes the block that has begun and gives the bytes behind it; without as many, none.
+    /// Completes the block that was begun, and returns the bytes after it. Returns none if they do
+    /// not complete it.
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let used = self.used();
         if used == 0 {
@@ -74,19 +76,19 @@ impl HashingCounter {
         }
         later
     }
-    /// Counts bytes, whose whole blocks have been hashed, and keeps those behind them.
+    /// Counts bytes whose whole blocks have been hashed, and keeps those after the last block.
     fn keep(&mut self, bytes: &[u8]) {
         let used = self.used();
         self.bytes += bytes.len() as u64;
         let end = self.used();
-        // Bytes that end in the block in which they began are there already.
+        // `fill` has copied bytes that end in the block in which they began.
         if used + bytes.len() >= BLOCK || used == 0 {
             self.rest[..end].copy_from_slice(&bytes[bytes.len() - end..]);
         }
     }
 }
 
-/// Hashes two streams, each given in pieces, side by side.
+/// Hashes the next bytes of two streams at once, each given in pieces.
 pub fn update_both(one: (&mut HashingCounter, &[&[u8]]), other: (&mut HashingCounter, &[&[u8]])) {
     let mut left = Pieces::new(one.0, one.1);
     let mut right = Pieces::new(other.0, other.1);
@@ -102,11 +104,11 @@ pub fn update_both(one: (&mut HashingCounter, &[&[u8]]), other: (&mut HashingCou
     right.finish();
 }
 
-/// A stream's pieces, and how far its whole blocks have been hashed.
+/// The pieces of a stream, and how far their whole blocks have been hashed.
 struct Pieces<'h, 'p> {
     hash: &'h mut HashingCounter,
     pieces: &'p [&'p [u8]],
-    /// What is left of the whole blocks of the first piece; none before they are known.
+    /// The whole blocks of the first piece that are left; `None` before the piece is begun.
     blocks: Option<&'p [[u8; BLOCK]]>,
 }
 
@@ -114,7 +116,7 @@ impl<'h, 'p> Pieces<'h, 'p> {
     fn new(hash: &'h mut HashingCounter, pieces: &'p [&'p [u8]]) -> Self {
         Pieces { hash, pieces, blocks: None }
     }
-    /// The whole blocks that come next; none at the end.
+    /// The next whole blocks, or `None` at the end.
     fn blocks(&mut self) -> Option<&'p [[u8; BLOCK]]> {
         loop {
             let (piece, later) = self.pieces.split_first()?;
@@ -134,7 +136,7 @@ impl<'h, 'p> Pieces<'h, 'p> {
     fn advance(&mut self, count: usize) {
         self.blocks = self.blocks.map(|blocks| &blocks[count..]);
     }
-    /// Hashes what is left alone.
+    /// Hashes the rest of this stream by itself.
     fn finish(mut self) {
         while let Some(blocks) = self.blocks() {
             compress256(&mut self.hash.state, blocks);
@@ -143,7 +145,7 @@ impl<'h, 'p> Pieces<'h, 'p> {
     }
 }
 
-/// The SHA-256 of some bytes, in hex.
+/// The SHA-256 of bytes, in hex.
 pub fn sha256(bytes: &[u8]) -> String {
     let mut hash = HashingCounter::default();
     hash.update(bytes);

@@ -1,5 +1,6 @@
-//! SHA-256 of two streams in one loop. The processor's SHA instructions take longer than it takes to start the
-//! next one, so two independent streams pass in little more time than one (docs/BENCHMARKS.md has the measure).
+//! SHA-256 of two streams in one loop. A processor can start the next SHA instruction before the
+//! last one has finished, so two independent streams take little more time than one
+//! (docs/BENCHMARKS.md has the numbers).
 
 const BLOCK: usize = 64;
 
@@ -77,7 +78,7 @@ mod x86 {
         0xc671_78f2,
     ];
 
-    pub fn is_there() -> bool {
+    pub fn is_available() -> bool {
         is_x86_feature_detected!("sha")
             && is_x86_feature_detected!("ssse3")
             && is_x86_feature_detected!("sse4.1")
@@ -114,7 +115,7 @@ mod x86 {
         .map(|word| word as u32)
     }
 
-    /// The next four words of the message schedule from the sixteen before, oldest first.
+    /// The next four words of the message schedule, from the previous sixteen, oldest first.
     #[inline]
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
     fn schedule(oldest: __m128i, older: __m128i, newer: __m128i, newest: __m128i) -> __m128i {
@@ -139,7 +140,8 @@ mod x86 {
                 let (quarters, _) = block.as_chunks::<16>();
                 [load(&quarters[0]), load(&quarters[1]), load(&quarters[2]), load(&quarters[3])]
             });
-            // Written out, so that all state stays in registers and the two streams' instructions alternate.
+            // Unrolled, so that all state stays in registers and the instructions of the two
+            // streams alternate.
             macro_rules! rounds {
                 ($($group:literal)*) => { $(
                     let constants = _mm_set_epi32(K[4 * $group + 3] as i32, K[4 * $group + 2] as i32, K[4 * $group + 1] as i32, K[4 * $group] as i32);
@@ -167,15 +169,16 @@ mod x86 {
     }
 }
 
-/// Whether this processor gains by two streams at once.
+/// Whether hashing two streams at once is faster on this processor.
 pub fn is_faster() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return x86::is_there();
+    return x86::is_available();
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
 
-/// Hashes as many blocks of one stream as of the other, which must be as many. Only where [`is_faster`].
+/// Hashes blocks of two streams. Both must have the same number of blocks. Use it only if
+/// [`is_faster`].
 pub fn compress(
     one: &mut [u32; 8],
     blocks: &[[u8; BLOCK]],
@@ -184,9 +187,9 @@ pub fn compress(
 ) {
     debug_assert_eq!(blocks.len(), others.len());
     #[cfg(target_arch = "x86_64")]
-    if x86::is_there() {
-        // SAFETY: the function needs nothing but the instructions that have just been seen to be there; it takes
-        // no pointers.
+    if x86::is_available() {
+        // SAFETY: the function needs only the instructions that `is_available` has just detected,
+        // and takes no pointers.
         #[allow(unsafe_code)]
         unsafe {
             x86::compress(one, blocks, other, others);

@@ -1,27 +1,27 @@
-//! In which fields two documents differ.
+//! Finds the fields in which two documents differ.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::element::Value;
 use super::kinds::kind;
 
-/// Paths of the fields in which two documents differ, their order aside; the deepest that can be told, and no
-/// more than about a hundred.
+/// The paths of the fields in which two documents differ, about a hundred at most. The order of
+/// fields does not count, and paths are as deep as possible.
 pub fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
     differing_paths_up_to(one, other, 100)
 }
 
-/// All of [`differing_paths`].
+/// Like [`differing_paths`], but without a limit.
 pub fn all_differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
     differing_paths_up_to(one, other, usize::MAX)
 }
 
-fn differing_paths_up_to(one: &[u8], other: &[u8], most: usize) -> Vec<String> {
+fn differing_paths_up_to(one: &[u8], other: &[u8], limit: usize) -> Vec<String> {
     let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
     let mut open = vec![(String::new(), whole(one), whole(other))];
     let mut paths = Vec::new();
     while let Some((path, one, other)) = open.pop() {
-        if paths.len() >= most {
+        if paths.len() >= limit {
             break;
         }
         let below = |key: &[u8]| {
@@ -30,7 +30,8 @@ fn differing_paths_up_to(one: &[u8], other: &[u8], most: usize) -> Vec<String> {
         };
         let theirs: Vec<_> = other.elements().collect();
         let mut matched = vec![false; theirs.len()];
-        // The first that is not matched; mostly the one that is looked for. The others are found by name.
+        // The first field that is not matched yet is mostly the right one. Others are found by
+        // name.
         let mut next = 0;
         let mut by_name: Option<HashMap<&[u8], VecDeque<usize>>> = None;
         for element in one.elements() {

@@ -1,14 +1,14 @@
-//! Values as messages show them.
+//! Formats values for messages.
 
 use super::element::{Elements, Value};
 use super::kinds::{kind, kind_name};
 
-/// A document's `_id` for messages: readable, bounded in length.
+/// A document's `_id` for messages, limited in length.
 pub fn display_id(document: &[u8]) -> Option<String> {
     Elements::new(document).find(b"_id").map(display_value)
 }
 
-/// A value for messages, as the shell writes it where that is short, else its type and size.
+/// A value for messages: as the shell writes it if that is short, else its type and size.
 pub fn display_value(value: Value<'_>) -> String {
     let text = match value.kind {
         kind::OBJECT_ID => format!("ObjectId('{}')", hex(value.bytes)),
@@ -42,7 +42,7 @@ pub fn hex(bytes: &[u8]) -> String {
     hex_digits(bytes).map(char::from).collect()
 }
 
-/// The same as bytes, for where no text of their own is wanted.
+/// Like [`hex`], but returns bytes.
 pub(crate) fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])

@@ -4,10 +4,10 @@ use super::MIN_DOCUMENT_BYTES;
 use super::kinds::{kind, value_size};
 use super::words::{head, nul_position, same};
 
-/// One element of a document: its bytes and the ranges in them.
+/// One element of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Element<'a> {
-    /// Type byte, name with its NUL, value.
+    /// All its bytes: the type, the name with its NUL, and the value.
     pub bytes: &'a [u8],
     /// Where the value begins in `bytes`.
     value_at: u32,
@@ -19,7 +19,7 @@ impl<'a> Element<'a> {
     pub fn kind(&self) -> u8 {
         self.bytes[0]
     }
-    /// The name, without its NUL; any bytes but NUL.
+    /// The name, without its NUL. It need not be UTF-8.
     #[inline]
     pub fn key(&self) -> &'a [u8] {
         &self.bytes[1..self.value_at as usize - 1]
@@ -36,12 +36,12 @@ impl<'a> Element<'a> {
     }
 }
 
-/// A value: its type and its bytes, exactly.
+/// A value: its type and its exact bytes.
 #[derive(Clone, Copy, Debug, Eq)]
 pub struct Value<'a> {
     /// The element type.
     pub kind: u8,
-    /// The value's bytes, for strings and documents with their length and NUL.
+    /// The bytes of the value. For strings and documents they include the length and the NUL.
     pub bytes: &'a [u8],
 }
 
@@ -56,7 +56,8 @@ impl<'a> Value<'a> {
     /// BSON null.
     pub const NULL: Value<'static> = Value { kind: kind::NULL, bytes: &[] };
 
-    /// The content of a string, without length and NUL; of any other type nothing, and of one that has no room for its NUL.
+    /// The text of a string, without length and NUL. `None` for other types, and for a string too
+    /// short for its NUL.
     #[inline]
     pub fn text(&self) -> Option<&'a [u8]> {
         if self.kind != kind::STRING {
@@ -69,7 +70,7 @@ impl<'a> Value<'a> {
     pub fn is_null(&self) -> bool {
         self.kind == kind::NULL
     }
-    /// The elements of a document or array; of any other type none.
+    /// The elements of a document or array. Empty for other types.
     #[inline]
     pub fn elements(&self) -> Elements<'a> {
         match self.kind {
@@ -77,14 +78,14 @@ impl<'a> Value<'a> {
             _ => Elements { rest: &[] },
         }
     }
-    /// Milliseconds since 1970 of a date; of any other type nothing.
+    /// The milliseconds since 1970 of a date. `None` for other types.
     pub fn date_millis(&self) -> Option<i64> {
         if self.kind != kind::DATE {
             return None;
         }
         self.bytes.try_into().ok().map(i64::from_le_bytes)
     }
-    /// The value of an int32 or int64; of any other type nothing.
+    /// The value of an int32 or int64. `None` for other types.
     pub fn integer(&self) -> Option<i64> {
         match self.kind {
             kind::INT32 => self.bytes.try_into().ok().map(|b| i64::from(i32::from_le_bytes(b))),
@@ -92,7 +93,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
-    /// The value of a double; of any other type nothing.
+    /// The value of a double. `None` for other types.
     pub fn double(&self) -> Option<f64> {
         if self.kind != kind::DOUBLE {
             return None;
@@ -107,7 +108,7 @@ impl<'a> Value<'a> {
 
 /// The elements of a document that [`Validator::check`](super::Validator::check) has accepted.
 ///
-/// On bytes that were not checked it ends early rather than panic.
+/// On unchecked bytes it may end early, but never panics.
 #[derive(Clone, Copy, Debug)]
 pub struct Elements<'a> {
     pub(super) rest: &'a [u8],
@@ -119,7 +120,7 @@ impl<'a> Elements<'a> {
     pub fn new(document: &'a [u8]) -> Self {
         Elements { rest: document.get(4..).unwrap_or_default() }
     }
-    /// A cursor over elements that stand without a length before them.
+    /// A cursor over elements without a length in front of them.
     #[inline]
     pub fn of_body(elements: &'a [u8]) -> Self {
         Elements { rest: elements }
@@ -133,20 +134,20 @@ impl<'a> Elements<'a> {
         }
         None
     }
-    /// The next element. A call of its own for each would cost as much as it does.
+    /// The next element. Inlined, because a call would cost as much as the work.
     #[inline(always)]
     fn step(&mut self) -> Option<Element<'a>> {
-        let (&kind, behind) = self.rest.split_first()?;
+        let (&kind, after) = self.rest.split_first()?;
         if kind == 0 {
             return None;
         }
-        let value_at = nul_position(behind)? + 2;
+        let value_at = nul_position(after)? + 2;
         let size = value_size(kind, self.rest.get(value_at..)?)?;
         let (bytes, rest) = self.rest.split_at_checked(value_at + size)?;
         self.rest = rest;
         Some(Element { bytes, value_at: value_at as u32 })
     }
-    /// The bytes not yet passed, the final NUL included.
+    /// The bytes that are left, including the final NUL.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -161,36 +162,36 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// A name, prepared to be compared with others. Names are short, so that a call of the library's comparison would
-/// cost more than the words do that are compared here.
+/// A name, prepared for comparisons. Names are short, so comparing words is faster than a call of
+/// the library's comparison.
 #[derive(Debug, Clone)]
 pub struct ExpectedName {
     /// The name with its NUL.
     nul: Box<[u8]>,
-    /// Its first eight bytes, and which bits of them there are.
+    /// Its first eight bytes, and a mask of the bits that are in use.
     head: u64,
     mask: u64,
-    /// The next eight.
+    /// The next eight bytes, and their mask.
     next: u64,
     next_mask: u64,
 }
 
 impl ExpectedName {
-    /// A name with its NUL.
+    /// Prepares a name, given with its NUL.
     pub fn new(nul: &[u8]) -> Self {
         let (next, next_mask) = head(nul.get(8..).unwrap_or_default());
         let (head, mask) = head(nul);
         ExpectedName { nul: nul.into(), head, mask, next, next_mask }
     }
-    /// Where the value of the element at this offset begins and ends, if the element has this name. Comparing is
-    /// cheaper than searching the NUL.
+    /// If the element at offset `at` has this name, returns where its value begins and ends. This
+    /// is faster than searching for the NUL first.
     #[inline(always)]
     pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
         let rest = document.get(at..)?;
         let Some(word) = rest.get(1..).and_then(|name| name.first_chunk::<8>()) else {
             return self.value_at_end(rest).map(|(value, end)| (at + value, at + end));
         };
-        if u64::from_le_bytes(*word) & self.mask != self.head || !self.goes_on_in(rest) {
+        if u64::from_le_bytes(*word) & self.mask != self.head || !self.continues_in(rest) {
             return None;
         }
         let value = 1 + self.nul.len();
@@ -199,7 +200,7 @@ impl ExpectedName {
     }
     /// Whether the element at the start of these bytes has this name beyond its first eight bytes.
     #[inline]
-    fn goes_on_in(&self, element: &[u8]) -> bool {
+    fn continues_in(&self, element: &[u8]) -> bool {
         match element.get(9..).and_then(|bytes| bytes.first_chunk::<8>()) {
             Some(word) if self.nul.len() <= 16 => {
                 u64::from_le_bytes(*word) & self.next_mask == self.next
@@ -207,7 +208,8 @@ impl ExpectedName {
             _ => element.get(1..1 + self.nul.len()) == Some(&self.nul),
         }
     }
-    /// The same for one of the last elements of a document, which is too short for a word.
+    /// Like [`ExpectedName::value_at`], for an element near the end of the document, with fewer
+    /// bytes than a word.
     #[cold]
     fn value_at_end(&self, rest: &[u8]) -> Option<(usize, usize)> {
         let element = Elements { rest }.next().filter(|element| element.key_nul() == &*self.nul)?;

@@ -1,12 +1,12 @@
-//! What can be wrong with the bytes of a document.
+//! The faults that the bytes of a document can have.
 
 use thiserror::Error;
 
-/// What is wrong with the bytes of a document.
+/// A fault in the bytes of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultKind {
     /// A length that no document can have.
-    #[error("a document length of {0} bytes, where 5 to 16777216 are possible")]
+    #[error("a document length of {0} bytes, but it must be 5 to 16777216")]
     DocumentLength(i32),
     /// The input ends inside a document's length.
     #[error("the input ends after {}, too few for a document's length", crate::error::counted(*.0 as u64, "byte"))]
@@ -14,42 +14,40 @@ pub enum FaultKind {
     /// The input ends inside a document.
     #[error("the input ends after {have} of the document's {need} bytes")]
     Truncated {
-        /// Bytes that are there.
+        /// The number of bytes before the end.
         have: u64,
-        /// Bytes that the document announces.
+        /// The number of bytes that the document announces.
         need: u64,
     },
-    /// An embedded value reaches past the document that holds it.
-    #[error(
-        "a value of type {what} of {need} bytes where {have} are left in the enclosing document"
-    )]
+    /// An embedded value is longer than the rest of its document.
+    #[error("a value of type {what} of {need} bytes, with {have} left in the enclosing document")]
     PastEnd {
-        /// The value's type.
+        /// The type of the value.
         what: &'static str,
-        /// Bytes that the value announces.
+        /// The number of bytes that the value announces.
         need: i64,
-        /// Bytes left.
+        /// The number of bytes left in the document.
         have: usize,
     },
-    /// A document does not end with NUL where its length says that it ends.
-    #[error("byte 0x{0:02x} where the document's final NUL belongs")]
+    /// The last byte of a document, according to its length, is not NUL.
+    #[error("byte 0x{0:02x} instead of the document's final NUL")]
     NoTerminator(u8),
-    /// A document ends before its length says so.
-    #[error("the document ends {0} bytes before its length says so")]
+    /// A document ends earlier than its length says.
+    #[error("the document ends {0} bytes earlier than its length says")]
     EarlyEnd(usize),
-    /// A type byte that the specification does not know.
+    /// A type byte that is not in the specification.
     #[error("unknown element type 0x{0:02x}")]
     UnknownType(u8),
     /// A string without its NUL.
-    #[error("byte 0x{0:02x} where the string's final NUL belongs")]
+    #[error("byte 0x{0:02x} instead of the string's final NUL")]
     StringTerminator(u8),
-    /// A name or regular expression that runs to the document's end without a NUL.
+    /// A name or regular expression without a NUL before the end of its document.
     #[error("a name or regular expression without its final NUL")]
     UnterminatedName,
     /// A boolean that is neither 0 nor 1.
-    #[error("a boolean of value {0}, where 0 or 1 is possible")]
+    #[error("a boolean of value {0}, but it must be 0 or 1")]
     Boolean(u8),
-    /// A string so short that it has no room for its NUL.
+    /// A string that is too short for its NUL.
     #[error("a value of type {0} of length 0, which has no final NUL")]
     EmptyString(&'static str),
     /// Lengths inside one value that contradict each other.
@@ -57,12 +55,12 @@ pub enum FaultKind {
     InnerLength(&'static str),
 }
 
-/// A fault and where it is, as an offset from the start of the document.
+/// A fault, and its offset from the start of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{kind}")]
 pub struct Fault {
     /// Offset in bytes from the start of the document.
     pub offset: usize,
-    /// What is wrong there.
+    /// The fault.
     pub kind: FaultKind,
 }

@@ -2,7 +2,7 @@
 
 use super::words::nul_position;
 
-/// Element types of the specification that the code has to tell apart.
+/// Element types of the specification that the code distinguishes.
 pub mod kind {
     #![allow(missing_docs)]
     pub const DOUBLE: u8 = 0x01;
@@ -28,7 +28,7 @@ pub mod kind {
     pub const MAX_KEY: u8 = 0x7f;
 }
 
-/// Name of an element type as MongoDB's documentation writes it.
+/// The name of an element type, as in MongoDB's documentation.
 pub fn kind_name(kind: u8) -> &'static str {
     match kind {
         kind::DOUBLE => "double",
@@ -61,25 +61,25 @@ pub(super) fn read_length(bytes: &[u8]) -> Option<i32> {
     bytes.first_chunk::<4>().map(|b| i32::from_le_bytes(*b))
 }
 
-/// Size in bytes of a value at the start of `bytes`, as its own lengths tell; nothing for lengths
-/// that cannot be.
+/// The size in bytes of the value at the start of `bytes`, according to its own lengths. `None` if
+/// the type is unknown or a length is impossible.
 #[inline(always)]
 pub(super) fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
     let size = SIZES[kind as usize];
-    if size < COUNTED {
+    if size < WITH_LENGTH {
         return Some(size as usize);
     }
-    if size < UNTOLD {
+    if size < NO_LENGTH {
         return usize::try_from(read_length(bytes)?)
             .ok()
-            .map(|length| length + (size - COUNTED) as usize);
+            .map(|length| length + (size - WITH_LENGTH) as usize);
     }
-    untold_size(kind, bytes)
+    size_by_nuls(kind, bytes)
 }
 
-/// The same for the one type whose size is told by two NULs, and for those that are none.
+/// The size of a regular expression, which ends with its second NUL. `None` for unknown types.
 #[cold]
-fn untold_size(kind: u8, bytes: &[u8]) -> Option<usize> {
+fn size_by_nuls(kind: u8, bytes: &[u8]) -> Option<usize> {
     if kind != kind::REGEX {
         return None;
     }
@@ -87,22 +87,23 @@ fn untold_size(kind: u8, bytes: &[u8]) -> Option<usize> {
     Some(pattern + nul_position(bytes.get(pattern..)?)? + 1)
 }
 
-/// In [`SIZES`]: the size is a length at the value's start and as many bytes more as the number is above this.
-pub(super) const COUNTED: u8 = 32;
-/// In [`SIZES`]: no such type, or one whose size is told by two NULs.
-pub(super) const UNTOLD: u8 = 255;
+/// In [`SIZES`], this and larger numbers stand for a value that begins with a length. Its size is
+/// that length plus the difference from this number.
+pub(super) const WITH_LENGTH: u8 = 32;
+/// In [`SIZES`], this stands for an unknown type, or for one whose size depends on NULs.
+pub(super) const NO_LENGTH: u8 = 255;
 
 /// Sizes of values by element type.
 pub(super) const SIZES: [u8; 256] = {
-    let mut sizes = [UNTOLD; 256];
-    sizes[kind::STRING as usize] = COUNTED + 4;
-    sizes[kind::CODE as usize] = COUNTED + 4;
-    sizes[kind::SYMBOL as usize] = COUNTED + 4;
-    sizes[kind::DOCUMENT as usize] = COUNTED;
-    sizes[kind::ARRAY as usize] = COUNTED;
-    sizes[kind::CODE_WITH_SCOPE as usize] = COUNTED;
-    sizes[kind::BINARY as usize] = COUNTED + 5;
-    sizes[kind::DB_POINTER as usize] = COUNTED + 16;
+    let mut sizes = [NO_LENGTH; 256];
+    sizes[kind::STRING as usize] = WITH_LENGTH + 4;
+    sizes[kind::CODE as usize] = WITH_LENGTH + 4;
+    sizes[kind::SYMBOL as usize] = WITH_LENGTH + 4;
+    sizes[kind::DOCUMENT as usize] = WITH_LENGTH;
+    sizes[kind::ARRAY as usize] = WITH_LENGTH;
+    sizes[kind::CODE_WITH_SCOPE as usize] = WITH_LENGTH;
+    sizes[kind::BINARY as usize] = WITH_LENGTH + 5;
+    sizes[kind::DB_POINTER as usize] = WITH_LENGTH + 16;
     sizes[kind::DOUBLE as usize] = 8;
     sizes[kind::DATE as usize] = 8;
     sizes[kind::TIMESTAMP as usize] = 8;

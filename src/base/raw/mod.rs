@@ -1,7 +1,7 @@
 //! BSON as bytes: an element cursor with exact byte ranges, a full validator and a writer.
 //!
-//! Nothing here allocates per document, recurses, or decodes a value that it only passes on. Format
-//! facts are from the BSON specification, version 1.1 (bsonspec.org).
+//! Nothing here allocates for each document, recurses, or decodes a value that it only copies.
+//! Format facts are from the BSON specification, version 1.1 (bsonspec.org).
 
 mod compare;
 mod display;
@@ -26,6 +26,6 @@ pub use write::{Comparer, ItemKey, Open, Writer};
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
 /// Smallest document: a length and the final NUL.
 pub const MIN_DOCUMENT_BYTES: usize = 5;
-/// Levels of nesting that a server stores, the document itself being level 1
+/// Levels of nesting that a server stores, where the document itself is level 1
 /// (`BSONDepth::kDefaultMaxAllowableDepth` less the server's own reserve).
 pub const MAX_STORED_DEPTH: u32 = 180;

@@ -1,30 +1,31 @@
-//! A full check of a document, without recursion.
+//! Validates documents, without recursion.
 
 use super::MIN_DOCUMENT_BYTES;
 use super::fault::{Fault, FaultKind};
-use super::kinds::{COUNTED, SIZES, kind, kind_name, read_length, value_size};
+use super::kinds::{SIZES, WITH_LENGTH, kind, kind_name, read_length, value_size};
 use super::words::{is_ascii, scan_name};
 
-/// What a document is, beyond being sound.
+/// Facts about a valid document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// Levels of nesting: the document is level 1; every document, array or code scope in it adds one.
+    /// Levels of nesting. The document is level 1, and every document, array or code scope in it
+    /// adds one.
     pub depth: u32,
-    /// Where the first string or name that is not UTF-8 begins, from the document's start.
+    /// The offset, from the start of the document, of the first string or name that is not UTF-8.
     pub invalid_utf8: Option<usize>,
 }
 
-/// Checks documents whole: every length, every type, every terminator. Keeps its stack between calls.
+/// Checks every length, type and terminator of documents. Reuses its stack between calls.
 #[derive(Debug, Default)]
 pub struct Validator {
     ends: Vec<usize>,
 }
 
 impl Validator {
-    /// Checks one document of exactly `document.len()` bytes.
+    /// Checks one document, whose length must be exactly `document.len()`.
     ///
-    /// Invalid UTF-8 is reported in [`Facts`], as such values are passed on as they are. Depth is
-    /// counted, not limited.
+    /// Invalid UTF-8 is not a fault but is reported in [`Facts`], because such values are copied
+    /// unchanged. Depth is counted, but not limited.
     pub fn check(&mut self, document: &[u8]) -> Result<Facts, Fault> {
         let fault = |offset: usize, kind: FaultKind| Err(Fault { offset, kind });
         let mut facts = Facts { depth: 1, invalid_utf8: None };
@@ -42,7 +43,7 @@ impl Validator {
         }
         let mut at = 4;
         loop {
-            // `end` is the place of the innermost document's final NUL, already seen to be NUL.
+            // `end` is the offset of the innermost document's final NUL, which has been checked.
             if at == end {
                 at += 1;
                 match self.ends.pop() {
@@ -58,7 +59,7 @@ impl Validator {
                 return fault(at, FaultKind::EarlyEnd(end - at));
             }
             let key_at = at + 1;
-            // A name that goes on behind `end` is seen by the place of its value.
+            // If a name continues after `end`, the offset of its value shows it below.
             let Some((key_len, key_is_ascii)) = scan_name(&document[key_at..]) else {
                 return fault(key_at, FaultKind::UnterminatedName);
             };
@@ -66,13 +67,14 @@ impl Validator {
                 note_utf8(&mut facts, document, key_at, key_at + key_len);
             }
             let value_at = key_at + key_len + 1;
-            // A name that takes the final NUL for its own leaves nothing for the value.
+            // If a name ends with the document's final NUL, nothing is left for the value.
             if value_at > end {
                 return fault(key_at, FaultKind::UnterminatedName);
             }
-            // Most values are numbers and the like: of a fixed size, and any bytes will do.
+            // The fast path: most values are numbers and the like, which have a fixed size and no
+            // invalid bytes.
             let fixed = SIZES[kind as usize] as usize;
-            if fixed < COUNTED as usize && fixed <= end - value_at && kind != kind::BOOLEAN {
+            if fixed < WITH_LENGTH as usize && fixed <= end - value_at && kind != kind::BOOLEAN {
                 at = value_at + fixed;
                 continue;
             }
@@ -93,7 +95,7 @@ impl Validator {
             at = value_at + size;
             match kind {
                 kind::STRING | kind::CODE | kind::SYMBOL | kind::DB_POINTER => {
-                    // A DBPointer is a string with 12 bytes behind it.
+                    // A DBPointer is a string followed by 12 bytes.
                     let tail = if kind == kind::DB_POINTER { 12 } else { 0 };
                     if size < 5 + tail {
                         return fault(value_at, FaultKind::EmptyString(kind_name(kind)));
@@ -192,14 +194,14 @@ fn note_utf8(facts: &mut Facts, document: &[u8], from: usize, to: usize) {
     }
 }
 
-/// Levels of nesting of a document that was checked before.
+/// The levels of nesting of a valid document.
 pub fn depth(document: &[u8]) -> u32 {
     Validator::default().check(document).map_or(u32::MAX, |facts| facts.depth)
 }
 
-/// The announced length of the document at the start of `bytes` (of which four must be there).
+/// Decodes the length of a document from its first four bytes.
 ///
-/// Fails for a length that no document in a dump can have, or of more than `max_bytes`.
+/// Fails if it is smaller than any document or larger than `max_bytes`.
 pub fn document_length(bytes: [u8; 4], max_bytes: usize) -> Result<usize, FaultKind> {
     let length = i32::from_le_bytes(bytes);
     match usize::try_from(length) {

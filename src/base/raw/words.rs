@@ -1,9 +1,10 @@
-//! Bytes looked at by the word: names and values are mostly so short that a call for each byte, or even for each name,
-//! would cost more than the work.
+//! Compares and scans bytes in words. Most names and values are so short that a call for each byte,
+//! or even for each name, would cost more than the work itself.
 
 use wide::u8x16;
 
-/// Whether bytes are the same. Most names and values are so short that a call would cost more than two words do.
+/// Whether two slices are equal. For most names and values, comparing two words is faster than a
+/// call.
 #[inline]
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
@@ -20,14 +21,14 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The first eight bytes as a number, and which bits of it are there.
+/// The first eight bytes as a number, and a mask of the bits that are in use.
 #[inline]
 pub(crate) fn head(bytes: &[u8]) -> (u64, u64) {
     let length = bytes.len();
     if let Some(word) = bytes.first_chunk::<8>() {
         return (u64::from_le_bytes(*word), u64::MAX);
     }
-    // Two words that overlap, as copying so few bytes would be a call.
+    // Two overlapping words, because copying so few bytes would be a call.
     let word = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         (Some(first), Some(last)) => {
             u64::from(u32::from_le_bytes(*first))
@@ -38,7 +39,7 @@ pub(crate) fn head(bytes: &[u8]) -> (u64, u64) {
     (word, (1 << (8 * length)) - 1)
 }
 
-/// Sixteen bytes at a time: names are short, and a call for each would cost more than looking at all of these.
+/// Scans sixteen bytes at a time. Most names are shorter, so this is faster than a call for each.
 #[derive(Clone, Copy)]
 pub(super) struct Sixteen {
     /// Bit `i`: byte `i` is NUL.
@@ -56,7 +57,8 @@ impl Sixteen {
             high: bytes.move_mask() as u32,
         }
     }
-    /// Number of bytes before the first NUL, and whether all of them are ASCII; nothing without a NUL.
+    /// The number of bytes before the first NUL, and whether all of them are ASCII. `None` if there
+    /// is no NUL.
     #[inline]
     fn name(self) -> Option<(usize, bool)> {
         let before = (self.zeros & self.zeros.wrapping_neg()).wrapping_sub(1);
@@ -64,7 +66,7 @@ impl Sixteen {
     }
 }
 
-/// Length of the name at the start of `bytes`, up to its NUL, and whether it is ASCII.
+/// The length of the name at the start of `bytes`, without its NUL, and whether it is ASCII.
 #[inline]
 pub(super) fn scan_name(bytes: &[u8]) -> Option<(usize, bool)> {
     match bytes.first_chunk::<16>().and_then(|bytes| Sixteen::of(bytes).name()) {
@@ -73,30 +75,30 @@ pub(super) fn scan_name(bytes: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
-/// The same for a name that is long, or among the last bytes.
+/// Like [`scan_name`], for a name that is long or near the end of the bytes.
 fn scan_long_name(bytes: &[u8]) -> Option<(usize, bool)> {
-    let mut behind = 0;
+    let mut scanned = 0;
     let mut is_ascii = true;
     for bytes in bytes.as_chunks::<16>().0 {
         let bytes = Sixteen::of(bytes);
         if let Some((length, end_is_ascii)) = bytes.name() {
-            return Some((behind + length, is_ascii && end_is_ascii));
+            return Some((scanned + length, is_ascii && end_is_ascii));
         }
         is_ascii &= bytes.high == 0;
-        behind += 16;
+        scanned += 16;
     }
-    let length = behind + bytes[behind..].iter().position(|&byte| byte == 0)?;
-    Some((length, is_ascii && bytes[behind..length].is_ascii()))
+    let length = scanned + bytes[scanned..].iter().position(|&byte| byte == 0)?;
+    Some((length, is_ascii && bytes[scanned..length].is_ascii()))
 }
 
-/// Position of the first NUL.
+/// The position of the first NUL.
 #[inline]
 pub(super) fn nul_position(bytes: &[u8]) -> Option<usize> {
     scan_name(bytes).map(|(length, _)| length)
 }
 
-/// Whether a range of bytes is ASCII. What stands before the range in the last sixteen bytes is left out, so that short
-/// texts are looked at once.
+/// Whether a range of bytes is ASCII. The last sixteen bytes may reach back before the range, where
+/// bits are masked out, so that a short text takes one step.
 #[inline]
 pub(super) fn is_ascii(document: &[u8], from: usize, to: usize) -> bool {
     let mut at = from;

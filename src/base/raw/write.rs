@@ -1,38 +1,38 @@
-//! Documents written piece by piece, or compared with what is expected while nothing is kept.
+//! Writes documents piece by piece, or compares them with expected bytes instead of storing them.
 
 use super::element::Value;
 use super::kinds::kind;
 use super::words::same;
 
-/// An open document in a [`Writer`]'s buffer; its length is filled in when it is closed.
+/// An open document of a [`Writer`]. Its length is written when it is closed.
 #[must_use]
 #[derive(Debug)]
 pub struct Open(usize);
 
-/// Where documents are written to, piece by piece.
+/// A destination for documents, which are written piece by piece.
 pub trait Writer {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
-    /// Opens a document or array: four bytes for its length.
+    /// Opens a document or array, reserving four bytes for its length.
     fn open(&mut self) -> Open;
-    /// Closes it: the final NUL, and the length.
+    /// Closes a document or array: appends the final NUL, and fills in the length.
     fn close(&mut self, open: Open);
-    /// Bytes written since it was opened.
+    /// The number of bytes written since `open`.
     fn since(&self, open: &Open) -> usize;
 
-    /// Appends type and name (with its NUL) of an element.
+    /// Appends the type and name of an element. The name must end with its NUL.
     #[inline]
     fn head(&mut self, kind: u8, key_nul: &[u8]) {
         self.put(&[kind]);
         self.put(key_nul);
     }
-    /// Appends a whole element, its name given with the NUL.
+    /// Appends a whole element. The name must end with its NUL.
     #[inline]
     fn element(&mut self, key_nul: &[u8], value: Value<'_>) {
         self.head(value.kind, key_nul);
         self.put(value.bytes);
     }
-    /// Appends a string element from its content in parts.
+    /// Appends a string element, whose text is given in parts. The name must end with its NUL.
     fn text(&mut self, key_nul: &[u8], parts: &[&[u8]]) {
         self.head(kind::STRING, key_nul);
         let length: usize = parts.iter().map(|part| part.len()).sum();
@@ -67,7 +67,7 @@ impl Writer for Vec<u8> {
     }
 }
 
-/// A [`Writer`] that compares what is written with what is expected and keeps nothing.
+/// A [`Writer`] that compares what is written with expected bytes, and stores nothing.
 #[derive(Debug)]
 pub struct Comparer<'a> {
     expected: &'a [u8],
@@ -76,7 +76,7 @@ pub struct Comparer<'a> {
 }
 
 impl<'a> Comparer<'a> {
-    /// Compares with these bytes.
+    /// Expects these bytes.
     pub fn new(expected: &'a [u8]) -> Self {
         Comparer { expected, at: 0, same: true }
     }
@@ -120,7 +120,7 @@ impl Writer for Comparer<'_> {
     }
 }
 
-/// The name of an array's item, with its NUL, written into a small buffer.
+/// The name of an array item, with its NUL, in a small buffer.
 #[derive(Debug, Clone)]
 pub struct ItemKey {
     buffer: [u8; 12],
@@ -136,12 +136,12 @@ impl Default for ItemKey {
 }
 
 impl ItemKey {
-    /// The name of the current item, `0` at first.
+    /// The name of the current item, which begins with `0`.
     #[inline]
     pub fn key_nul(&self) -> &[u8] {
         &self.buffer[self.from..]
     }
-    /// Counts on by one.
+    /// Moves on to the next item.
     #[inline]
     pub fn advance(&mut self) {
         for at in (self.from..11).rev() {

@@ -218,7 +218,7 @@ pub(super) fn check_archive(
     let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
     let before = (checked.documents, checked.bytes);
     let mut reader = archive::Reader::open(stream, path.display().to_string())?;
-    reader.check_all_and_go_on();
+    reader.check_all_and_continue();
     let mut digests = vec![0u128; reader.prelude().entries.len()];
     Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(
         threads,
