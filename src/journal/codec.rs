@@ -1,5 +1,6 @@
-//! What a backward run could not know, as the rollback journal keeps it: field orders, and for each document
-//! the places where the mapping's inverse does not give the source's bytes. `docs/FORMAT.md` describes the bytes.
+//! Encodes and decodes the notes of the rollback journal: field orders, and for each document the
+//! values for which the mapping's inverse does not return the source's bytes. `docs/FORMAT.md`
+//! describes the bytes.
 
 use std::collections::HashMap;
 
@@ -7,30 +8,30 @@ use thiserror::Error;
 
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
-/// The journal does not fit the documents that it is applied to, or is no journal.
+/// An error of a journal that is damaged, or does not fit the documents to which it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Misfit(pub &'static str);
 
-/// What a field order takes in a journal besides its names, at most: its type, its own name (digits and NUL), a length and
-/// a NUL or subtype.
+/// Most bytes of a field order in a journal besides its names: a type, its own name (digits and
+/// NUL), a length, and a NUL or subtype.
 const ORDER_OVERHEAD: usize = 16;
 
-/// What the notes on one batch take in a journal at most, the largest document kept whole among them.
-const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
+/// Most bytes of the notes on one batch, which may store the largest document whole.
+const MAX_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
 
-/// How one value differs from what the inverse gives.
+/// How to correct one value that the inverse returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FixKind {
-    /// The target's value as it stands, not converted back.
+    /// The target's value unchanged, without converting it back.
     Raw = 1,
     /// Null.
     Null = 2,
-    /// A value that the journal holds.
+    /// A value that is stored in the journal.
     Literal = 3,
-    /// A text of which the journal holds the middle.
+    /// A text whose middle is stored in the journal.
     Splice = 4,
-    /// An array whose items are described one by one.
+    /// An array whose items are corrected one by one.
     Items = 5,
 }
 
@@ -43,12 +44,12 @@ pub struct Notes {
     next_value: ItemKey,
     orders: Vec<Box<[u8]>>,
     by_keys: HashMap<Box<[u8]>, u32>,
-    /// Bytes of the orders together.
+    /// The total bytes of all orders.
     order_bytes: usize,
     last_order: usize,
 }
 
-/// A state of [`Notes`] to go back to.
+/// A state of [`Notes`], to which they can be reset.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub program: usize,
@@ -59,7 +60,7 @@ pub(crate) struct Mark {
 }
 
 impl Notes {
-    /// Forgets everything but the memory that it has.
+    /// Removes all notes, but keeps their memory for reuse.
     pub fn clear(&mut self) {
         self.program.clear();
         self.values.clear();
@@ -69,11 +70,11 @@ impl Notes {
         self.order_bytes = 0;
         self.last_order = 0;
     }
-    /// The field orders in the order of their numbers: names, each with its NUL, one behind the other.
+    /// The field orders, by number. Each is a sequence of names with their NULs.
     pub fn orders(&self) -> &[Box<[u8]>] {
         &self.orders
     }
-    /// The program.
+    /// The program: for each document, its field order and its fixes.
     pub fn program(&self) -> &[u8] {
         &self.program
     }
@@ -91,15 +92,15 @@ impl Notes {
             order_bytes: self.order_bytes,
         }
     }
-    /// Whether a document of a journal holds them.
+    /// Whether the notes fit into one document of the journal.
     pub(crate) fn fit(&self) -> bool {
         self.program.len()
             + self.values.len()
             + self.order_bytes
             + self.orders.len() * ORDER_OVERHEAD
-            <= MOST_BYTES
+            <= MAX_BYTES
     }
-    /// Bytes added since.
+    /// The number of bytes added since a mark.
     pub(crate) fn since(&self, mark: &Mark) -> usize {
         self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes
             - mark.order_bytes
@@ -114,7 +115,7 @@ impl Notes {
         self.order_bytes = mark.order_bytes;
         self.last_order = 0;
     }
-    /// The number of a field order in this batch.
+    /// Returns the number of a field order in this batch, adding the order if it is new.
     pub(crate) fn order(&mut self, keys: &[u8]) -> u64 {
         if self.orders.get(self.last_order).is_some_and(|order| **order == *keys) {
             return self.last_order as u64;
@@ -136,7 +137,7 @@ impl Notes {
         self.values.element(self.next_value.key_nul(), value);
         self.next_value.advance();
     }
-    /// A reader over what was written since a mark.
+    /// A reader of what was written since a mark.
     pub(crate) fn reader(&self, mark: &Mark) -> Reader<'_> {
         Reader {
             program: &self.program[mark.program..],
@@ -146,7 +147,7 @@ impl Notes {
     }
 }
 
-/// Appends a number in LEB128.
+/// Appends a number as unsigned LEB128.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -164,11 +165,11 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader over the three parts of one batch; `values` is the array with its length and NUL.
+    /// A reader of the three parts of one batch. `values` is the array with its length and NUL.
     pub fn new(program: &'a [u8], values: &'a [u8], orders: &'a [Box<[u8]>]) -> Self {
         Reader { program, values: Elements::new(values), orders }
     }
-    /// Whether everything has been read.
+    /// Whether all notes have been read.
     pub fn is_at_end(&self) -> bool {
         self.program.is_empty() && self.values.clone().next().is_none()
     }
@@ -213,7 +214,7 @@ impl<'a> Reader<'a> {
             .map(|order| &**order)
             .ok_or(Misfit("the program refers to a field order that does not exist"))
     }
-    /// The next fix: how many fields it lies behind the one before, and its kind. Nothing at the end.
+    /// The next fix: its distance in fields from the previous one, and its kind. `None` at the end.
     pub(crate) fn fix(&mut self) -> Result<Option<(u64, FixKind)>, Misfit> {
         let head = self.number()?;
         let kind = match head & 7 {
@@ -227,7 +228,7 @@ impl<'a> Reader<'a> {
         };
         Ok(Some((head >> 3, kind)))
     }
-    /// The program from here on, to go back to.
+    /// The rest of the program, to return to with [`Reader::go_to`].
     pub(crate) fn place(&self) -> &'a [u8] {
         self.program
     }

@@ -1,5 +1,5 @@
-//! The rollback journal: a BSON file that holds what the collections do not tell. `docs/FORMAT.md` describes it
-//! field by field.
+//! Writes and reads the rollback journal, a BSON file. `docs/FORMAT.md` describes it field by
+//! field.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -10,17 +10,17 @@ use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
-/// The format that this version writes and reads.
+/// The format version that this version of mongosplit writes and reads.
 pub const FORMAT: i32 = 1;
-/// Largest document of a journal: bsondump's limit (mongo-tools `bsondump/bsondump.go`).
+/// Largest document of a journal, the limit of bsondump (mongo-tools `bsondump/bsondump.go`).
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
-/// Field orders that get a number for the whole journal.
+/// How many field orders get a number for the whole journal.
 const MAX_ORDERS: usize = 4096;
-/// Longer ones are written where they occur.
+/// Longer field orders get no number, and are written every time.
 const MAX_ORDER_BYTES: usize = 2048;
 
-/// Turns notes into documents of the journal, in source order. What it writes is read back at once, by what `reverse`
-/// reads it with.
+/// Turns notes into documents of the journal, in source order. Reads back each document at once,
+/// with the same decoder as `reverse`.
 #[derive(Debug, Default)]
 pub struct JournalWriter {
     numbers: HashMap<Box<[u8]>, i32>,
@@ -29,7 +29,11 @@ pub struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Appends the header. `metadata` are the bytes of the source's metadata file.
+    /// Appends the header. `metadata` is the contents of the source's metadata file.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the header could not be read back.
     pub fn write_header(
         &mut self,
         namespace: &str,
@@ -59,11 +63,16 @@ impl JournalWriter {
             == (namespace, mapping, metadata)
         {
             true => Ok(()),
-            false => Err(Unreadable("the header says something else".to_owned())),
+            false => Err(Unreadable("the header is read back differently".to_owned())),
         }
     }
 
-    /// Appends one batch of so many source documents, which became so many in each target.
+    /// Appends the notes on one batch of source documents. `counts` are the numbers of documents in
+    /// each target.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the batch could not be read back.
     pub fn write_batch(
         &mut self,
         documents: usize,
@@ -114,7 +123,7 @@ impl JournalWriter {
         self.read_back(documents, counts, notes, &out[from..])
     }
 
-    /// Fails unless the reader takes a document, and finds in it what was written.
+    /// Fails unless the decoder accepts a document and finds in it what was written.
     fn read_back(
         &mut self,
         documents: usize,
@@ -133,16 +142,16 @@ impl JournalWriter {
             && read_back.orders == notes.orders()
             && program == notes.program()
             && values.get(4..values.len().saturating_sub(1)) == Some(notes.values());
-        if is_same { Ok(()) } else { Err(Unreadable("it says something else".to_owned())) }
+        if is_same { Ok(()) } else { Err(Unreadable("it is read back differently".to_owned())) }
     }
 }
 
-/// Why a document of a journal would not be read back as it was written.
+/// Why a document of a journal cannot be read back as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
 
-/// Whether a field order that is new gets a number, so many having one.
+/// Whether a new field order gets a number, if `numbered` orders have one.
 fn is_numbered(order: &[u8], numbered: usize) -> bool {
     numbered < MAX_ORDERS && order.len() <= MAX_ORDER_BYTES
 }
@@ -158,19 +167,19 @@ fn binary(value: Value<'_>) -> Option<&[u8]> {
     (value.kind == kind::BINARY).then(|| &value.bytes[5..])
 }
 
-/// What a journal's header says.
+/// The header of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The source's namespace.
     pub namespace: String,
     /// The mapping.
     pub mapping: MappingId,
-    /// The bytes of the source's metadata file.
+    /// The contents of the source's metadata file, if it had one.
     pub metadata: Option<Vec<u8>>,
 }
 
 impl Header {
-    /// Of a journal's first document; else why it is none.
+    /// Parses the first document of a journal. Returns a message if it is not a header.
     fn of(document: &[u8]) -> Result<Header, String> {
         let field = |name: &[u8]| Elements::new(document).find(name);
         let text = |value: Option<Value<'_>>| {
@@ -179,24 +188,25 @@ impl Header {
                 .map(|text| String::from_utf8_lossy(text).into_owned())
         };
         if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
-            return Err("is no rollback journal".to_owned());
+            return Err("is not a rollback journal".to_owned());
         }
         match field(b"format").and_then(|value| value.integer()) {
             Some(format) if format == i64::from(FORMAT) => {}
             format => {
                 let format = format.map_or("none".to_owned(), |format| format.to_string());
                 return Err(format!(
-                    "has journal format {format}, this version of mongosplit reads {FORMAT}"
+                    "has journal format {format}, but this version of mongosplit reads {FORMAT}"
                 ));
             }
         }
         let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
         let of_mapping = |name: &[u8]| {
             text(mapping.and_then(|mapping| mapping.elements().find(name)))
-                .ok_or_else(|| "names no mapping".to_owned())
+                .ok_or_else(|| "does not name a mapping".to_owned())
         };
         Ok(Header {
-            namespace: text(field(b"namespace")).ok_or_else(|| "names no namespace".to_owned())?,
+            namespace: text(field(b"namespace"))
+                .ok_or_else(|| "does not name a namespace".to_owned())?,
             mapping: MappingId {
                 name: of_mapping(b"name")?,
                 version: of_mapping(b"version")?,
@@ -207,7 +217,7 @@ impl Header {
     }
 }
 
-/// Understands the documents of a journal, in order.
+/// Decodes the documents of a journal, in order.
 #[derive(Debug, Default)]
 struct Decoder {
     orders: Vec<Box<[u8]>>,
@@ -224,19 +234,19 @@ pub struct JournalReader<R> {
     file: String,
 }
 
-/// The notes on one batch of source documents, as a journal has them.
+/// The notes on one batch of source documents, decoded from a journal.
 #[derive(Debug, Default)]
 pub struct JournalBatch {
-    /// How many source documents they are on.
+    /// The number of source documents.
     pub documents: usize,
-    /// How many documents of each target they became.
+    /// The number of documents in each target.
     pub targets: Vec<usize>,
     orders: Vec<Box<[u8]>>,
     bytes: Vec<u8>,
 }
 
 impl JournalBatch {
-    /// Reads the notes in order.
+    /// A reader of the notes.
     pub fn reader(&self) -> Reader<'_> {
         let (program, values) = self.parts();
         Reader::new(program, values, &self.orders)
@@ -245,7 +255,7 @@ impl JournalBatch {
     fn parts(&self) -> (&[u8], &[u8]) {
         let field = |name: &[u8]| Elements::new(&self.bytes).find(name);
         let program = field(b"program").and_then(binary).unwrap_or_default();
-        // Of another type it would hold bytes that no one has checked.
+        // A value of another type would contain bytes that have not been checked.
         let values = field(b"values")
             .filter(|value| value.kind == kind::ARRAY)
             .map(|value| value.bytes)
@@ -255,24 +265,24 @@ impl JournalBatch {
 }
 
 impl Decoder {
-    /// Fails where a document is larger than a journal's may be, or not sound.
+    /// Fails if a document is too large for a journal, or invalid.
     fn check(&mut self, document: &[u8]) -> Result<(), Unreadable> {
         if document.len() > MAX_DOCUMENT_BYTES {
             return Err(Unreadable(format!(
-                "it has {} bytes, {MAX_DOCUMENT_BYTES} is the most",
+                "it has {} bytes, but at most {MAX_DOCUMENT_BYTES} are allowed",
                 document.len()
             )));
         }
         self.validator.check(document).map(drop).map_err(|fault| Unreadable(fault.to_string()))
     }
 
-    /// Takes the notes from a batch's bytes, which are a sound document.
+    /// Decodes the bytes of a batch, which must be a valid document.
     fn decode(&mut self, batch: &mut JournalBatch) -> Result<(), &'static str> {
         let field = |name: &[u8]| Elements::new(&batch.bytes).find(name);
         let documents = field(b"documents")
             .and_then(|value| value.integer())
             .and_then(|number| usize::try_from(number).ok());
-        batch.documents = documents.ok_or("a batch does not tell its number of documents")?;
+        batch.documents = documents.ok_or("a batch does not state its number of documents")?;
         batch.targets.clear();
         for count in field(b"targets")
             .filter(|value| value.kind == kind::ARRAY)
@@ -280,7 +290,7 @@ impl Decoder {
             .flat_map(|value| value.elements())
         {
             let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
-            batch.targets.push(count.ok_or("a batch does not tell its number of documents")?);
+            batch.targets.push(count.ok_or("a batch does not state its number of documents")?);
         }
         batch.orders.clear();
         let mut order_bytes = 0;
@@ -289,8 +299,9 @@ impl Decoder {
             let value = order.value();
             if let Some(number) = value.integer() {
                 let known = usize::try_from(number).ok().and_then(|number| self.orders.get(number));
-                let known = known.ok_or("a batch refers to a field order that was not given")?;
-                // Those of a batch are no more than its documents' names; a reference is much smaller than what it stands for.
+                let known = known.ok_or("a batch refers to a field order that does not exist")?;
+                // A reference is much smaller than its order, so a damaged batch could expand
+                // without limit. The orders of a real batch cannot be larger than its documents.
                 order_bytes += known.len();
                 if order_bytes > MAX_DOCUMENT_BYTES {
                     return Err("a batch has more field orders than its documents can have");
@@ -314,6 +325,11 @@ impl Decoder {
 
 impl<R: Read> JournalReader<R> {
     /// Reads the header. `file` names the journal in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] if it is not a journal of this format, [`Error::Document`] if its header is
+    /// damaged.
     pub fn open(stream: R, file: String) -> Result<(Self, Header)> {
         let splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_DOCUMENT_BYTES);
         let mut reader = JournalReader {
@@ -325,13 +341,17 @@ impl<R: Read> JournalReader<R> {
         };
         let mut bytes = Vec::new();
         if !reader.next_document(&mut bytes)? {
-            return Err(reader.refuse("is empty, so it is no rollback journal"));
+            return Err(reader.refuse("is empty, so it is not a rollback journal"));
         }
         let header = Header::of(&bytes).map_err(|what| reader.refuse(&what))?;
         Ok((reader, header))
     }
 
-    /// The notes on the next batch. False at the end.
+    /// Reads the notes on the next batch. Returns false at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] or [`Error::Document`] if the journal is damaged.
     pub fn next(&mut self, batch: &mut JournalBatch) -> Result<bool> {
         if !self.next_document(&mut batch.bytes)? {
             return Ok(false);
@@ -363,5 +383,5 @@ impl<R: Read> JournalReader<R> {
     }
 }
 
-/// The longest journal document that one source document can need stays within bsondump's limit.
+/// The largest journal document that a single source document can need is within bsondump's limit.
 const _: () = assert!(raw::MAX_DOCUMENT_BYTES + 8 * 1024 < MAX_DOCUMENT_BYTES);

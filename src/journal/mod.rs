@@ -1,4 +1,5 @@
-//! The rollback journal: what the collections do not tell of the source. `docs/FORMAT.md` describes it field by field.
+//! The rollback journal stores what the target collections do not contain of the source.
+//! `docs/FORMAT.md` describes it field by field.
 
 mod codec;
 mod file;
