@@ -15,7 +15,7 @@ fn a_file_of_another_collection_is_refused() {
     world.run(["transform".as_ref(), users.as_os_str(), world.path("out").as_os_str()]).exits(1).complains(
         &world,
         &format!(
-            "mongosplit: '{}': its metadata '{}' says that it is of the collection 'users', not of 'user_data'; name the file of that collection",
+            "mongosplit: '{}': its metadata '{}' is of the collection 'users', not of 'user_data'; name the file of that collection",
             users.display(),
             metadata.display()
         ),
@@ -26,7 +26,7 @@ fn a_file_of_another_collection_is_refused() {
         fs::read(dump().join(DATABASE).join("user_data.bson")).expect("a file"),
     );
     let remark = format!(
-        "'{}' has no metadata file beside it, so nothing tells which collection it is of, and its indexes and options are not known",
+        "'{}' has no metadata file next to it, so its collection, indexes and options are unknown",
         alone.display()
     );
     world

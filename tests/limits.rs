@@ -72,7 +72,7 @@ fn metadata_of_any_size_is_not_taken() {
         fs::write(&path, large(bytes)).expect("the metadata");
         world.run(["transform".as_ref(), dump.as_os_str(), world.path("other").as_os_str()]).exits(3).complains(
             &world,
-            "mongosplit: 'DIR/dump/narrative_modeling/user_data.metadata.json': has more than 1048576 bytes of metadata, which no collection has; was another file given this name?",
+            "mongosplit: 'DIR/dump/narrative_modeling/user_data.metadata.json': has more than 1048576 bytes, which is too much for metadata; was another file given this name?",
         );
     }
     assert!(!world.path("other").exists());

@@ -274,7 +274,7 @@ fn no_dump_at_all() {
     world.mkdir("empty");
     transform(&world, &world.path("empty"), &world.path("out"), &[])
         .exits(3)
-        .complains(&world, "mongosplit: 'DIR/empty': is an empty directory, no dump");
+        .complains(&world, "mongosplit: 'DIR/empty': is an empty directory, not a dump");
     transform(&world, &world.path("absent"), &world.path("out"), &[]).exits(3).complains(
         &world,
         "mongosplit: cannot open 'DIR/absent': No such file or directory (os error 2)",

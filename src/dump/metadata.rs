@@ -1,4 +1,4 @@
-//! A collection's metadata: JSON that says what the collection is and which indexes it has.
+//! The metadata of a collection: JSON with its type, options and indexes.
 
 use std::path::Path;
 
@@ -6,17 +6,18 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Larger metadata is refused. What a server holds at most is 64 indexes and a validator, a few tens of kilobytes; all
-/// of it goes into one document of the rollback journal.
+/// Larger metadata is refused, because all of it goes into one document of the rollback journal. A
+/// server has at most 64 indexes and a validator for a collection, which take a few tens of
+/// kilobytes.
 pub const MOST_METADATA_BYTES: u64 = 1024 * 1024;
 
-/// Refuses metadata that is too large.
+/// Fails if metadata is too large.
 pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
     if bytes <= MOST_METADATA_BYTES {
         return Ok(());
     }
     let what = format!(
-        "has more than {MOST_METADATA_BYTES} bytes of metadata, which no collection has; was another file given this name?"
+        "has more than {MOST_METADATA_BYTES} bytes, which is too much for metadata; was another file given this name?"
     );
     Err(Error::input(path, what))
 }
@@ -24,7 +25,7 @@ pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
 /// The metadata of a collection.
 #[derive(Debug, Clone)]
 pub struct Metadata {
-    /// The file, byte for byte (uncompressed).
+    /// The exact bytes of the file, uncompressed.
     pub bytes: Vec<u8>,
     /// `collection`, `view` or `timeseries`.
     pub kind: Option<String>,
@@ -32,26 +33,33 @@ pub struct Metadata {
     pub indexes: Vec<Value>,
     /// The collection's options.
     pub options: serde_json::Map<String, Value>,
-    /// The name that the metadata has for the collection.
+    /// The collection's name, as stated in the metadata.
     pub collection_name: Option<String>,
-    /// What else it says, but for the collection's `uuid`, which a restore makes anew.
+    /// All other fields except the collection's `uuid`, which changes on every restore.
     others: serde_json::Map<String, Value>,
 }
 
 impl Metadata {
-    /// Reads metadata; a file without bytes has none.
+    /// Parses metadata; `path` names it in errors. Returns `None` for an empty file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if it is too large or not a JSON object.
     pub fn parse(bytes: Vec<u8>, path: &Path) -> Result<Option<Metadata>> {
         if bytes.is_empty() {
             return Ok(None);
         }
         check_metadata_size(bytes.len() as u64, path)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::input(path, format!("is no metadata of a collection: it is no JSON ({error})"))
+            Error::input(
+                path,
+                format!("is not the metadata of a collection: it is not JSON ({error})"),
+            )
         })?;
         let Value::Object(mut json) = json else {
             return Err(Error::input(
                 path,
-                "is no metadata of a collection: it is JSON, but no object",
+                "is not the metadata of a collection: it is JSON, but not an object",
             ));
         };
         let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -69,8 +77,8 @@ impl Metadata {
         metadata.others = json;
         Ok(Some(metadata))
     }
-    /// How this metadata differs from what it was. What a restore changes by itself is no difference: the `uuid`, and the
-    /// order of indexes and of keys where it means nothing.
+    /// Describes how this metadata differs from an earlier one. What every restore changes does not
+    /// count: the `uuid`, the order of indexes, and the order of keys if it has no meaning.
     pub fn differences(&self, was: &Metadata) -> Vec<String> {
         let mut differences = Vec::new();
         if (&self.kind, &self.collection_name) != (&was.kind, &was.collection_name) {
@@ -86,7 +94,8 @@ impl Metadata {
         );
         differences
     }
-    /// Indexes, as a set by name, that are missing here or are not what they were.
+    /// Describes the indexes of an earlier metadata that are missing or different here. Indexes are
+    /// matched by name.
     pub fn index_differences(&self, was: &Metadata) -> Vec<String> {
         let differences = was.indexes.iter().filter_map(|was| {
             let name = index_name(was);
@@ -99,21 +108,22 @@ impl Metadata {
         });
         differences.collect()
     }
-    /// Names of indexes that are here and were not.
+    /// The names of indexes that are not in an earlier metadata.
     pub fn further_indexes<'a>(&'a self, was: &'a Metadata) -> impl Iterator<Item = &'a str> {
         let known = |name: &str| was.indexes.iter().any(|was| index_name(was) == name);
         self.indexes.iter().map(index_name).filter(move |name| !known(name))
     }
-    /// The collection that the metadata is of: as it says, or as the indexes of a server before 4.4 do.
+    /// The name of the collection, from the metadata or, for servers before 4.4, from the namespace
+    /// in its indexes.
     pub fn own_collection(&self) -> Option<&str> {
         let namespace = || self.indexes.iter().find_map(|index| index.get("ns")?.as_str());
         self.collection_name.as_deref().or_else(|| Some(namespace()?.split_once('.')?.1))
     }
-    /// The indexes but the one on `_id`, which every collection has.
+    /// The indexes except the one on `_id`, which every collection has.
     pub fn own_indexes(&self) -> impl Iterator<Item = &Value> {
         self.indexes.iter().filter(|index| index_name(index) != "_id_")
     }
-    /// Names and seconds of the indexes by which a server deletes old documents.
+    /// The names and seconds of TTL indexes, by which a server deletes old documents.
     pub fn ttl_indexes(&self) -> Vec<(String, String)> {
         let ttl = |index: &Value| {
             let seconds = index.get("expireAfterSeconds")?;
@@ -123,19 +133,20 @@ impl Metadata {
     }
 }
 
-/// An index's name. One without is skipped by mongorestore.
+/// The name of an index. mongorestore skips an index without a name.
 pub fn index_name(index: &Value) -> &str {
     index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
 }
 
-/// How an index differs from what it was.
+/// Describes how an index differs from an earlier one.
 fn index_difference(is: &Value, was: &Value) -> Option<String> {
-    // The order of a key's fields is part of it, which the equality of maps does not tell.
+    // The order of the fields in a key matters, but equality of maps ignores it.
     let key = |index: &Value| index.get("key").map(relaxed).unwrap_or_default().to_string();
     if key(is) != key(was) {
         return Some(format!("has key {}, it was {}", key(is), key(was)));
     }
-    // What says nothing: the format's version, the namespace of old servers, how it was built, and `false`.
+    // Without meaning are the format version, the namespace of old servers, how it was built, and
+    // `false`.
     let options = |index: &Value| {
         let mut options = index.as_object().cloned().unwrap_or_default();
         options.retain(|name, value| {
@@ -155,7 +166,7 @@ fn index_difference(is: &Value, was: &Value) -> Option<String> {
     })
 }
 
-/// The command for mongosh that creates an index as the metadata describes it.
+/// The mongosh command that creates this index.
 pub fn create_index_command(collection: &str, index: &Value) -> String {
     let key = shell_text(index.get("key").unwrap_or(&Value::Null));
     let mut options = serde_json::Map::new();
@@ -169,7 +180,7 @@ pub fn create_index_command(collection: &str, index: &Value) -> String {
     format!("db.getCollection({collection}).createIndex({key}, {options})")
 }
 
-/// Extended JSON as the shell reads it: as plain JSON where that says the same.
+/// Extended JSON as an expression for the shell: plain JSON if that means the same.
 fn shell_text(value: &Value) -> String {
     let plain = relaxed(value);
     if is_plain(&plain) {
@@ -179,7 +190,8 @@ fn shell_text(value: &Value) -> String {
     }
 }
 
-/// Whether the shell takes this for what it means: no date, Decimal128 and so on, and no number that it would round.
+/// Whether plain JSON means the same to the shell: without dates, Decimal128 and so on, and without
+/// numbers that it would round.
 fn is_plain(value: &Value) -> bool {
     const TYPES: [&str; 16] = [
         "$binary",
@@ -211,7 +223,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// Extended JSON with plain numbers where the shell takes them.
+/// Replaces numbers in Extended JSON with plain ones, if they are exact.
 fn relaxed(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,6 +1,7 @@
-//! Dumps: what `mongodump` has made, told apart by content.
+//! Opens the output of `mongodump`, whose form is recognised by its content.
 //!
-//! A directory's files, a single file and an archive are one [`Dump`]. Names, suffixes and cuts follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
+//! A directory, a single file and an archive all become a [`Dump`]. Names, suffixes and shortened
+//! names follow `mongodump/prepare.go` and `mongorestore/filepath.go` of mongo-tools.
 
 mod metadata;
 mod names;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use metadata::check_metadata_size;
 pub use metadata::{MOST_METADATA_BYTES, Metadata, create_index_command, index_name};
-pub(crate) use names::metadata_beside;
+pub(crate) use names::metadata_file_of;
 pub use oplog::OplogOperations;
 pub(crate) use oplog::touching_in;
 
@@ -25,23 +26,23 @@ use crate::error::{Error, IoContext, Result, counted};
 use crate::gzip;
 use crate::progress::{Progress, Silent};
 
-/// A dump, and what is in it.
+/// An open dump.
 #[derive(Debug)]
 pub struct Dump {
-    /// What was named as the dump.
+    /// The path of the dump, as the user gave it, or `standard input`.
     pub path: PathBuf,
-    /// The collections, by database and name.
+    /// The collections, sorted by database and name.
     pub collections: Vec<Collection>,
-    /// The version of the server that it comes from, where the dump tells.
+    /// The version of the server that was dumped, if the dump states it.
     pub server_version: Option<String>,
-    /// The oplog of `mongodump --oplog`.
+    /// The file with the oplog of `mongodump --oplog`.
     pub oplog: Option<PathBuf>,
-    /// What a user should know of it.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
     kind: Kind,
-    /// An archive, its prelude read.
+    /// The reader of an archive, after its prelude.
     reader: Mutex<Option<archive::Reader<Stream>>>,
-    /// Collections that were unpacked from an archive, removed with the dump.
+    /// Collections that were unpacked from an archive. They are removed when this value is dropped.
     _unpacked: Option<tempfile::TempDir>,
 }
 
@@ -80,33 +81,35 @@ pub struct Collection {
     pub database: String,
     /// Its name.
     pub name: String,
-    /// The file with its documents; of an archive, which [`Dump::archive`] reads, the archive.
+    /// The file with its documents. In an archive, the archive itself, which [`Dump::archive`]
+    /// reads.
     pub documents: Option<PathBuf>,
-    /// Its metadata.
+    /// The place of its metadata.
     pub metadata: Option<MetadataAt>,
 }
 
 impl Collection {
-    /// Database and name.
+    /// The namespace, `database.collection`.
     pub fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.name)
     }
 }
 
-/// Whether a file begins as an archive does, unpacked if it is packed.
+/// Whether a file, after decompression, begins like an archive.
 fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
     let first = head(disk, path, 4)?;
     if !first.starts_with(&gzip::MAGIC) {
         return Ok(first == archive::MAGIC);
     }
     let mut content = Vec::new();
-    // A damaged file is named as such by what reads it.
+    // If the file is damaged, reading it later returns an error.
     let _ =
         gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
     Ok(content == archive::MAGIC)
 }
 
-/// The whole uncompressed content of a metadata file or a prelude. One of more than [`MOST_METADATA_BYTES`] is refused.
+/// Reads and decompresses a metadata file or a prelude. Fails if it has more than
+/// [`MOST_METADATA_BYTES`].
 pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     Stream::open(disk, path)?
@@ -118,8 +121,8 @@ pub fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Dump {
-    /// [`Dump::open`] by the file operations of `disk`. `database` names the database of a single file, else its directory
-    /// does.
+    /// Like [`Dump::open`], with the file operations of `disk`. `database` is the database of a
+    /// single file; without it, the name of its directory is used.
     #[doc(hidden)]
     pub fn open_on(disk: &Disk, path: &Path, database: Option<&str>) -> Result<Dump> {
         let mut dump = Dump {
@@ -146,8 +149,9 @@ impl Dump {
         Ok(dump)
     }
 
-    /// Opens a dump whose collections are then read by path: those that `wanted` chooses are unpacked from an
-    /// archive, in one pass, into files below `scratch`, which go with the dump.
+    /// Opens a dump so that its collections can be read by path. From an archive, the collections
+    /// for which `wanted` returns true are unpacked into `scratch` in one pass. These files are
+    /// removed when the dump is dropped.
     pub fn open_unpacked(
         disk: &Disk,
         path: &Path,
@@ -194,7 +198,7 @@ impl Dump {
         Ok(dump)
     }
 
-    /// What the dump was opened as, in a line.
+    /// Describes in one line how the dump is read.
     pub fn describe(&self) -> String {
         let shape = match self.kind {
             Kind::Directory => "a directory dump",
@@ -214,12 +218,17 @@ impl Dump {
         self.kind == Kind::SingleFile
     }
 
-    /// Whether the dump is an archive, whose documents [`Dump::archive`] reads.
+    /// Whether the dump is an archive. [`Dump::archive`] reads its documents.
     pub fn is_archive(&self) -> bool {
         self.kind == Kind::Archive
     }
 
-    /// The archive that the dump is, its prelude read. Each call begins anew, which standard input cannot.
+    /// A reader of the archive, after its prelude. `None` if the dump is not an archive. Each call
+    /// reads from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] on the second call for standard input, which can be read only once.
     pub fn archive(&self, disk: &Disk) -> Result<Option<archive::Reader<Stream>>> {
         if self.kind != Kind::Archive {
             return Ok(None);
@@ -245,7 +254,8 @@ impl Dump {
         self.server_version =
             Some(prelude.server_version.clone()).filter(|version| !version.is_empty());
         for entry in prelude.entries.iter().filter(|entry| !entry.is_oplog()) {
-            // What is no JSON would be noticed by mongorestore only after it has inserted.
+            // mongorestore would notice that metadata is not JSON only after it has inserted
+            // documents.
             Metadata::parse(entry.metadata.clone(), &self.path.join(entry.namespace()))?;
             self.collections.push(Collection {
                 database: entry.database.clone(),
@@ -301,13 +311,13 @@ impl Dump {
             && !self.remarks.iter().any(|remark| remark.contains("prelude.json"))
         {
             self.remarks.push(
-                "the dump has no prelude.json; mongodump 100.12 and later writes one last, so look whether it ran to its end".to_owned(),
+                "the dump has no prelude.json, which mongodump 100.12 and later writes last; check that mongodump finished".to_owned(),
             );
         }
         Ok(())
     }
 
-    /// Takes the server's version from a prelude among `files`.
+    /// Reads the server version from a prelude among `files`, if there is one.
     fn prelude(&mut self, disk: &Disk, files: &[PathBuf]) -> Result<()> {
         let is_prelude = |file: &&PathBuf| {
             file.file_name().is_some_and(|name| name == "prelude.json" || name == "prelude.json.gz")
@@ -323,7 +333,7 @@ impl Dump {
                 Some(version) => self.server_version = Some(version.to_owned()),
                 None => self
                     .remarks
-                    .push(format!("'{}' does not tell the server's version", file.display())),
+                    .push(format!("'{}' does not state the server version", file.display())),
             }
         }
         Ok(())
@@ -361,7 +371,7 @@ impl Dump {
                 return Err(Error::input(
                     file,
                     format!(
-                        "is there and {other} too, for one collection; remove the one that does not belong to this dump"
+                        "belongs to the same collection as {other}; remove the file that is not part of this dump"
                     ),
                 ));
             }
@@ -387,24 +397,26 @@ impl Dump {
             Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
             _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let beside = names::metadata_beside(&path).map(MetadataAt::File);
-        if beside.is_none() {
+        let metadata = names::metadata_file_of(&path).map(MetadataAt::File);
+        if metadata.is_none() {
             self.remarks.push(format!(
-                "'{}' has no metadata file beside it, so nothing tells which collection it is of, and its indexes and options are not known",
+                "'{}' has no metadata file next to it, so its collection, indexes and options are unknown",
                 path.display()
             ));
         }
         self.kind = Kind::SingleFile;
-        self.collections.push(Collection {
-            database,
-            name,
-            documents: Some(path),
-            metadata: beside,
-        });
+        self.collections.push(Collection { database, name, documents: Some(path), metadata });
         Ok(())
     }
 
-    /// The collections named `collection` to work on: those of the databases asked for, or the only one.
+    /// Returns the collections named `collection` in these databases, or in all if `databases` is
+    /// empty. Several are allowed only with `all` or with `databases`. A single file is always the
+    /// source.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] if the choice is ambiguous or a database does not have the collection,
+    /// [`Error::Input`] if the dump does not have it.
     pub fn sources(
         &self,
         disk: &Disk,
@@ -422,9 +434,9 @@ impl Dump {
         let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
         for database in databases {
             if !candidates.iter().any(|candidate| candidate.database == *database) {
-                let (path, there) = (self.path.display(), self.list_namespaces());
+                let (path, names) = (self.path.display(), self.list_namespaces());
                 return Err(Error::Usage(format!(
-                    "'{path}': has no {database}.{collection}; it holds {there}"
+                    "'{path}': has no {database}.{collection}; it contains {names}"
                 )));
             }
         }
@@ -443,7 +455,7 @@ impl Dump {
                     Some(other) => {
                         let metadata =
                             other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
-                        if let Some(refusal) = self.no_collection(disk, other)? {
+                        if let Some(refusal) = self.refusal(disk, other)? {
                             return Err(refusal);
                         }
                         format!(
@@ -452,7 +464,7 @@ impl Dump {
                         )
                     }
                     None => format!(
-                        "has no collection '{collection}'; it holds {}",
+                        "has no collection '{collection}'; it contains {}",
                         self.list_namespaces()
                     ),
                 };
@@ -472,7 +484,7 @@ impl Dump {
                     ));
                 }
                 Err(Error::Usage(format!(
-                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or take them all with --all-dbs",
+                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or use all with --all-dbs",
                     self.path.display(),
                     chosen.len(),
                     lines.join("\n")
@@ -494,7 +506,7 @@ impl Dump {
         }
     }
 
-    /// The documents of each of these collections.
+    /// Counts the documents of each of these collections.
     fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<Counts>> {
         let Some(mut reader) = self.archive(disk)? else {
             return collections
@@ -519,7 +531,7 @@ impl Dump {
         Ok(collections.iter().map(of).collect())
     }
 
-    /// The metadata of a collection, where there is any.
+    /// The metadata of a collection, if there is any.
     pub fn metadata(&self, disk: &Disk, collection: &Collection) -> Result<Option<Metadata>> {
         match &collection.metadata {
             None => Ok(None),
@@ -528,8 +540,9 @@ impl Dump {
         }
     }
 
-    /// Why a source is none that documents can be taken from: a view, a time series, or a file of another collection.
-    pub fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
+    /// Returns why a collection cannot be a source: it is a view, a time series, or its file
+    /// belongs to another collection. `None` if it can.
+    pub fn refusal(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
         let in_prelude = match &source.metadata {
             Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
             _ => None,
@@ -543,7 +556,7 @@ impl Dump {
                 .filter(|other| !names::is_name_of(other, &source.name))
         {
             return Ok(Some(Error::Check(format!(
-                "'{}': its metadata {} says that it is of the collection '{}', not of '{}'; name the file of that collection",
+                "'{}': its metadata {} is of the collection '{}', not of '{}'; name the file of that collection",
                 self.path.display(),
                 source.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default(),
                 other.escape_debug(),
@@ -558,21 +571,21 @@ impl Dump {
             .any(|other| other.database == source.database && other.name == buckets);
         Ok(match kind.as_deref() {
             Some("view") => Some(Error::Check(format!(
-                "{namespace} is a view; its documents belong to another collection, and restoring would not bring the view back. Dump the collection behind it"
+                "{namespace} is a view; its documents belong to another collection, and restoring them would not recreate the view. Dump the collection that it reads from"
             ))),
             Some("timeseries") => Some(Error::Check(format!(
                 "{namespace} is a time series; its documents are in {}.{buckets} in another form, which this mapping cannot read",
                 source.database
             ))),
             _ if has_buckets => Some(Error::Check(format!(
-                "{namespace} is a time series: the dump has {}.{buckets}, which holds its documents in another form",
+                "{namespace} is a time series: the dump has {}.{buckets}, which contains its documents in another form",
                 source.database
             ))),
             _ => None,
         })
     }
 
-    /// Collections other than the given ones.
+    /// The collections that are not sources.
     pub fn others<'a>(&'a self, sources: &'a [Collection]) -> impl Iterator<Item = &'a Collection> {
         let is_source = |other: &Collection| {
             self.kind == Kind::SingleFile
@@ -581,7 +594,8 @@ impl Dump {
         self.collections.iter().filter(move |other| !is_source(other))
     }
 
-    /// The operations of the dump's oplog, and how many of them touch a namespace.
+    /// Counts the operations of the dump's oplog, and those that touch a namespace. Both are 0
+    /// without an oplog.
     pub fn oplog_operations(
         &self,
         disk: &Disk,
@@ -618,10 +632,10 @@ fn directory_name(directory: &Path) -> Result<String> {
     ))
 }
 
-/// What a directory without collections looks like.
+/// Describes what is in a directory without collections.
 fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -> String {
     if files.is_empty() && directories.is_empty() {
-        return "is an empty directory, no dump".to_owned();
+        return "is an empty directory, not a dump".to_owned();
     }
     let json = files.iter().find(|file| {
         file.extension().is_some_and(|suffix| suffix == "json")
@@ -629,7 +643,7 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
     });
     if let Some(json) = json {
         return format!(
-            "is no dump: it has no .bson files; '{}' looks like JSON, as mongoexport writes it, and mongodump does not",
+            "is not a dump: it has no .bson files; '{}' looks like JSON from mongoexport; use mongodump",
             json.display()
         );
     }
@@ -645,19 +659,19 @@ fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -
         looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display()))
     });
     format!(
-        "is no dump: there are no .bson files in it or in its directories, but {}{}",
+        "is not a dump: there are no .bson files in it or in its directories, but {}{}",
         some.join(", "),
         first.unwrap_or_default()
     )
 }
 
-/// What a file looks like instead of documents; nothing where it looks like documents.
+/// Describes what a file looks like, or returns `None` if it can be a file of documents.
 fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     let first = head(disk, path, 512)?;
     let (content, packed) = if first.starts_with(&gzip::MAGIC) {
         let mut content = Vec::new();
         let stream = BufReader::new(disk.open(path)?);
-        // Where the stream is broken, the reading of the documents says at which of them.
+        // If the stream is damaged, reading the documents later returns an error with the position.
         let _ = gzip::decoder_buffered(stream).take(512).read_to_end(&mut content);
         (content, "gzip-compressed ")
     } else {
@@ -669,23 +683,23 @@ fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
     Ok(if content.is_empty() {
         None
     } else if content.get(257..262) == Some(b"ustar") {
-        Some(format!("is a {packed}tar archive, no dump; unpack it and name the dump in it"))
+        Some(format!("is a {packed}tar archive, not a dump; unpack it and name the dump in it"))
     } else if content.starts_with(&archive::MAGIC) {
         Some(format!("is a {packed}mongodump archive"))
     } else if matches!(trimmed.first(), Some(b'{' | b'[')) && printable(&content) {
         let metadata = path.to_string_lossy().contains(".metadata.json");
         Some(match metadata {
-            true => "is a collection's metadata, no documents; name the .bson file beside it, or the directory".to_owned(),
-            false => format!("is {packed}JSON, as mongoexport writes it, no dump; use mongodump"),
+            true => "is the metadata of a collection, without documents; name the .bson file next to it, or the directory".to_owned(),
+            false => format!("is {packed}JSON, as written by mongoexport, not a dump; use mongodump"),
         })
     } else if content.len() >= 4 && printable(&content) {
-        Some(format!("is {packed}text, no dump"))
+        Some(format!("is {packed}text, not a dump"))
     } else {
         None
     })
 }
 
-/// Names what is in a `.bson` file of a directory where it plainly is something else.
+/// Fails if a `.bson` file of a directory clearly contains something else, and says what.
 pub fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
     match looks_like(disk, path)? {
         Some(what) => Err(Error::input(path, what)),

@@ -1,4 +1,4 @@
-//! Names of databases and collections, and of the files that hold them.
+//! Finds databases and collections by the names of a dump's files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,18 @@ use crate::base::namespace::unescape;
 use crate::disk::Disk;
 use crate::error::Result;
 
-/// What a file of a dump holds.
+/// What a file of a dump contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileRole {
     Documents,
     Metadata,
 }
 
-/// Length of the file names that mongodump has cut (`mongodump/prepare.go`: 208 bytes, `%24`, a hash of 27).
+/// The length of file names that mongodump has shortened to 208 bytes, `%24` and a hash of 27
+/// (`mongodump/prepare.go`).
 const CUT_BYTES: usize = 238;
 
-/// The escaped name of the collection that a file belongs to, and what the file holds of it.
+/// The escaped name of the collection that a file belongs to, and what the file contains.
 pub(super) fn split_file_name(path: &Path) -> Option<(String, FileRole)> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
@@ -27,28 +28,29 @@ pub(super) fn split_file_name(path: &Path) -> Option<(String, FileRole)> {
     plain.strip_suffix(".bson").map(|stem| (stem.to_owned(), FileRole::Documents))
 }
 
-/// Whether a file is one of a collection.
+/// Whether a file contains documents or metadata, according to its name.
 pub(super) fn is_dump_file(path: &Path) -> bool {
     split_file_name(path).is_some()
 }
 
-/// The metadata file beside a file of documents.
-pub(crate) fn metadata_beside(path: &Path) -> Option<PathBuf> {
+/// The metadata file next to a file of documents, if there is one.
+pub(crate) fn metadata_file_of(path: &Path) -> Option<PathBuf> {
     let (stem, _) = split_file_name(path)?;
     [".metadata.json", ".metadata.json.gz"]
         .iter()
         .map(|suffix| path.with_file_name(format!("{stem}{suffix}")))
-        .find(|beside| beside.is_file())
+        .find(|path| path.is_file())
 }
 
-/// A collection's true name. That of a cut file name is in the metadata; else the file's name counts.
+/// The name of the collection that a file belongs to. If the file name was shortened, the name is
+/// in the metadata.
 pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<String> {
     if stem.len() == CUT_BYTES && stem.contains("%24") {
-        let beside = match split_file_name(file) {
+        let metadata_file = match split_file_name(file) {
             Some((_, FileRole::Metadata)) => Some(file.to_owned()),
-            _ => metadata_beside(file),
+            _ => metadata_file_of(file),
         };
-        if let Some(path) = beside
+        if let Some(path) = metadata_file
             && let Some(metadata) = Metadata::parse(super::read_small(disk, &path)?, &path)?
             && let Some(name) = metadata.collection_name
         {
@@ -58,7 +60,7 @@ pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<St
     Ok(unescape(stem).unwrap_or_else(|| stem.to_owned()))
 }
 
-/// Whether a name as metadata has it, plain or escaped, is that of a collection.
+/// Whether a name from metadata, plain or escaped, is the name of this collection.
 pub(super) fn is_name_of(stored: &str, collection: &str) -> bool {
     stored == collection || unescape(stored).is_some_and(|name| name == collection)
 }

@@ -1,4 +1,5 @@
-//! The oplog of `mongodump --oplog`: operations that happened during the dump and are in no collection's file.
+//! Reads the oplog of `mongodump --oplog`: operations during the dump, which are not in the files
+//! of collections.
 
 use std::path::Path;
 
@@ -9,19 +10,19 @@ use crate::error::Result;
 use crate::progress::Progress;
 use crate::raw::{Elements, Value, kind};
 
-/// Limit of an oplog entry: mongorestore's for oplog replay, 16 MiB + 16 KiB.
+/// Largest oplog entry that mongorestore replays, 16 MiB + 16 KiB.
 const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
-/// How many operations an oplog has, those inside `applyOps` included.
+/// How many operations an oplog has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OplogOperations {
-    /// Those that touch a namespace.
+    /// Operations that touch a namespace, including those inside `applyOps`.
     pub touching: u64,
-    /// All of them.
+    /// All entries of the oplog.
     pub all: u64,
 }
 
-/// The operations of an oplog, and how many of them touch a namespace.
+/// Counts the entries of an oplog, and the operations that touch a namespace.
 pub(super) fn operations(
     disk: &Disk,
     path: &Path,
@@ -37,7 +38,8 @@ pub(super) fn operations(
     Ok(OplogOperations { touching, all: counts.documents })
 }
 
-/// Operations on the namespace in one entry; a work list instead of recursion, as `applyOps` nest.
+/// Counts the operations in one entry that touch the namespace. `applyOps` can be nested, so this
+/// uses a work list instead of recursion.
 pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
     let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
     let mut touching = 0;
@@ -66,23 +68,23 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
             );
             continue;
         }
-        let names_it = |value: Value<'_>| {
+        let is_named = |value: Value<'_>| {
             value
                 .text()
                 .is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes())
         };
-        let is_here = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
-        let first_names_it = command.elements().next().is_some_and(|first| {
-            is_here && (first.key() == b"dropDatabase" || names_it(first.value()))
+        let is_in_database = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
+        let is_command_on_it = command.elements().next().is_some_and(|first| {
+            is_in_database && (first.key() == b"dropDatabase" || is_named(first.value()))
         });
-        let renames_it =
-            command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
-        if first_names_it
-            || renames_it
+        let is_rename_to_it =
+            command.elements().any(|element| element.key() == b"to" && is_named(element.value()));
+        if is_command_on_it
+            || is_rename_to_it
             || command
                 .elements()
                 .next()
-                .is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value()))
+                .is_some_and(|first| first.key() == b"renameCollection" && is_named(first.value()))
         {
             touching += 1;
         }

@@ -20,9 +20,7 @@ pub enum FaultKind {
         need: u64,
     },
     /// An embedded value is longer than the rest of its document.
-    #[error(
-        "a value of type {what} of {need} bytes, with {have} left in the enclosing document"
-    )]
+    #[error("a value of type {what} of {need} bytes, with {have} left in the enclosing document")]
     PastEnd {
         /// The type of the value.
         what: &'static str,
