@@ -30,7 +30,7 @@ const BESIDES: [(&str, &str); 7] = [
     // Opening an output compares its journals' headers with the manifest.
     ("artifact/", "journal::Header"),
     // Input and output are kept apart, and a lone .bson file has metadata beside it that is input too.
-    ("artifact/apart.rs", "dump::metadata_beside"),
+    ("artifact/apart.rs", "dump::metadata_file_of"),
 ];
 
 /// What is against the table, to be mended and not to be added to.

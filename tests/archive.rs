@@ -568,7 +568,7 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
     assert_eq!(
         error.to_string(),
         format!(
-            "'{}' has 2 databases with a collection 'user_data':\n  a.user_data: 5000 documents, {size} bytes\n  b.user_data: 5000 documents, {} bytes\nchoose with --db NAME, or take them all with --all-dbs",
+            "'{}' has 2 databases with a collection 'user_data':\n  a.user_data: 5000 documents, {size} bytes\n  b.user_data: 5000 documents, {} bytes\nchoose with --db NAME, or use all with --all-dbs",
             dump.display(),
             b.concat().len()
         )

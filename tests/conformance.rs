@@ -215,7 +215,7 @@ const FAULTY: [(&str, &str, &str); 27] = [
     ("length beyond the end", "0600000000", "length of 6"),
     ("length before the end", "050000000000", "length of 5"),
     ("no final NUL", "0500000001", "final NUL"),
-    ("an end before the end", "07000000000000", "before its length"),
+    ("an end before the end", "07000000000000", "earlier than its length"),
     ("unknown type", "0800000020610000", "unknown element type 0x20"),
     ("a name without its NUL", "080000000a616200", "without its final NUL"),
     ("double cut", "0f000000016400000000000000f800", "double"),

@@ -335,7 +335,7 @@ fn a_journal_of_another_format_is_refused() {
     let (_, reversed) = said(&world, &out);
     assert_eq!(
         reversed,
-        "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, this version of mongosplit reads 1"
+        "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, but this version of mongosplit reads 1"
     );
 }
 

@@ -254,12 +254,12 @@ fn side_files_may_not_be_in_an_input() {
 #[test]
 fn a_database_that_is_not_there_is_refused() {
     let place = Place::new();
-    let text = "'dump': has no other.user_data; it holds narrative_modeling.user_data";
+    let text = "'dump': has no other.user_data; it contains narrative_modeling.user_data";
     place.refuses("transform dump out --db other", text);
     place.refuses("transform dump out --db other --dry-run", text);
     place.refuses(
         "transform a.archive out --db other",
-        "'a.archive': has no other.user_data; it holds analytics.events, narrative_modeling.ml_models, narrative_modeling.user_data, narrative_modeling.users",
+        "'a.archive': has no other.user_data; it contains analytics.events, narrative_modeling.ml_models, narrative_modeling.user_data, narrative_modeling.users",
     );
 }
 
@@ -298,7 +298,7 @@ fn a_report_of_a_failure_names_it() {
         (
             "transform dump out --db other",
             2,
-            "'dump': has no other.user_data; it holds narrative_modeling.user_data",
+            "'dump': has no other.user_data; it contains narrative_modeling.user_data",
         ),
         (
             "transform dump -",

@@ -82,7 +82,7 @@ impl Input {
         // metadata.
         for path in std::iter::once(name.to_owned())
             .chain(existing_sidecars(name))
-            .chain(crate::dump::metadata_beside(name))
+            .chain(crate::dump::metadata_file_of(name))
         {
             collect_files(&path, DEPTH, &mut files);
         }

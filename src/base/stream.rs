@@ -116,7 +116,7 @@ impl Stream {
     pub fn total(&self) -> Option<u64> {
         Some(self.file_bytes).filter(|bytes| *bytes != u64::MAX)
     }
-    /// The counter behind [`Stream::file_bytes_read`].
+    /// The counter that is read by [`Stream::file_bytes_read`].
     pub fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.progress)
     }

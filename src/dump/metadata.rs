@@ -1,4 +1,4 @@
-//! A collection's metadata: JSON that says what the collection is and which indexes it has.
+//! The metadata of a collection: JSON with its type, options and indexes.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// kilobytes; all of it goes into one document of the rollback journal.
 pub const MOST_METADATA_BYTES: u64 = 1024 * 1024;
 
-/// Refuses metadata that is too large.
+/// Fails if metadata is too large.
 pub(super) fn check_metadata_size(bytes: u64, path: &Path) -> Result<()> {
     if bytes <= MOST_METADATA_BYTES {
         return Ok(());
@@ -150,7 +150,7 @@ fn index_name(index: &Value) -> &str {
     index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
 }
 
-/// How an index differs from what it was.
+/// Describes how an index differs from an earlier one.
 fn index_difference(is: &Value, was: &Value) -> Option<String> {
     // The order of a key's fields matters, and comparing maps ignores it.
     let key = |index: &Value| index.get("key").map(relaxed).unwrap_or_default().to_string();

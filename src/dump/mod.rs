@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) use metadata::MOST_METADATA_BYTES;
 pub use metadata::Metadata;
 use metadata::check_metadata_size;
-pub(crate) use names::metadata_beside;
+pub(crate) use names::metadata_file_of;
 pub(crate) use oplog::OplogOperations;
 pub(crate) use oplog::touching_in;
 pub use read::{Document, DocumentIter, OpenCollection};
@@ -29,7 +29,7 @@ use crate::error::{Error, IoContext, Result, counted};
 use crate::gzip;
 use crate::progress::{Progress, Silent};
 
-/// A dump, and what is in it.
+/// An open dump.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Dump {
@@ -87,12 +87,12 @@ pub(crate) struct Collection {
     pub name: String,
     /// The file with its documents: of an archive, the archive, which [`Dump::archive`] reads.
     pub documents: Option<PathBuf>,
-    /// Its metadata.
+    /// The place of its metadata.
     pub metadata: Option<MetadataAt>,
 }
 
 impl Collection {
-    /// Database and name.
+    /// The namespace, `database.collection`.
     pub fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.name)
     }
@@ -395,20 +395,15 @@ impl Dump {
             Some((stem, names::FileRole::Documents)) => names::collection_name(disk, &path, &stem)?,
             _ => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let beside = names::metadata_beside(&path).map(MetadataAt::File);
-        if beside.is_none() {
+        let metadata = names::metadata_file_of(&path).map(MetadataAt::File);
+        if metadata.is_none() {
             self.remarks.push(format!(
                 "'{}' has no metadata file next to it, so its collection, indexes and options are unknown",
                 path.display()
             ));
         }
         self.kind = Kind::SingleFile;
-        self.collections.push(Collection {
-            database,
-            name,
-            documents: Some(path),
-            metadata: beside,
-        });
+        self.collections.push(Collection { database, name, documents: Some(path), metadata });
         Ok(())
     }
 
@@ -430,9 +425,9 @@ impl Dump {
         let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
         for database in databases {
             if !candidates.iter().any(|candidate| candidate.database == *database) {
-                let (path, there) = (self.path.display(), self.list_namespaces());
+                let (path, names) = (self.path.display(), self.list_namespaces());
                 return Err(Error::Usage(format!(
-                    "'{path}': has no {database}.{collection}; it holds {there}"
+                    "'{path}': has no {database}.{collection}; it contains {names}"
                 )));
             }
         }
@@ -451,7 +446,7 @@ impl Dump {
                     Some(other) => {
                         let metadata =
                             other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
-                        if let Some(refusal) = self.no_collection(disk, other)? {
+                        if let Some(refusal) = self.refusal(disk, other)? {
                             return Err(refusal);
                         }
                         format!(
@@ -460,7 +455,7 @@ impl Dump {
                         )
                     }
                     None => format!(
-                        "has no collection '{collection}'; it holds {}",
+                        "has no collection '{collection}'; it contains {}",
                         self.list_namespaces()
                     ),
                 };
@@ -480,7 +475,7 @@ impl Dump {
                     ));
                 }
                 Err(Error::Usage(format!(
-                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or take them all with --all-dbs",
+                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or use all with --all-dbs",
                     self.path.display(),
                     chosen.len(),
                     lines.join("\n")
@@ -541,7 +536,7 @@ impl Dump {
     }
 
     /// Why a source cannot be split: it is a view, a time series, or a file of another collection.
-    pub(crate) fn no_collection(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
+    pub(crate) fn refusal(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
         let in_prelude = match &source.metadata {
             Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
             _ => None,
@@ -577,7 +572,7 @@ impl Dump {
                 source.database
             ))),
             _ if has_buckets => Some(Error::Check(format!(
-                "{namespace} is a time series: the dump has {}.{buckets}, which holds its documents in another form",
+                "{namespace} is a time series: the dump has {}.{buckets}, which contains its documents in another form",
                 source.database
             ))),
             _ => None,

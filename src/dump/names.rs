@@ -1,4 +1,4 @@
-//! Names of databases and collections, and of the files that hold them.
+//! Finds databases and collections by the names of a dump's files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::base::namespace::unescape;
 use crate::disk::Disk;
 use crate::error::Result;
 
-/// What a file of a dump holds.
+/// What a file of a dump contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileRole {
     Documents,
@@ -34,23 +34,23 @@ pub(super) fn is_dump_file(path: &Path) -> bool {
 }
 
 /// The metadata file next to a file of documents.
-pub(crate) fn metadata_beside(path: &Path) -> Option<PathBuf> {
+pub(crate) fn metadata_file_of(path: &Path) -> Option<PathBuf> {
     let (stem, _) = split_file_name(path)?;
     [".metadata.json", ".metadata.json.gz"]
         .iter()
         .map(|suffix| path.with_file_name(format!("{stem}{suffix}")))
-        .find(|beside| beside.is_file())
+        .find(|path| path.is_file())
 }
 
 /// A collection's true name: from the metadata if the file name was shortened, else from the file
 /// name.
 pub(super) fn collection_name(disk: &Disk, file: &Path, stem: &str) -> Result<String> {
     if stem.len() == CUT_BYTES && stem.contains("%24") {
-        let beside = match split_file_name(file) {
+        let metadata_file = match split_file_name(file) {
             Some((_, FileRole::Metadata)) => Some(file.to_owned()),
-            _ => metadata_beside(file),
+            _ => metadata_file_of(file),
         };
-        if let Some(path) = beside
+        if let Some(path) = metadata_file
             && let Some(metadata) = Metadata::parse(super::read_small(disk, &path)?, &path)?
             && let Some(name) = metadata.collection_name
         {

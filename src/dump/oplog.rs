@@ -13,16 +13,16 @@ use crate::raw::{Elements, Value, kind};
 /// The largest oplog entry: mongorestore's limit for oplog replay, 16 MiB + 16 KiB.
 const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
-/// How many operations an oplog has, those inside `applyOps` included.
+/// How many operations an oplog has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OplogOperations {
     /// Those that touch a namespace.
     pub touching: u64,
-    /// All of them.
+    /// All entries of the oplog.
     pub all: u64,
 }
 
-/// The operations of an oplog, and how many of them touch a namespace.
+/// Counts the entries of an oplog, and the operations that touch a namespace.
 pub(super) fn operations(
     disk: &Disk,
     path: &Path,
@@ -67,23 +67,23 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
             );
             continue;
         }
-        let names_it = |value: Value<'_>| {
+        let is_named = |value: Value<'_>| {
             value
                 .text()
                 .is_some_and(|text| text == collection.as_bytes() || text == namespace.as_bytes())
         };
-        let is_here = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
-        let first_names_it = command.elements().next().is_some_and(|first| {
-            is_here && (first.key() == b"dropDatabase" || names_it(first.value()))
+        let is_in_database = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
+        let is_command_on_it = command.elements().next().is_some_and(|first| {
+            is_in_database && (first.key() == b"dropDatabase" || is_named(first.value()))
         });
-        let renames_it =
-            command.elements().any(|element| element.key() == b"to" && names_it(element.value()));
-        if first_names_it
-            || renames_it
+        let is_rename_to_it =
+            command.elements().any(|element| element.key() == b"to" && is_named(element.value()));
+        if is_command_on_it
+            || is_rename_to_it
             || command
                 .elements()
                 .next()
-                .is_some_and(|first| first.key() == b"renameCollection" && names_it(first.value()))
+                .is_some_and(|first| first.key() == b"renameCollection" && is_named(first.value()))
         {
             touching += 1;
         }

@@ -19,7 +19,7 @@ const ORDER_OVERHEAD: usize = 16;
 
 /// The most that the notes on one batch may take in a journal, the largest document kept whole
 /// included.
-const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
+const MAX_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
 
 /// How a value differs from what the inverse produces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) enum FixKind {
     Literal = 3,
     /// A string whose middle is in the journal.
     Splice = 4,
-    /// An array whose items are described one by one.
+    /// An array whose items are corrected one by one.
     Items = 5,
 }
 
@@ -45,7 +45,7 @@ pub struct Notes {
     next_value: ItemKey,
     orders: Vec<Box<[u8]>>,
     by_keys: HashMap<Box<[u8]>, u32>,
-    /// Bytes of the orders together.
+    /// The total bytes of all orders.
     order_bytes: usize,
     last_order: usize,
 }
@@ -75,7 +75,7 @@ impl Notes {
     pub fn orders(&self) -> &[Box<[u8]>] {
         &self.orders
     }
-    /// The program.
+    /// The program: for each document, its field order and its fixes.
     pub fn program(&self) -> &[u8] {
         &self.program
     }
@@ -99,9 +99,9 @@ impl Notes {
             + self.values.len()
             + self.order_bytes
             + self.orders.len() * ORDER_OVERHEAD
-            <= MOST_BYTES
+            <= MAX_BYTES
     }
-    /// Bytes added since.
+    /// The number of bytes added since a mark.
     pub(crate) fn since(&self, mark: &Mark) -> usize {
         self.program.len() - mark.program + self.values.len() - mark.values + self.order_bytes
             - mark.order_bytes
@@ -116,7 +116,7 @@ impl Notes {
         self.order_bytes = mark.order_bytes;
         self.last_order = 0;
     }
-    /// The number of a field order in this batch.
+    /// Returns the number of a field order in this batch, adding the order if it is new.
     pub(crate) fn order(&mut self, keys: &[u8]) -> u64 {
         if self.orders.get(self.last_order).is_some_and(|order| **order == *keys) {
             return self.last_order as u64;
@@ -148,7 +148,7 @@ impl Notes {
     }
 }
 
-/// Appends a number in LEB128.
+/// Appends a number as unsigned LEB128.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
     pub fn new(program: &'a [u8], values: &'a [u8], orders: &'a [Box<[u8]>]) -> Self {
         Reader { program, values: Elements::new(values), orders }
     }
-    /// Whether everything has been read.
+    /// Whether all notes have been read.
     pub fn is_at_end(&self) -> bool {
         self.program.is_empty() && self.values.clone().next().is_none()
     }

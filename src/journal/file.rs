@@ -10,9 +10,9 @@ use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
-/// The format that this version writes and reads.
+/// The format version that this version of mongosplit writes and reads.
 pub const FORMAT: i32 = 1;
-/// Largest document of a journal: bsondump's limit (mongo-tools `bsondump/bsondump.go`).
+/// Largest document of a journal, the limit of bsondump (mongo-tools `bsondump/bsondump.go`).
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 /// How many field orders get a number for the whole journal.
 const MAX_ORDERS: usize = 4096;
@@ -29,7 +29,11 @@ pub struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Appends the header. `metadata` are the bytes of the source's metadata file.
+    /// Appends the header. `metadata` is the contents of the source's metadata file.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the header could not be read back.
     pub fn write_header(
         &mut self,
         namespace: &str,
@@ -59,7 +63,7 @@ impl JournalWriter {
             == (namespace, mapping, metadata)
         {
             true => Ok(()),
-            false => Err(Unreadable("the header says something else".to_owned())),
+            false => Err(Unreadable("the header is read back differently".to_owned())),
         }
     }
 
@@ -133,7 +137,7 @@ impl JournalWriter {
             && read_back.orders == notes.orders()
             && program == notes.program()
             && values.get(4..values.len().saturating_sub(1)) == Some(notes.values());
-        if is_same { Ok(()) } else { Err(Unreadable("it says something else".to_owned())) }
+        if is_same { Ok(()) } else { Err(Unreadable("it is read back differently".to_owned())) }
     }
 }
 
@@ -165,7 +169,7 @@ pub struct Header {
     pub namespace: String,
     /// The mapping.
     pub mapping: MappingId,
-    /// The bytes of the source's metadata file.
+    /// The contents of the source's metadata file, if it had one.
     pub metadata: Option<Vec<u8>>,
 }
 
@@ -186,17 +190,18 @@ impl Header {
             format => {
                 let format = format.map_or("none".to_owned(), |format| format.to_string());
                 return Err(format!(
-                    "has journal format {format}, this version of mongosplit reads {FORMAT}"
+                    "has journal format {format}, but this version of mongosplit reads {FORMAT}"
                 ));
             }
         }
         let mapping = field(b"mapping").filter(|value| value.kind == kind::DOCUMENT);
         let of_mapping = |name: &[u8]| {
             text(mapping.and_then(|mapping| mapping.elements().find(name)))
-                .ok_or_else(|| "names no mapping".to_owned())
+                .ok_or_else(|| "does not name a mapping".to_owned())
         };
         Ok(Header {
-            namespace: text(field(b"namespace")).ok_or_else(|| "names no namespace".to_owned())?,
+            namespace: text(field(b"namespace"))
+                .ok_or_else(|| "does not name a namespace".to_owned())?,
             mapping: MappingId {
                 name: of_mapping(b"name")?,
                 version: of_mapping(b"version")?,
@@ -236,7 +241,7 @@ pub struct JournalBatch {
 }
 
 impl JournalBatch {
-    /// Reads the notes in order.
+    /// A reader of the notes.
     pub fn reader(&self) -> Reader<'_> {
         let (program, values) = self.parts();
         Reader::new(program, values, &self.orders)
@@ -259,7 +264,7 @@ impl Decoder {
     fn check(&mut self, document: &[u8]) -> Result<(), Unreadable> {
         if document.len() > MAX_DOCUMENT_BYTES {
             return Err(Unreadable(format!(
-                "it has {} bytes, {MAX_DOCUMENT_BYTES} is the most",
+                "it has {} bytes, but at most {MAX_DOCUMENT_BYTES} are allowed",
                 document.len()
             )));
         }
@@ -272,7 +277,7 @@ impl Decoder {
         let documents = field(b"documents")
             .and_then(|value| value.integer())
             .and_then(|number| usize::try_from(number).ok());
-        batch.documents = documents.ok_or("a batch does not tell its number of documents")?;
+        batch.documents = documents.ok_or("a batch does not state its number of documents")?;
         batch.targets.clear();
         for count in field(b"targets")
             .filter(|value| value.kind == kind::ARRAY)
@@ -280,7 +285,7 @@ impl Decoder {
             .flat_map(|value| value.elements())
         {
             let count = count.value().integer().and_then(|number| usize::try_from(number).ok());
-            batch.targets.push(count.ok_or("a batch does not tell its number of documents")?);
+            batch.targets.push(count.ok_or("a batch does not state its number of documents")?);
         }
         batch.orders.clear();
         let mut order_bytes = 0;
@@ -315,6 +320,11 @@ impl Decoder {
 
 impl<R: Read> JournalReader<R> {
     /// Reads the header. `file` names the journal in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Check`] if it is not a journal of this format, [`Error::Document`] if its header is
+    /// damaged.
     pub fn open(stream: R, file: String) -> Result<(Self, Header)> {
         let splitter = Splitter::new(stream, 0, file.clone()).with_limit(MAX_DOCUMENT_BYTES);
         let mut reader = JournalReader {

@@ -227,7 +227,7 @@ mod tests {
         let names = names();
         for (number, name) in names.iter().enumerate() {
             let nul = [&name[..], &[0]].concat();
-            // The value is short, so that the document ends soon behind the name, or long.
+            // Short and long values, so that the document ends soon after the name, or not.
             for value in [&[][..], &[7; 8][..], &[7; 16][..]] {
                 let kind = [(0, kind::NULL), (8, kind::INT64), (16, kind::DECIMAL128)]
                     .iter()

@@ -84,7 +84,7 @@ pub(super) fn check_traps(
 ) -> Result<ExistingDocuments> {
     let mut existing: ExistingDocuments = HashMap::new();
     for source in sources {
-        if let Some(refusal) = dump.no_collection(disk, source)? {
+        if let Some(refusal) = dump.refusal(disk, source)? {
             return Err(refusal);
         }
     }
