@@ -823,20 +823,28 @@ fn what_turns_bad_at_its_end_leaves_a_stream_that_ends_early() {
     let arguments = ["transform", "-", "-", "--archive", "--sidecar", prefix.to_str().unwrap()];
     let mut bad = source(2);
     *bad.last_mut().unwrap() = 1;
-    let sources = [source(1), bad];
-    let archive = [
-        header(),
-        entry("d", "user_data"),
-        END.to_vec(),
-        block("d", "user_data", &sources),
-        close("d", "user_data", &sources),
-    ]
-    .concat();
-    let done = folder.run_fed(arguments, &archive).exits(3);
-    let message = &done.stderr;
-    assert!(message.contains("documents may already be in the database"), "{message}");
-    assert!(read(&done.bytes).is_err());
-    assert!(files(&folder.path("")).is_empty());
+    let large = |number| {
+        let fill = "x".repeat(1_000_000);
+        document(&[int32("_id", number), text("user_id", b"u"), text("fill", fill.as_bytes())])
+    };
+    // Of a small stream nothing has gone out yet, so nothing is said of the database.
+    let large: Vec<Vec<u8>> = (10..25).map(large).chain([bad.clone()]).collect();
+    for (sources, is_out) in [(vec![source(1), bad], false), (large, true)] {
+        let archive = [
+            header(),
+            entry("d", "user_data"),
+            END.to_vec(),
+            block("d", "user_data", &sources),
+            close("d", "user_data", &sources),
+        ]
+        .concat();
+        let done = folder.run_fed(arguments, &archive).exits(3);
+        let advice = "the archive on standard output ends early, so mongorestore fails too, but documents may already be in the database. To try again, dump only the source collection, and use transform --force and mongorestore --drop; --drop deletes the target collections, so use it only if nothing else has been written to them";
+        assert_eq!(done.stderr.contains(advice), is_out, "{}", done.stderr);
+        assert_eq!(done.bytes.is_empty(), !is_out);
+        assert!(read(&done.bytes).is_err());
+        assert!(files(&folder.path("")).is_empty());
+    }
 }
 
 #[test]

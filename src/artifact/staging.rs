@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::layout::Layout;
 use super::lock::Lock;
@@ -137,6 +139,8 @@ pub struct Staging<'d> {
     warnings: Vec<String>,
     /// Dropped last.
     lock: Lock<'d>,
+    /// Whether bytes of an archive have gone to standard output.
+    is_out: Arc<AtomicBool>,
 }
 
 impl<'d> Staging<'d> {
@@ -176,6 +180,7 @@ impl<'d> Staging<'d> {
             done: false,
             warnings,
             lock,
+            is_out: Arc::default(),
         })
     }
 
@@ -191,11 +196,17 @@ impl<'d> Staging<'d> {
         let sink = match output {
             None => Sink::Nowhere,
             Some(output) if output.form.layout.is_stream() && role == Role::Archive => {
-                Sink::Stream(DeferredTail::default())
+                Sink::Stream(DeferredTail::new(Arc::clone(&output.is_out)))
             }
             Some(output) => Sink::File(output.create(&path)?),
         };
         Ok(OutputFile::new(path, role, namespace, gzip_level, sink))
+    }
+
+    /// A flag that is set once bytes of an archive have gone to standard output: from then on, a
+    /// failure leaves something behind.
+    pub fn is_out(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_out)
     }
 
     /// A directory for temporary files. They must be removed before the output is published.

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::manifest::{self, Role};
 use crate::disk::WriteFile;
@@ -42,15 +44,22 @@ impl Sink<'_> {
 }
 
 /// Bytes that have not been written to standard output yet. If this is dropped, they never are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DeferredTail {
     bytes: Vec<u8>,
     is_deferred: bool,
+    /// Set once the first bytes are out.
+    is_out: Arc<AtomicBool>,
 }
 
 impl DeferredTail {
     /// Bytes written at once: the capacity of a pipe on Linux.
     const PIECE: usize = 64 * 1024;
+
+    /// A stream that sets `is_out` once its first bytes are written.
+    pub(super) fn new(is_out: Arc<AtomicBool>) -> Self {
+        DeferredTail { bytes: Vec::new(), is_deferred: false, is_out }
+    }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(bytes);
@@ -68,7 +77,10 @@ impl DeferredTail {
                     return Err(io::Error::from(io::ErrorKind::WriteZero))
                         .writing("write to", path);
                 }
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    self.is_out.store(true, Ordering::Relaxed);
+                    rest = &rest[written..];
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).writing("write to", path),
             }

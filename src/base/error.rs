@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -92,7 +93,7 @@ pub enum Error {
     /// Something failed after the first bytes of an archive went to standard output. Exit code of
     /// the error inside.
     #[error(
-        "{0}; the archive on standard output ends early, so mongorestore fails too, but documents may already be in the database. To try again, dump only the source collection, and use transform --force and mongorestore --drop"
+        "{0}; the archive on standard output ends early, so mongorestore fails too, but documents may already be in the database. To try again, dump only the source collection, and use transform --force and mongorestore --drop; --drop deletes the target collections, so use it only if nothing else has been written to them"
     )]
     Streamed(Box<Error>),
     /// Stopped by a signal. Exit code 128 plus the signal's number.
@@ -125,6 +126,13 @@ impl Error {
     /// An [`Error::Document`].
     pub(crate) fn document(position: Position, fault: Fault) -> Self {
         Error::Document { position: Box::new(position), fault }
+    }
+    /// Wraps the error of a run that may have written part of an archive to standard output.
+    pub(crate) fn after_output(self, is_out: Option<&AtomicBool>) -> Self {
+        match is_out {
+            Some(is_out) if is_out.load(Ordering::Relaxed) => Error::Streamed(Box::new(self)),
+            _ => self,
+        }
     }
     /// Turns the error of a write operation into one of reading, with exit code 3.
     pub(crate) fn of_reading(self) -> Self {

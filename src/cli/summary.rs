@@ -185,9 +185,9 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
     let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
     let again = if is_stream {
-        "transform again with --force, and mongorestore with --drop"
+        "the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
     } else {
-        "mongorestore again with --drop"
+        "the same command with --drop"
     };
     let _ = writeln!(text, "If the first restore failed, and only then, run {again}.");
     let _ = writeln!(

@@ -280,11 +280,8 @@ pub fn transform_on(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan, progress)?;
-    // From here on, an archive is being written to standard output.
-    let is_streaming = prepared.layout.is_stream() && !options.dry_run;
-    prepared
-        .run(progress)
-        .map_err(|error| if is_streaming { Error::Streamed(Box::new(error)) } else { error })
+    let is_out = prepared.staging.as_ref().map(Staging::is_out);
+    prepared.run(progress).map_err(|error| error.after_output(is_out.as_deref()))
 }
 
 /// A run that has written nothing yet: the dump is open, the output's place is claimed, and no trap
