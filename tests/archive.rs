@@ -170,6 +170,11 @@ fn run(options: &transform::Options) -> mongosplit::Result<transform::Report> {
     transform::transform(options, &plan(), &Silent)
 }
 
+/// What a check says does not match.
+fn texts(report: &verify::Report) -> Vec<String> {
+    report.differences.iter().map(ToString::to_string).collect()
+}
+
 fn verified(out: &Path) -> mongosplit::Result<verify::Report> {
     verify::verify(&verify::Options::new(out), &Silent)
 }
@@ -469,7 +474,7 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
                 "{input} to {archive} {level:?}"
             );
             assert_eq!(content.len(), 3);
-            assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+            assert!(verified(&out).unwrap().differences.is_empty());
             let report = verified(&out).unwrap();
             let checked = verify::compare_with_source(
                 &verify::Options::new(&out),
@@ -479,7 +484,7 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
                 &Silent,
                 &mut |_| Ok(()),
             );
-            assert_eq!(checked.unwrap().differences, Vec::<String>::new());
+            assert!(checked.unwrap().differences.is_empty());
             for (to_archive, to_level) in [(false, None), (true, Some(1))] {
                 let back = folder.path(&format!("back-{to_archive}"));
                 let options = reverse::Options {
@@ -493,7 +498,7 @@ fn four_shapes_in_and_four_out_are_the_same_and_reverse_to_the_source() {
                     false => fs::read(back.join("narrative_modeling/user_data.bson")).unwrap(),
                 };
                 assert!(restored == original);
-                assert_eq!(verified(&back).unwrap().differences, Vec::<String>::new());
+                assert!(verified(&back).unwrap().differences.is_empty());
             }
         }
     }
@@ -590,7 +595,7 @@ fn several_sources_that_interleave_give_what_a_directory_gives() {
             let out = folder.path("out");
             run(&transform::Options { archive, all_databases: true, ..options(input, &out) })
                 .unwrap();
-            assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+            assert!(verified(&out).unwrap().differences.is_empty());
             let back = folder.path("back");
             reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
             assert!(fs::read(back.join("b/user_data.bson")).unwrap() == b.concat());
@@ -742,7 +747,7 @@ fn manifest_sums_and_journal_of_an_archive_are_beside_it() {
         run(&transform::Options { force, ..options.clone() }).unwrap();
         let names: Vec<String> = files(&folder.path("")).into_keys().collect();
         assert_eq!(names, ["dump", "out", "out.SHA256SUMS", "out.manifest.json", "out.rollback"]);
-        assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+        assert!(verified(&out).unwrap().differences.is_empty());
     }
     let refused = run(&options).unwrap_err();
     assert_eq!(
@@ -783,7 +788,7 @@ fn verify_finds_every_flipped_byte_and_every_missing_file() {
         let stray = folder.path("out.rejected");
         fs::write(&stray, b"").unwrap();
         assert_eq!(
-            verified(&out).unwrap().differences,
+            texts(&verified(&out).unwrap()),
             ["'out.rejected' exists, but is not in the manifest"]
         );
         fs::remove_file(stray).unwrap();
@@ -812,7 +817,7 @@ fn a_pipe_carries_the_same_archive_as_a_file() {
         assert!(report.contains(&printed), "{report}");
         assert!(done.bytes == fs::read(&file).unwrap());
         fs::write(&prefix, &done.bytes).unwrap();
-        assert_eq!(verified(&prefix).unwrap().differences, Vec::<String>::new());
+        assert!(verified(&prefix).unwrap().differences.is_empty());
     }
 }
 
@@ -929,7 +934,7 @@ fn verify_finds_another_digest_in_the_manifest() {
         let said = format!(
             "'out' has digest {digest} of {name}, the manifest says 00000000000000000000000000000000"
         );
-        assert_eq!(verified(&out).unwrap().differences, [said]);
+        assert_eq!(texts(&verified(&out).unwrap()), [said]);
     }
 }
 
@@ -964,7 +969,7 @@ fn the_corpus_is_read_or_refused() {
         ..options(&corpus.join("mongodump/interleaved.archive.gz"), &out)
     })
     .unwrap();
-    assert_eq!(verified(&out).unwrap().differences, Vec::<String>::new());
+    assert!(verified(&out).unwrap().differences.is_empty());
     let report = reverse::reverse(&reverse::Options::new(&out, &back), &plan(), &Silent).unwrap();
     assert_eq!(report.manifest.sources[0].documents, 640);
 }

@@ -25,7 +25,7 @@ const JOURNAL: &str = "narrative_modeling.user_data.rollback";
 /// What `verify` and `reverse` say, the temporary directory's name taken out.
 fn said(world: &World, out: &Path) -> (Vec<String>, String) {
     let verified = match verify(&verify::Options::new(out), &Silent) {
-        Ok(report) => report.differences,
+        Ok(report) => report.differences.iter().map(ToString::to_string).collect(),
         Err(error) => vec![error.to_string()],
     };
     let options = reverse::Options::new(out, world.path("back"));
@@ -496,14 +496,15 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
     fs::write(out.join(DATABASE).join("Thumbs.db"), "x").expect("a file");
     fs::create_dir(out.join("lost+found")).expect("a directory");
     let report = verify(&verify::Options::new(&out), &Silent).expect("a report");
-    assert_eq!(report.differences, Vec::<String>::new());
+    assert!(report.differences.is_empty());
     let remark = |name: &str| {
         format!(
             "'{name}' exists; systems create it in any directory, and it is not part of the output"
         )
     };
     let expected = [".DS_Store", "lost+found", "narrative_modeling/Thumbs.db"].map(remark);
-    assert_eq!(report.remarks, expected);
+    let remarks: Vec<String> = report.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(remarks, expected);
     assert_eq!(said(&world, &out).1, "it was reversed");
     world.run(["verify".as_ref(), out.as_os_str()]).exits(0).says(&expected[0]);
 }
@@ -546,7 +547,7 @@ fn a_file_that_cannot_be_read_is_named() {
     for step in 1.. {
         match run(step) {
             Ok(report) if report.differences.is_empty() => break,
-            Ok(report) => failed.push(report.differences.join("\n")),
+            Ok(report) => failed.extend(report.differences.iter().map(ToString::to_string)),
             Err(error) => failed.push(error.to_string()),
         }
     }

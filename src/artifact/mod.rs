@@ -3,6 +3,7 @@
 
 pub mod apart;
 pub mod archive_writer;
+pub mod difference;
 pub mod layout;
 mod lock;
 pub mod manifest;

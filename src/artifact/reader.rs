@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::difference::{Difference, Problem};
 use super::layout::Layout;
 use super::manifest::{self, Manifest, Role};
 use super::staging::IGNORABLE;
@@ -99,9 +100,9 @@ impl Artifact {
 pub(crate) struct Contents {
     /// Files that are missing, unlisted, not regular, or of another size, and a SHA256SUMS with
     /// other contents.
-    pub(crate) differences: Vec<String>,
+    pub(crate) differences: Vec<Difference>,
     /// Files such as `.DS_Store`, which systems create in any directory.
-    pub(crate) remarks: Vec<String>,
+    pub(crate) remarks: Vec<Difference>,
 }
 
 impl Contents {
@@ -120,8 +121,8 @@ pub(crate) fn contents(disk: &Disk, artifact: &Artifact) -> Result<Contents> {
         false => files_in(disk, artifact, &mut contents)?,
     }
     check_sums(disk, artifact, &mut contents)?;
-    contents.differences.sort();
-    contents.remarks.sort();
+    contents.differences.sort_by_cached_key(Difference::to_string);
+    contents.remarks.sort_by_cached_key(Difference::to_string);
     Ok(contents)
 }
 
@@ -135,20 +136,17 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
             let path = format!("{prefix}{}", name.to_string_lossy());
             let place = directory.join(&name);
             let Some(metadata) = disk.look(&place).map_err(Error::of_reading)? else { continue };
-            let shown = path.escape_debug();
             if IGNORABLE.iter().any(|ignorable| name == OsStr::new(ignorable))
                 && (metadata.is_file() || metadata.is_dir())
             {
-                contents.remarks.push(format!("'{shown}' exists; systems create it in any directory, and it is not part of the output"));
+                contents.remarks.push(Difference::new(Problem::Ignorable, path));
                 continue;
             }
             if metadata.is_dir() {
                 let directory = format!("{path}/");
                 // mongorestore takes every directory for a database, even an empty one.
                 if !manifest.files.iter().any(|file| file.path.starts_with(&directory)) {
-                    differences.push(format!(
-                        "'{shown}' is a directory that contains no file of the manifest"
-                    ));
+                    differences.push(Difference::new(Problem::ForeignDirectory, path));
                 }
                 open.push((place, directory));
                 continue;
@@ -156,17 +154,11 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
             let is_manifest = path == manifest::FILE_NAME || path == manifest::SUMS_NAME;
             match manifest.files.iter().find(|file| file.path == path) {
                 _ if !metadata.is_file() => {
-                    differences.push(format!("'{shown}' is not a regular file"))
+                    differences.push(Difference::new(Problem::NotRegular, &path))
                 }
-                None if !is_manifest => {
-                    differences.push(format!("'{shown}' exists, but is not in the manifest"))
-                }
+                None if !is_manifest => differences.push(Difference::new(Problem::Unlisted, &path)),
                 Some(file) if file.bytes != metadata.len() => {
-                    differences.push(format!(
-                        "'{path}' has {} bytes, the manifest says {}",
-                        metadata.len(),
-                        file.bytes
-                    ));
+                    differences.push(other_size(&path, metadata.len(), file.bytes));
                 }
                 _ => {}
             }
@@ -176,7 +168,9 @@ fn files_in(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Result
     let expected =
         manifest.files.iter().map(|file| file.path.as_str()).chain([manifest::SUMS_NAME]);
     differences.extend(
-        expected.filter(|path| !present.contains(*path)).map(|path| format!("'{path}' is missing")),
+        expected
+            .filter(|path| !present.contains(*path))
+            .map(|path| Difference::new(Problem::Missing, path)),
     );
     Ok(())
 }
@@ -190,15 +184,12 @@ fn sidecar_files(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> R
     for (path, recorded) in listed.chain([(layout.sums(), None)]) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match (disk.look(&path).map_err(Error::of_reading)?, recorded) {
-            (None, _) => differences.push(format!("'{name}' is missing")),
+            (None, _) => differences.push(Difference::new(Problem::Missing, name)),
             (Some(metadata), _) if !metadata.is_file() => {
-                differences.push(format!("'{name}' is not a regular file"))
+                differences.push(Difference::new(Problem::NotRegular, name))
             }
             (Some(metadata), Some(recorded)) if metadata.len() != recorded => {
-                differences.push(format!(
-                    "'{name}' has {} bytes, the manifest says {recorded}",
-                    metadata.len()
-                ));
+                differences.push(other_size(name, metadata.len(), recorded));
             }
             _ => {}
         }
@@ -207,11 +198,14 @@ fn sidecar_files(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> R
         let is_listed = manifest.files.iter().any(|file| artifact.path(file) == path);
         if !is_listed && disk.look(&path).map_err(Error::of_reading)?.is_some() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            differences
-                .push(format!("'{}' exists, but is not in the manifest", name.escape_debug()));
+            differences.push(Difference::new(Problem::Unlisted, name));
         }
     }
     Ok(())
+}
+
+fn other_size(subject: impl Into<String>, found: u64, recorded: u64) -> Difference {
+    Difference::value(subject, format!("{found} bytes"), recorded.to_string())
 }
 
 /// Compares SHA256SUMS with the manifest. If it is missing or not a regular file, that has been
@@ -228,7 +222,7 @@ fn check_sums(disk: &Disk, artifact: &Artifact, contents: &mut Contents) -> Resu
         && disk.read_small(&path, expected.len() as u64)?.as_slice() == expected.as_bytes();
     if !is_same {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        contents.differences.push(format!("'{name}' does not match the manifest"));
+        contents.differences.push(Difference::new(Problem::Sums, name));
     }
     Ok(())
 }
@@ -247,7 +241,7 @@ pub(crate) fn stored_difference(
     disk: &Disk,
     path: &Path,
     file: &manifest::File,
-) -> Result<Option<String>> {
+) -> Result<Option<Difference>> {
     let mut stream = disk.open(path)?;
     let mut hash = HashingCounter::default();
     let mut buffer = vec![0; 64 * 1024];
@@ -258,13 +252,17 @@ pub(crate) fn stored_difference(
         }
     }
     let (bytes, sha256) = hash.finish();
-    Ok(((bytes, &sha256) != (file.bytes, &file.sha256)).then(|| {
-        format!("'{}' has SHA-256 {sha256}, the manifest says {}", file.path, file.sha256)
-    }))
+    Ok(other_sum(file, bytes, &sha256))
+}
+
+fn other_sum(file: &manifest::File, bytes: u64, sha256: &str) -> Option<Difference> {
+    ((bytes, sha256) != (file.bytes, file.sha256.as_str()))
+        .then(|| Difference::value(&file.path, format!("SHA-256 {sha256}"), &file.sha256))
 }
 
 /// The error of `reverse` for an output that does not verify.
-pub(crate) fn not_verified(out: &Path, differences: &[String]) -> Error {
+pub(crate) fn not_verified(out: &Path, differences: &[Difference]) -> Error {
+    let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
     Error::Check(format!(
         "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
         out.display(),
@@ -279,16 +277,17 @@ pub(crate) fn journal_mismatch(
     path: &Path,
     manifest: &Manifest,
     namespace: &str,
-) -> Option<String> {
+) -> Option<Difference> {
     let is_same = header.namespace == namespace && header.mapping == manifest.mapping;
     (!is_same).then(|| {
-        format!(
+        let what = format!(
             "'{}' is the journal of another run: it is of {} by {}, but the manifest is of {namespace} by {}",
             path.display(),
             header.namespace,
             header.mapping,
             manifest.mapping
-        )
+        );
+        Difference::new(Problem::Journal, namespace).found(what)
     })
 }
 
@@ -326,15 +325,9 @@ impl Watched {
     }
     /// Compares the file with the manifest, and describes the difference. Call it once the stream
     /// has been read to its end.
-    pub fn check(&self) -> Option<String> {
+    pub fn check(&self) -> Option<Difference> {
         let (bytes, sha256) = self.hashing.finish();
-        let same = bytes == self.file.bytes && sha256 == self.file.sha256;
-        (!same).then(|| {
-            format!(
-                "'{}' has SHA-256 {sha256}, the manifest says {}",
-                self.file.path, self.file.sha256
-            )
-        })
+        other_sum(&self.file, bytes, &sha256)
     }
 }
 

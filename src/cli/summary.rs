@@ -386,7 +386,8 @@ pub fn verify(report: &verify::Report) -> String {
         let _ =
             writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
         report.strict_findings.iter().for_each(|finding| {
-            let _ = writeln!(text, "    {finding}");
+            let documents = count(finding.documents, "document");
+            let _ = writeln!(text, "    {}: {} ({documents})", finding.rule, finding.expects);
         });
     }
     if !report.holds() {
@@ -476,7 +477,7 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
     text
 }
 
-fn remarks(text: &mut String, remarks: &[String]) {
+fn remarks<T: std::fmt::Display>(text: &mut String, remarks: &[T]) {
     remarks.iter().for_each(|remark| {
         let _ = writeln!(text, "  {remark}");
     });

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::artifact::difference::Difference;
 use crate::artifact::reader::{
     Artifact, Watched, journal_mismatch, not_verified, stored_difference,
 };
@@ -52,7 +53,7 @@ impl OpenSource {
         if let Some(difference) =
             journal_mismatch(&header, &watched.path, manifest, &source.namespace)
         {
-            return Err(Error::Check(difference));
+            return Err(Error::Check(difference.to_string()));
         }
         streams.push(watched);
         let mut targets = Vec::new();
@@ -105,7 +106,7 @@ impl OpenSource {
         let altered = |watched: &Watched| {
             stored_difference(disk, &watched.path, &watched.file).ok().flatten()
         };
-        let differences: Vec<String> = match &outcome {
+        let differences: Vec<Difference> = match &outcome {
             Ok(()) => self.streams.iter().filter_map(Watched::check).collect(),
             Err(Error::Interrupted(_) | Error::Write { .. } | Error::Output { .. }) => Vec::new(),
             Err(_) => self.streams.iter().filter_map(altered).collect(),

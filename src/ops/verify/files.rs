@@ -2,6 +2,7 @@
 //! the manifest against itself.
 
 use super::unknown_indexes;
+use crate::artifact::difference::Difference;
 use crate::artifact::reader::{self, Artifact};
 use crate::base::archive_format as archive;
 use crate::base::hashing::Hashing;
@@ -88,7 +89,7 @@ pub(super) struct Checked {
 /// Where a file differs from the manifest.
 struct Differences<'a> {
     file: &'a str,
-    found: Vec<String>,
+    found: Vec<Difference>,
 }
 
 impl Differences<'_> {
@@ -96,10 +97,8 @@ impl Differences<'_> {
     fn note(&mut self, what: &str, found: String, recorded: &str) {
         if found != recorded {
             let space = if what.is_empty() { "" } else { " " };
-            self.found.push(format!(
-                "'{}' has {what}{space}{found}, the manifest says {recorded}",
-                self.file
-            ));
+            let found = format!("{what}{space}{found}");
+            self.found.push(Difference::value(self.file, found, recorded));
         }
     }
 }
@@ -111,7 +110,7 @@ pub(super) fn check_file(
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Difference>> {
     let (manifest, path) = (&artifact.manifest, &artifact.path(file));
     let mut differences = Differences { file: &file.path, found: Vec::new() };
     if file.role == Role::Metadata {
@@ -211,7 +210,7 @@ pub(super) fn check_archive(
     file: &manifest::File,
     checked: &mut Checked,
     progress: &dyn Progress,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Difference>> {
     let (manifest, path) = (&artifact.manifest, artifact.path(file));
     let mut differences = Differences { file: &file.path, found: Vec::new() };
     let (mut stream, stored) = Stream::open_hashed(disk, &path)?;
@@ -317,16 +316,20 @@ pub(super) fn check_archive(
 }
 
 /// How the digest of a target's documents differs from the manifest.
-fn check_digest(manifest: &Manifest, path: &str, namespace: &str, digest: u128) -> Option<String> {
+fn check_digest(
+    manifest: &Manifest,
+    path: &str,
+    namespace: &str,
+    digest: u128,
+) -> Option<Difference> {
     let target = manifest
         .sources
         .iter()
         .flat_map(|source| &source.targets)
         .find(|target| target.namespace == namespace)?;
     let found = manifest::digest_text(digest);
-    (found != target.digest).then(|| {
-        format!("'{path}' has digest {found} of {namespace}, the manifest says {}", target.digest)
-    })
+    (found != target.digest)
+        .then(|| Difference::value(path, format!("digest {found} of {namespace}"), &target.digest))
 }
 
 /// Frames documents while another thread hashes what was read.

@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use crate::artifact::reader::{self, Artifact, Contents};
 use crate::disk::{Disk, IoMode};
-use crate::error::{Error, Result, counted};
-use crate::manifest::{Manifest, Role};
+use crate::error::{Error, Result};
+use crate::manifest::{Finding, Manifest, Role};
 use crate::pipeline::Threads;
 use crate::progress::Progress;
 use crate::transform::rounded_seconds;
 use files::{Checked, check_archive, check_file, contradictions};
 
+pub use crate::artifact::difference::{Difference, Level, Problem};
 pub use restored::{DifferenceKind, DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
 
@@ -56,11 +57,11 @@ pub struct Report {
     /// Bytes that were read.
     pub bytes: u64,
     /// What does not match; empty if everything does.
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
     /// The manifest's findings, if they are treated as errors.
-    pub strict_findings: Vec<String>,
+    pub strict_findings: Vec<Finding>,
     /// Harmless files that do not belong to the output.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Difference>,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -112,7 +113,11 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
     let manifest = &artifact.manifest;
     let threads = Threads::new(options.threads)?;
     let Contents { mut differences, remarks } = reader::contents(disk, &artifact)?;
-    differences.extend(contradictions(manifest));
+    differences.extend(
+        contradictions(manifest)
+            .into_iter()
+            .map(|what| Difference::new(Problem::Contradiction, "").found(what)),
+    );
     let total: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     progress.start("verify", Some(total));
     let mut checked = Checked::default();
@@ -125,22 +130,14 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
             Ok(found) => differences.extend(found),
             Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(error @ Error::Interrupted(_)) => return Err(error),
-            Err(error) => differences.push(error.to_string()),
+            Err(error) => differences
+                .push(Difference::new(Problem::Unreadable, &file.path).found(error.to_string())),
         }
     }
     progress.finish();
     let findings =
         manifest.sources.iter().filter(|_| options.strict).flat_map(|source| &source.findings);
-    let strict_findings = findings
-        .map(|finding| {
-            format!(
-                "{}: {} ({})",
-                finding.rule,
-                finding.expects,
-                counted(finding.documents, "document")
-            )
-        })
-        .collect();
+    let strict_findings = findings.cloned().collect();
     Ok(Report {
         out: options.out.clone(),
         files: manifest.files.len(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Options;
+use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::layout::Layout;
 use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
@@ -77,7 +78,7 @@ pub struct RestoredReport {
     /// The first few differences.
     pub first: Vec<DocumentDifference>,
     /// Indexes that are missing, or differ from the output's metadata.
-    pub index_differences: Vec<String>,
+    pub index_differences: Vec<Difference>,
     /// Remarks on the later dump.
     pub remarks: Vec<String>,
     /// How long it took, in seconds.
@@ -274,7 +275,7 @@ fn compare_indexes(
         theirs
             .index_differences(ours)
             .into_iter()
-            .map(|difference| format!("{namespace}: {difference}")),
+            .map(|difference| Difference::new(Problem::Index, namespace).found(difference)),
     );
     let further: Vec<String> =
         theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();

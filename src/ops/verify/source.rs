@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
 use super::{Options, Report, unknown_indexes};
+use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
 use crate::base::stream::Stream;
@@ -29,7 +30,7 @@ pub struct SourceReport {
     /// What was derived.
     pub derived: transform::Report,
     /// Where it differs from the output.
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
     /// Where the source's documents differ from those that the output was made of.
     pub documents: Option<RestoredReport>,
     /// What a restore changed by itself.
@@ -73,10 +74,11 @@ pub fn compare_with_source(
     let mut differences = Vec::new();
     for (was, is) in manifest.sources.iter().zip(&derived.manifest.sources) {
         if (was.documents, &was.sha256) != (is.documents, &is.sha256) {
-            differences.push(format!(
-                "{} has {} documents and SHA-256 {} now; the output was made from {} and {}",
-                is.namespace, is.documents, is.sha256, was.documents, was.sha256
-            ));
+            let what = format!(
+                "{} documents and SHA-256 {} now; the output was made from {} and {}",
+                is.documents, is.sha256, was.documents, was.sha256
+            );
+            differences.push(Difference::new(Problem::Source, &is.namespace).found(what));
         }
     }
     let source_differs = !differences.is_empty();
@@ -91,25 +93,31 @@ pub fn compare_with_source(
                 is.namespace
             )),
             Metadatas::Different(what) => {
-                differences.push(format!("the source's metadata differs: that of {} (indexes and options): {what}", is.namespace));
+                differences.push(Difference::new(Problem::Metadata, &is.namespace).found(what));
             }
         }
     }
     for file in &derived.manifest.files {
         match manifest.files.iter().find(|known| known.path == file.path) {
             Some(known) if known == file => {}
-            Some(known) => differences.push(format!(
-                "'{}' derived again has SHA-256 {}, the output's has {}",
-                file.path, file.sha256, known.sha256
-            )),
-            None => {
-                differences.push(format!("'{}' is derived again, but not in the output", file.path))
+            Some(known) => {
+                let what = format!(
+                    "derived again has SHA-256 {}, the output's has {}",
+                    file.sha256, known.sha256
+                );
+                differences.push(Difference::new(Problem::Derived, &file.path).found(what));
             }
+            None => differences.push(
+                Difference::new(Problem::Derived, &file.path)
+                    .found("is derived again, but not in the output"),
+            ),
         }
     }
     if derived.manifest.sources != manifest.sources && differences.is_empty() {
         differences.push(
-            "the manifest's counts, findings or digests differ from those derived again".to_owned(),
+            Difference::new(Problem::Derived, "").found(
+                "the manifest's counts, findings or digests differ from those derived again",
+            ),
         );
     }
     let documents = match source_differs {
