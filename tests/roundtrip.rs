@@ -245,5 +245,5 @@ fn what_is_set_aside_makes_no_findings() {
         .map([source.as_slice()].into_iter(), |_| None, &mut mapped)
         .expect("it is sound");
     assert_eq!(mapped.refused.len(), 1);
-    assert!(mapped.findings.is_empty(), "{:?}", mapped.findings.sorted());
+    assert!(mapped.findings.is_empty(), "{:?}", mapped.findings);
 }

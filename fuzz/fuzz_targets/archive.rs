@@ -15,11 +15,26 @@ use shared::patched;
 /// Two collections, their blocks mixed.
 static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let number = int32("concurrent_collections", 4);
-    let header = [number, text("version", FORMAT_VERSION), text("server_version", "8.0"), text("tool_version", "100")].concat();
+    let header = [
+        number,
+        text("version", FORMAT_VERSION),
+        text("server_version", "8.0"),
+        text("tool_version", "100"),
+    ]
+    .concat();
     let mut archive = [&MAGIC[..], &framed(&header)].concat();
     for (name, kind) in [("a", "collection"), ("b", "timeseries")] {
         let size = int32("size", 0);
-        archive.extend(framed(&[text("db", "d"), text("collection", name), text("metadata", "{}"), size, text("type", kind)].concat()));
+        archive.extend(framed(
+            &[
+                text("db", "d"),
+                text("collection", name),
+                text("metadata", "{}"),
+                size,
+                text("type", kind),
+            ]
+            .concat(),
+        ));
     }
     archive.extend(TERMINATOR);
     let one = document(&[int32("_id", 7)]);
@@ -48,7 +63,7 @@ fn read(bytes: &[u8], piece: usize, checks: bool) -> Outcome {
     let count = reader.prelude().entries.len();
     match checks {
         true => (0..count).for_each(|namespace| reader.check(namespace)),
-        false => reader.check_all_and_go_on(),
+        false => reader.check_all_and_continue(),
     }
     let mut documents = Vec::new();
     let mut sums = vec![(checksum(), 0, 0); count];
@@ -72,8 +87,14 @@ fn read(bytes: &[u8], piece: usize, checks: bool) -> Outcome {
         assert_eq!((seen.documents, seen.bytes), (*many, *size));
     }
     if error.is_none() {
-        assert!(seen.iter().all(|seen| if checks { seen.checksum_holds == Some(true) } else { seen.checksum_holds.is_some() }));
-        for (seen, (crc, ..)) in seen.iter().zip(&sums).filter(|(seen, _)| seen.checksum_holds == Some(true)) {
+        assert!(seen.iter().all(|seen| if checks {
+            seen.checksum_holds == Some(true)
+        } else {
+            seen.checksum_holds.is_some()
+        }));
+        for (seen, (crc, ..)) in
+            seen.iter().zip(&sums).filter(|(seen, _)| seen.checksum_holds == Some(true))
+        {
             // The end says it, so it stands somewhere in the archive.
             let crc = crc.finalize().to_le_bytes();
             assert!(bytes.windows(8).any(|window| window == crc), "{seen:?}");

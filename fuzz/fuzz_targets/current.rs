@@ -12,7 +12,8 @@ use shared::{BUILT_IN, Tape, split};
 
 /// A document of a target with some fields left out, doubled, moved, or taken from another document.
 fn changed(tape: &mut Tape<'_>, document: &[u8]) -> Vec<u8> {
-    let mut elements: Vec<Vec<u8>> = Elements::new(document).map(|element| element.bytes.to_vec()).collect();
+    let mut elements: Vec<Vec<u8>> =
+        Elements::new(document).map(|element| element.bytes.to_vec()).collect();
     for _ in 0..tape.below(8) {
         let at = tape.below(elements.len() + 1);
         match tape.below(4) {
@@ -29,7 +30,10 @@ fn changed(tape: &mut Tape<'_>, document: &[u8]) -> Vec<u8> {
                 let source = tape.source(7);
                 for element in Elements::new(&source).skip(1) {
                     // In the place of the field of its name, else behind the others.
-                    match elements.iter_mut().find(|other| other[1..].starts_with(element.key_nul())) {
+                    match elements
+                        .iter_mut()
+                        .find(|other| other[1..].starts_with(element.key_nul()))
+                    {
                         Some(other) => *other = element.bytes.to_vec(),
                         None => elements.push(element.bytes.to_vec()),
                     }
@@ -44,15 +48,21 @@ fuzz_target!(|data: &[u8]| {
     let mut tape = Tape(data);
     let original = tape.source(7);
     let mut mapped = Mapped::default();
-    Mapper::new(&BUILT_IN).map([original.as_slice()].into_iter(), |_| None, &mut mapped).expect("a sound document");
+    Mapper::new(&BUILT_IN)
+        .map([original.as_slice()].into_iter(), |_| None, &mut mapped)
+        .expect("a sound document");
     if !mapped.refused.is_empty() {
         return;
     }
-    let base: Vec<Option<&[u8]>> = mapped.outputs.iter().map(|output| split(output).first().copied()).collect();
+    let base: Vec<Option<&[u8]>> =
+        mapped.outputs.iter().map(|output| split(output).first().copied()).collect();
     let mut merger = Merger::new(&BUILT_IN);
     let same = merger.merge(Some(&original), &base, &base);
     assert!(same.document == original, "the merge of what has not changed is another document");
-    assert!(same.changed.is_empty() && same.conflicts.is_empty() && same.not_carried_back.is_empty(), "{same:?}");
+    assert!(
+        same.changed.is_empty() && same.conflicts.is_empty() && same.not_carried_back.is_empty(),
+        "{same:?}"
+    );
 
     let documents: Vec<Option<Vec<u8>>> = base
         .iter()
@@ -67,7 +77,10 @@ fuzz_target!(|data: &[u8]| {
     let merged = merger.merge(Some(&original), &base, &current);
     assert!(Validator::default().check(&merged.document).is_ok());
     let again = Merger::new(&BUILT_IN).merge(Some(&original), &base, &current);
-    assert!(again.document == merged.document, "what a merger has seen before changes what it writes");
+    assert!(
+        again.document == merged.document,
+        "what a merger has seen before changes what it writes"
+    );
     // The same as a document that has been created since.
     let created = merger.merge(None, &vec![None; base.len()], &current);
     assert!(Validator::default().check(&created.document).is_ok());

@@ -25,11 +25,15 @@ fuzz_target!(|data: &[u8]| {
         && !data.is_empty()
     {
         let mut other = Vec::new();
-        MultiGzDecoder::new(data).take(MOST).read_to_end(&mut other).expect("another decoder takes it, too");
+        MultiGzDecoder::new(data)
+            .take(MOST)
+            .read_to_end(&mut other)
+            .expect("another decoder takes it, too");
         assert!(*ours == other);
     }
     let mut in_pieces = Vec::new();
-    let outcome = decoder_buffered(BufReader::with_capacity(1, data)).take(MOST).read_to_end(&mut in_pieces);
+    let outcome =
+        decoder_buffered(BufReader::with_capacity(1, data)).take(MOST).read_to_end(&mut in_pieces);
     assert_eq!(outcome.ok().map(|_| in_pieces), ours);
 
     let mut tape = Tape(data);

@@ -30,7 +30,9 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let mut writer = JournalWriter::default();
     let (mut header, mut batch) = (Vec::new(), Vec::new());
     writer.write_header("db.c", BUILT_IN.id(), None, &mut header).expect("it is read back");
-    writer.write_batch(documents.len(), &mapped.counts, &mapped.notes, &mut batch).expect("it is read back");
+    writer
+        .write_batch(documents.len(), &mapped.counts, &mapped.notes, &mut batch)
+        .expect("it is read back");
     Fixture { source, targets: mapped.outputs, header, batch }
 });
 
@@ -40,16 +42,23 @@ fn restore(journal: &[u8]) -> Vec<u8> {
     let Ok((mut reader, _)) = JournalReader::open(journal, "journal".into()) else { return out };
     let mut notes = JournalBatch::default();
     let mut restorer = Restorer::new(&BUILT_IN);
-    let mut targets: Vec<_> = FIXTURE.targets.iter().map(|bytes| split(bytes).into_iter()).collect();
+    let mut targets: Vec<_> =
+        FIXTURE.targets.iter().map(|bytes| split(bytes).into_iter()).collect();
     while let Ok(true) = reader.next(&mut notes) {
         let mut notes_reader = notes.reader();
         for _ in 0..notes.documents {
             let before = out.len();
-            if restorer.restore(&mut notes_reader, |target| targets.get_mut(target)?.next(), &mut out).is_err() {
+            if restorer
+                .restore(&mut notes_reader, |target| targets.get_mut(target)?.next(), &mut out)
+                .is_err()
+            {
                 out.truncate(before);
                 return out;
             }
-            assert!(Validator::default().check(&out[before..]).is_ok(), "what came back is no sound document");
+            assert!(
+                Validator::default().check(&out[before..]).is_ok(),
+                "what came back is no sound document"
+            );
         }
     }
     out
@@ -84,7 +93,11 @@ fuzz_target!(|data: &[u8]| {
         2 => with_patched(b"orders", data),
         3 => with_patched(b"values", data),
         // Any field, of any type.
-        4 => [&FIXTURE.header[..], &framed(&patched(&FIXTURE.batch[4..FIXTURE.batch.len() - 1], data))].concat(),
+        4 => [
+            &FIXTURE.header[..],
+            &framed(&patched(&FIXTURE.batch[4..FIXTURE.batch.len() - 1], data)),
+        ]
+        .concat(),
         _ => with_patched(b"program", data),
     };
     restore(&journal);

@@ -16,10 +16,13 @@ fuzz_target!(|data: &[u8]| {
     text.extend_from_slice(format!("  \"manifest_sha256\": \"{checksum}\"\n}}\n").as_bytes());
     if let Ok(manifest) = Manifest::parse(&text, Path::new("m")) {
         let mut paths: Vec<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-        assert!(paths.iter().all(|path| path.split('/').all(|part| !matches!(part, "" | "." | ".."))));
+        assert!(
+            paths.iter().all(|path| path.split('/').all(|part| !matches!(part, "" | "." | "..")))
+        );
         paths.sort_unstable();
         assert!(paths.windows(2).all(|pair| pair[0] != pair[1]));
-        let again = Manifest::parse(manifest.to_text().as_bytes(), Path::new("m")).expect("its own text");
+        let again =
+            Manifest::parse(manifest.to_text().as_bytes(), Path::new("m")).expect("its own text");
         assert_eq!(again, manifest);
     }
 });

@@ -19,7 +19,11 @@ thread_local! {
 fuzz_target!(|data: &[u8]| {
     let mut tape = Tape(data);
     let seed = u64::from(tape.byte()) << 8 | u64::from(tape.byte());
-    let compile = || Plan::parse(&mappings::text(&mut Chance::new(seed))).ok().map(|plan| &*Box::leak(Box::new(plan)));
+    let compile = || {
+        Plan::parse(&mappings::text(&mut Chance::new(seed)))
+            .ok()
+            .map(|plan| &*Box::leak(Box::new(plan)))
+    };
     let plan = PLANS.with_borrow_mut(|plans| *plans.entry(seed).or_insert_with(compile));
     if let Some(plan) = plan {
         let sources = tape.sources();

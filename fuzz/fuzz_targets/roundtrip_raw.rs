@@ -10,7 +10,9 @@ use shared::{BUILT_IN, check};
 fuzz_target!(|data: &[u8]| {
     let mut sources = Vec::new();
     let mut rest = data;
-    while let Some(size) = rest.first_chunk::<4>().and_then(|length| document_length(*length, MAX_DOCUMENT_BYTES).ok()) {
+    while let Some(size) =
+        rest.first_chunk::<4>().and_then(|length| document_length(*length, MAX_DOCUMENT_BYTES).ok())
+    {
         let Some((document, behind)) = rest.split_at_checked(size) else { break };
         if Validator::default().check(document).is_ok() {
             sources.push(document);

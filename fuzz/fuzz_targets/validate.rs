@@ -18,7 +18,9 @@ fn is_sound(bytes: &[u8]) -> Option<bool> {
             match element.and_then(|element| element.value()) {
                 Ok(RawBsonRef::Document(inner)) => todo.push(inner.as_bytes().to_vec()),
                 Ok(RawBsonRef::Array(inner)) => todo.push(inner.as_bytes().to_vec()),
-                Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => todo.push(code.scope.as_bytes().to_vec()),
+                Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => {
+                    todo.push(code.scope.as_bytes().to_vec())
+                }
                 Ok(_) => {}
                 Err(error) => return judge(error),
             }

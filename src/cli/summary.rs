@@ -221,14 +221,8 @@ fn restored_from(layout: &Layout) -> String {
 /// The summary of `reverse`.
 pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     let mut text = String::new();
-    let verb = if report.dry_run { "Would restore" } else { "Restored" };
     for source in &report.manifest.sources {
-        let _ = writeln!(
-            text,
-            "✓ {verb} {} of {}",
-            count(source.documents, "document"),
-            source.namespace
-        );
+        restored_source(&mut text, report.dry_run, source);
         let _ = writeln!(
             text,
             "✓ Identical to the source: {} bytes, SHA-256 {}",
@@ -246,18 +240,18 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     text
 }
 
+fn restored_source(text: &mut String, is_dry_run: bool, source: &manifest::Source) {
+    let verb = if is_dry_run { "Would restore" } else { "Restored" };
+    let documents = count(source.documents, "document");
+    let _ = writeln!(text, "✓ {verb} {documents} of {}", source.namespace);
+}
+
 /// The summary of `reverse --current`.
 pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     let mut text = String::new();
     let (reversal, counts) = (&report.reversal, &report.counts);
-    let verb = if reversal.dry_run { "Would restore" } else { "Restored" };
     for source in &reversal.manifest.sources {
-        let _ = writeln!(
-            text,
-            "✓ {verb} {} of {}",
-            count(source.documents, "document"),
-            source.namespace
-        );
+        restored_source(&mut text, reversal.dry_run, source);
     }
     let _ = writeln!(
         text,

@@ -21,6 +21,15 @@ pub(super) enum Guess<'a> {
     Without(&'a [u8], &'a [u8]),
 }
 
+/// A source field as the targets alone give it.
+struct Expected<'a> {
+    /// What the inverse produces.
+    guess: Guess<'a>,
+    /// The target's value that this comes from.
+    raw: Option<Value<'a>>,
+    route: Option<&'a Route>,
+}
+
 impl<'a> Guess<'a> {
     fn is(&self, value: Value<'_>) -> bool {
         match self {
@@ -161,7 +170,7 @@ impl Backward {
         for (position, role) in shape.meaning.iter().enumerate() {
             let value = record.at(position);
             let fate = role.fate(plan, targets.written);
-            let (guess, raw, route) = targets.guess(plan, fate);
+            let Expected { guess, raw, route } = targets.expect(plan, fate);
             if guess.is(value) {
                 continue;
             }
@@ -221,7 +230,8 @@ impl Backward {
         for (position, (role, key_nul)) in
             shape.meaning.iter().zip(shape.keys.split_inclusive(|byte| *byte == 0)).enumerate()
         {
-            let (guess, raw, route) = targets.guess(plan, role.fate(plan, targets.written));
+            let Expected { guess, raw, route } =
+                targets.expect(plan, role.fate(plan, targets.written));
             match fixes.at(position) {
                 None => guess.write(key_nul, out)?,
                 Some(FixKind::Items) => {
@@ -293,32 +303,27 @@ impl<'a> Targets<'a> {
         targets
     }
 
-    /// What the inverse produces for the next source field, the target's value that this comes
-    /// from, and the route.
-    fn guess<'p>(
-        &mut self,
-        plan: &'p Plan,
-        fate: Fate,
-    ) -> (Guess<'a>, Option<Value<'a>>, Option<&'p Route>)
-    where
-        'p: 'a,
-    {
+    /// What is known of the next source field without the journal.
+    fn expect<'p: 'a>(&mut self, plan: &'p Plan, fate: Fate) -> Expected<'a> {
+        const NOTHING: Expected<'static> =
+            Expected { guess: Guess::Nothing, raw: None, route: None };
         match fate {
-            Fate::Excluded(_) => (Guess::Nothing, None, None),
+            Fate::Excluded(_) => NOTHING,
             Fate::Passed => {
                 let rest = plan.rest.and_then(|rest| self.records[rest]);
                 let value = rest.and_then(|(record, others)| {
                     Some(record.at(*others.get(self.passed)? as usize))
                 });
                 self.passed += 1;
-                (value.map_or(Guess::Nothing, Guess::Value), value, None)
+                let guess = value.map_or(Guess::Nothing, Guess::Value);
+                Expected { guess, raw: value, route: None }
             }
             Fate::Read(name) => {
                 let mut routes = plan.sources[name].routes.iter();
                 let Some(route) = routes
                     .find(|route| route.below.is_empty() && self.written & 1 << route.target != 0)
                 else {
-                    return (Guess::Nothing, None, None);
+                    return NOTHING;
                 };
                 let field =
                     self.records[route.target].and_then(|(record, _)| record.get(route.field));
@@ -334,7 +339,7 @@ impl<'a> Targets<'a> {
                     (Some(value), Inverse::Same) => Guess::Value(value),
                     (Some(value), Inverse::Convert(convert)) => unconverted(convert, value, None),
                 };
-                (guess, raw, Some(route))
+                Expected { guess, raw, route: Some(route) }
             }
         }
     }

@@ -87,8 +87,15 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
 }
 
+/// A date of the calendar.
+struct CivilDate {
+    year: i64,
+    month: i64,
+    day: i64,
+}
+
 /// The calendar date of a number of days since 1970-01-01; the inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+fn civil_from_days(days: i64) -> CivilDate {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -98,7 +105,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let year = era * 400 + year_of_era + i64::from(month >= 10);
-    (year, if month < 10 { month + 3 } else { month - 9 }, day)
+    CivilDate { year, month: if month < 10 { month + 3 } else { month - 9 }, day }
 }
 
 /// The length of the text that [`iso_from_date`] writes.
@@ -107,7 +114,7 @@ const ISO_LENGTH: usize = 29;
 /// A date as a BSON string value, `YYYY-MM-DDTHH:MM:SS.mmm+00:00`, or nothing outside the years 1
 /// to 9999.
 pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
-    let (year, month, day) = civil_from_days(millis.div_euclid(86_400_000));
+    let CivilDate { year, month, day } = civil_from_days(millis.div_euclid(86_400_000));
     if !(1..=9999).contains(&year) {
         return None;
     }

@@ -1,11 +1,12 @@
 //! Maps batches of source documents, and proves for each document that it can be restored.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::num::NonZeroU128;
 
 use super::backward::{Backward, Lost};
 use super::check::{Refusal, check_document};
 use super::forward::Forward;
-use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan};
+use super::plan::{INVALID_UTF8, MAX_TARGETS, Plan, Rule};
 use super::shape::Record;
 use crate::fingerprints::document_digest;
 use crate::journal::{Misfit, Notes, Reader, put_number};
@@ -23,38 +24,41 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
-/// Findings by rule: the number of documents, and the `_id`s of the first few.
+/// What was found, by the number of its rule.
 #[derive(Debug, Default, Clone)]
 pub struct Findings {
-    by_rule: HashMap<usize, (u64, Vec<String>)>,
+    by_rule: BTreeMap<usize, Found>,
+}
+
+/// The documents that broke a rule.
+#[derive(Debug, Default, Clone)]
+pub struct Found {
+    /// How many.
+    pub documents: u64,
+    /// The `_id`s of the first few.
+    pub first_ids: Vec<String>,
 }
 
 impl Findings {
     fn note(&mut self, rule: usize, document: &[u8]) {
-        let (count, samples) = self.by_rule.entry(rule).or_default();
-        *count += 1;
-        if samples.len() < SAMPLES {
-            samples.push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
+        let found = self.by_rule.entry(rule).or_default();
+        found.documents += 1;
+        if found.first_ids.len() < SAMPLES {
+            found.first_ids.push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
         }
     }
     /// Adds the findings of a later batch.
     pub fn append(&mut self, later: &Findings) {
-        for (rule, (count, samples)) in &later.by_rule {
-            let (sum, kept) = self.by_rule.entry(*rule).or_default();
-            *sum += count;
-            let room = SAMPLES.saturating_sub(kept.len());
-            kept.extend(samples.iter().take(room).cloned());
+        for (rule, later) in &later.by_rule {
+            let found = self.by_rule.entry(*rule).or_default();
+            found.documents += later.documents;
+            let room = SAMPLES.saturating_sub(found.first_ids.len());
+            found.first_ids.extend(later.first_ids.iter().take(room).cloned());
         }
     }
-    /// Rule number, number of documents and first `_id`s, in the order of the rules.
-    pub fn sorted(&self) -> Vec<(usize, u64, Vec<String>)> {
-        let mut all: Vec<_> = self
-            .by_rule
-            .iter()
-            .map(|(rule, (count, samples))| (*rule, *count, samples.clone()))
-            .collect();
-        all.sort_by_key(|(rule, _, _)| *rule);
-        all
+    /// Each rule that was broken, in the order of the rules.
+    pub fn iter<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a Rule, &'a Found)> {
+        self.by_rule.iter().map(|(rule, found)| (&plan.rules()[*rule], found))
     }
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
@@ -85,9 +89,8 @@ pub struct Mapped {
     /// For each array of [`Plan::arrays`], the number of documents in which it has items: in the
     /// source, and in the target.
     pub arrays: Vec<[u64; 2]>,
-    /// For each document and class of unique values (see [`Plan::unique_classes`]), the
-    /// fingerprint, or 0 if there is none.
-    pub fingerprints: Vec<u128>,
+    /// The fingerprint for each document and class of unique values (see [`Plan::unique_classes`]).
+    pub fingerprints: Vec<Option<NonZeroU128>>,
 }
 
 impl Mapped {
@@ -182,7 +185,7 @@ impl<'p> Mapper<'p> {
             broken(INVALID_UTF8);
         }
         let first_fingerprint = mapped.fingerprints.len();
-        mapped.fingerprints.resize(first_fingerprint + plan.unique_classes, 0);
+        mapped.fingerprints.resize(first_fingerprint + plan.unique_classes, None);
         let fingerprints = &mut mapped.fingerprints[first_fingerprint..];
         let mut documents = [None; MAX_TARGETS];
         for target in 0..plan.targets.len() {
@@ -203,9 +206,9 @@ impl<'p> Mapper<'p> {
                     facts.depth,
                     &mut broken,
                     |class, fingerprint| {
-                        if fingerprints[class] == 0 {
-                            fingerprints[class] = fingerprint.max(1);
-                        }
+                        fingerprints[class].get_or_insert(
+                            NonZeroU128::new(fingerprint).unwrap_or(NonZeroU128::MIN),
+                        );
                     },
                 );
                 refusal = refusal.or(refused);
@@ -215,7 +218,7 @@ impl<'p> Mapper<'p> {
             broken(*rule);
         }
         if let Some(reason) = refusal.or_else(|| duplicate(index)) {
-            fingerprints.fill(0);
+            fingerprints.fill(None);
             for (output, start) in mapped.outputs.iter_mut().zip(starts) {
                 output.truncate(start);
             }

@@ -755,13 +755,21 @@ fn write_inverse_rows(item: &Item, record: Record<'_>, out: &mut Vec<u8>) {
 /// Changes to the fields that no row names.
 #[derive(Default)]
 struct RestEdits {
-    /// Name, occurrence, and the current element, if it still exists.
-    edits: Vec<(Vec<u8>, usize, Option<Vec<u8>>)>,
+    edits: Vec<RestEdit>,
+}
+
+/// A field that was changed, added or removed.
+struct RestEdit {
+    name: Vec<u8>,
+    /// How many fields of its name come before it.
+    occurrence: usize,
+    /// The current element, if it still exists.
+    now: Option<Vec<u8>>,
 }
 
 impl RestEdits {
     fn has(&self, key: &[u8]) -> bool {
-        self.edits.iter().any(|(name, _, _)| name == key)
+        self.edits.iter().any(|edit| edit.name == key)
     }
 }
 
@@ -786,28 +794,32 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
     fn others<'a>(
         document: &'a [u8],
         is_other: impl Fn(&[u8]) -> bool,
-    ) -> Vec<(&'a [u8], usize, Element<'a>)> {
+    ) -> Vec<(usize, Element<'a>)> {
         let mut occurrences = Occurrences::default();
         let found = Elements::new(document).filter(|element| is_other(element.key()));
-        found.map(|element| (element.key(), occurrences.of(element.key()), element)).collect()
+        found.map(|element| (occurrences.of(element.key()), element)).collect()
     }
     let is_other = |key: &[u8]| target.names.number(key).is_none();
     let before = base.map(|base| others(base, is_other)).unwrap_or_default();
     let now = others(current, is_other);
     let by_name: HashMap<(&[u8], usize), Element<'_>> =
-        now.iter().map(|(key, occurrence, element)| ((*key, *occurrence), *element)).collect();
+        now.iter().map(|(occurrence, element)| ((element.key(), *occurrence), *element)).collect();
     let mut edits = Vec::new();
     let mut known = std::collections::HashSet::new();
-    for (key, occurrence, element) in before {
+    for (occurrence, element) in before {
+        let key = element.key();
         known.insert((key, occurrence));
         match by_name.get(&(key, occurrence)) {
             Some(other) if same(Some(element.value()), Some(other.value())) => {}
-            other => {
-                edits.push((key.to_vec(), occurrence, other.map(|other| other.bytes.to_vec())))
-            }
+            other => edits.push(RestEdit {
+                name: key.to_vec(),
+                occurrence,
+                now: other.map(|other| other.bytes.to_vec()),
+            }),
         }
     }
-    for (key, occurrence, element) in now {
+    for (occurrence, element) in now {
+        let key = element.key();
         // A field that a rule reads cannot be passed through, so mapping it forward would not write
         // it here.
         let passes = || {
@@ -816,7 +828,8 @@ fn rest_edits(plan: &Plan, base: Option<&[u8]>, current: &[u8], written: u32) ->
             })
         };
         if !known.contains(&(key, occurrence)) && passes() {
-            edits.push((key.to_vec(), occurrence, Some(element.bytes.to_vec())));
+            let now = Some(element.bytes.to_vec());
+            edits.push(RestEdit { name: key.to_vec(), occurrence, now });
         }
     }
     RestEdits { edits }
@@ -835,9 +848,9 @@ fn assemble(
     let collection =
         plan.rest.map(|rest| plan.targets[rest].collection.as_str()).unwrap_or_default();
     let mut pending: HashMap<(&[u8], usize), &Option<Vec<u8>>> = HashMap::new();
-    for (key, occurrence, element) in &rest.edits {
-        pending.insert((key, *occurrence), element);
-        let key = String::from_utf8_lossy(key);
+    for edit in &rest.edits {
+        pending.insert((&edit.name, edit.occurrence), &edit.now);
+        let key = String::from_utf8_lossy(&edit.name);
         changed.push(Change { field: key.to_string(), from: format!("{collection}.{key}") });
     }
     let mut out = Vec::new();
@@ -874,8 +887,9 @@ fn assemble(
             out.put(bytes);
         }
     }
-    for (key, occurrence, element) in &rest.edits {
-        if let (Some(bytes), true) = (element, pending.contains_key(&(key.as_slice(), *occurrence)))
+    for edit in &rest.edits {
+        if let Some(bytes) = &edit.now
+            && pending.contains_key(&(edit.name.as_slice(), edit.occurrence))
         {
             out.put(bytes);
         }

@@ -22,7 +22,9 @@ static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let mapping = include_str!("../../../mappings/user_data.toml");
     let rows = mapping.lines().filter(|line| !line.starts_with('#'));
     let texts = rows.flat_map(|row| row.split('"').skip(1).step_by(2));
-    let mut words: Vec<&str> = texts.flat_map(|text| text.split(|char: char| !char.is_alphanumeric() && char != '_')).collect();
+    let mut words: Vec<&str> = texts
+        .flat_map(|text| text.split(|char: char| !char.is_alphanumeric() && char != '_'))
+        .collect();
     words.sort_unstable();
     words.dedup();
     words.extend(["transformation_history", "data_schema"].repeat(8));
@@ -89,7 +91,12 @@ impl Tape<'_> {
                 let content = self.bytes(number % 20);
                 let subtype = if content.first() == Some(&2) { 0 } else { content.len() as u8 };
                 let content = if subtype == 2 { Vec::new() } else { content };
-                [&(content.len() as u32).to_le_bytes()[..], &[if content.is_empty() { 0 } else { subtype }], &content].concat()
+                [
+                    &(content.len() as u32).to_le_bytes()[..],
+                    &[if content.is_empty() { 0 } else { subtype }],
+                    &content,
+                ]
+                .concat()
             }
             8 => vec![self.byte() & 1],
             11 => b"pattern\0im\0".to_vec(),
@@ -128,7 +135,11 @@ impl Tape<'_> {
                 0..=159 => last = self.value(depth),
                 _ => {}
             }
-            let key = if self.0.first() == Some(&255) { self.name() } else { number.to_string().into_bytes() };
+            let key = if self.0.first() == Some(&255) {
+                self.name()
+            } else {
+                number.to_string().into_bytes()
+            };
             elements.extend(element(last.0, &key, &last.1));
         }
         framed(&elements)
@@ -186,16 +197,21 @@ pub fn check(plan: &Plan, sources: &[&[u8]]) {
     let placed = sources.len() - mapped.refused.len();
     for (target, documents) in targets.iter().enumerate() {
         assert_eq!(documents.len() as u64, mapped.counts[target]);
-        assert!(documents.len() == placed || documents.len() < placed && !plan.is_unconditional(target));
+        assert!(
+            documents.len() == placed || documents.len() < placed && !plan.is_unconditional(target)
+        );
         documents.iter().for_each(|document| assert!(Validator::default().check(document).is_ok()));
     }
-    let refused: Vec<u8> = mapped.refused.iter().flat_map(|refused| sources[refused.index]).copied().collect();
+    let refused: Vec<u8> =
+        mapped.refused.iter().flat_map(|refused| sources[refused.index]).copied().collect();
     assert_eq!(mapped.rejected, refused);
 
     let mut journal = Vec::new();
     let mut writer = JournalWriter::default();
     writer.write_header("db.c", plan.id(), Some(b"{}"), &mut journal).expect("it is read back");
-    writer.write_batch(sources.len(), &mapped.counts, &mapped.notes, &mut journal).expect("it is read back");
+    writer
+        .write_batch(sources.len(), &mapped.counts, &mapped.notes, &mut journal)
+        .expect("it is read back");
     let (mut reader, header) = JournalReader::open(journal.as_slice(), "journal".into()).unwrap();
     assert_eq!(header.metadata.as_deref(), Some(&b"{}"[..]));
     let mut notes = JournalBatch::default();
@@ -214,7 +230,9 @@ pub fn check(plan: &Plan, sources: &[&[u8]]) {
     let mut alone = Mapped::default();
     let mut outputs = vec![Vec::new(); targets.len()];
     for source in sources {
-        Mapper::new(plan).map([*source].into_iter(), |_| None, &mut alone).expect("sound documents");
+        Mapper::new(plan)
+            .map([*source].into_iter(), |_| None, &mut alone)
+            .expect("sound documents");
         outputs.iter_mut().zip(&alone.outputs).for_each(|(all, one)| all.extend_from_slice(one));
     }
     assert!(outputs == mapped.outputs, "what a mapper has seen before changes what it writes");

@@ -42,14 +42,13 @@ pub(super) fn check_results(
             )));
         }
         if options.strict && !source.findings.is_empty() {
-            let lines = source.findings.sorted().into_iter().map(|(rule, documents, ids)| {
-                let rule = &plan.rules()[rule];
+            let lines = source.findings.iter(plan).map(|(rule, found)| {
                 format!(
                     "  {}: {} ({}, first _id {})",
                     rule.name,
                     rule.text,
-                    counted(documents, "document"),
-                    ids.first().map_or("none", String::as_str)
+                    counted(found.documents, "document"),
+                    found.first_ids.first().map_or("none", String::as_str)
                 )
             });
             return Err(Error::Check(format!(

@@ -7,6 +7,7 @@ mod run;
 mod source;
 
 use std::collections::HashMap;
+use std::num::NonZeroU128;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -234,7 +235,7 @@ pub struct SetAside {
 }
 
 /// A value of a unique index: the number of its class, and its fingerprint.
-type UniqueValue = (usize, u128);
+type UniqueValue = (usize, NonZeroU128);
 
 /// Splits the source collections of a dump into the collections that the plan describes.
 ///
@@ -417,11 +418,10 @@ impl<'r> Prepared<'r> {
         let mut manifest = empty_manifest(options, &layout, plan);
         let mut reports = Vec::new();
         for source in sources {
-            let (entry, files, report) =
-                threads.run(|| source.finish(plan, options, staging.as_mut()))?;
-            manifest.sources.push(entry);
-            manifest.files.extend(files);
-            reports.push(report);
+            let finished = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
+            manifest.sources.push(finished.source);
+            manifest.files.extend(finished.files);
+            reports.push(finished.report);
         }
         checks::check_conservation(&manifest, plan)?;
         let mut tail = None;

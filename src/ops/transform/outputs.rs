@@ -13,6 +13,15 @@ use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
 use crate::mapping::{Findings, Plan};
 
+/// The output of one source once it is written.
+pub(super) struct Finished {
+    /// Its entry in the manifest.
+    pub(super) source: manifest::Source,
+    /// Those of its files.
+    pub(super) files: Vec<manifest::File>,
+    pub(super) report: SourceReport,
+}
+
 /// The output of one source while it is written.
 pub(super) struct Outputs<'d> {
     pub(super) collection: Collection,
@@ -138,7 +147,7 @@ impl<'d> Outputs<'d> {
         plan: &Plan,
         options: &Options,
         mut staging: Option<&mut Staging<'d>>,
-    ) -> Result<(manifest::Source, Vec<manifest::File>, SourceReport)> {
+    ) -> Result<Finished> {
         let namespace = self.collection.namespace();
         let mut files = Vec::new();
         let mut targets = Vec::new();
@@ -169,14 +178,11 @@ impl<'d> Outputs<'d> {
             files.push(file.finish()?);
         }
         let (bytes, sha256) = self.hash.finish();
-        let findings = self.findings.sorted().into_iter().map(|(rule, documents, first_ids)| {
-            let rule = &plan.rules()[rule];
-            manifest::Finding {
-                rule: rule.name.clone(),
-                expects: rule.text.clone(),
-                documents,
-                first_ids,
-            }
+        let findings = self.findings.iter(plan).map(|(rule, found)| manifest::Finding {
+            rule: rule.name.clone(),
+            expects: rule.text.clone(),
+            documents: found.documents,
+            first_ids: found.first_ids.clone(),
         });
         let source = manifest::Source {
             namespace: namespace.clone(),
@@ -218,7 +224,7 @@ impl<'d> Outputs<'d> {
                 .unwrap_or_default(),
             metadata: self.metadata,
         };
-        Ok((source, files, report))
+        Ok(Finished { source, files, report })
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn check_traps(
             return Err(refusal);
         }
     }
-    let standing: Vec<(usize, usize, &Collection)> = standing_targets(options, plan, dump, sources);
+    let standing = standing_targets(options, plan, dump, sources);
     if dump.is_archive() {
         if options.existing_targets == ExistingTargets::Check && !standing.is_empty() {
             // The one case that needs two passes: existing documents must be known before the first
@@ -100,8 +100,8 @@ pub(super) fn check_traps(
                 };
                 standing
                     .iter()
-                    .filter(|(_, _, collection)| is_entry(collection))
-                    .map(|(number, target, _)| (*number, *target))
+                    .filter(|standing| is_entry(standing.collection))
+                    .map(|standing| (standing.source, standing.target))
                     .collect()
             };
             let places: Vec<Vec<(usize, usize)>> =
@@ -120,12 +120,12 @@ pub(super) fn check_traps(
         let operations = dump.oplog_operations(disk, &namespace, progress)?;
         check_oplog(options, "oplog.bson", &namespace, operations, remarks)?;
     }
-    for (number, target, collection) in standing {
+    for Standing { source, target, collection } in standing {
         let Some(path) = collection.documents.as_deref() else { continue };
         let counts = count(disk, path, progress)?;
         check_standing(options, &collection.namespace(), counts, remarks)?;
         if counts.documents > 0 {
-            let known = existing.entry((number, target)).or_default();
+            let known = existing.entry((source, target)).or_default();
             each_document(
                 &mut Splitter::open(disk, path)?,
                 Checking::Framing,
@@ -140,13 +140,22 @@ pub(super) fn check_traps(
     Ok(existing)
 }
 
-/// Collections of the dump that are targets, with the numbers of source and target.
+/// A collection of the dump that a target would be written into.
+struct Standing<'a> {
+    /// The number of the source.
+    source: usize,
+    /// The number of the target.
+    target: usize,
+    collection: &'a Collection,
+}
+
+/// Collections of the dump that are targets.
 fn standing_targets<'a>(
     options: &Options,
     plan: &Plan,
     dump: &'a Dump,
     sources: &[Collection],
-) -> Vec<(usize, usize, &'a Collection)> {
+) -> Vec<Standing<'a>> {
     let mut standing = Vec::new();
     for (number, source) in
         sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore)
@@ -157,7 +166,11 @@ fn standing_targets<'a>(
                 .collections
                 .iter()
                 .find(|other| other.database == *database && other.name == name);
-            standing.extend(found.map(|collection| (number, target, collection)));
+            standing.extend(found.map(|collection| Standing {
+                source: number,
+                target,
+                collection,
+            }));
         }
     }
     standing

@@ -60,10 +60,9 @@ impl Transforming<'_> {
         mapped: &'m Mapped,
     ) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
         let classes = self.plan.unique_classes();
-        let values =
-            mapped.fingerprints.iter().enumerate().filter(|(_, fingerprint)| **fingerprint != 0);
-        values
-            .map(move |(number, fingerprint)| (number / classes, (number % classes, *fingerprint)))
+        mapped.fingerprints.iter().enumerate().filter_map(move |(number, fingerprint)| {
+            Some((number / classes, (number % classes, (*fingerprint)?)))
+        })
     }
 
     /// The documents of a batch whose unique value an earlier document has. Remembers the values of
@@ -71,7 +70,7 @@ impl Transforming<'_> {
     fn duplicates(&self, source: &mut Outputs<'_>, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
         let mut duplicates = HashMap::new();
         for (index, value) in self.unique_values(mapped) {
-            if !source.seen[value.0].insert(value.1) {
+            if !source.seen[value.0].insert(value.1.get()) {
                 duplicates.entry(index).or_insert(value);
             }
         }

@@ -41,14 +41,14 @@ impl Reading {
             let mut passes = vec![Demultiplexing::new(
                 archive,
                 collections,
-                is_in_turn.then_some(0),
+                if is_in_turn { Pass::Of(0) } else { Pass::All },
                 options,
                 plan,
             )];
             for number in (1..collections.len()).take_while(|_| is_in_turn) {
                 let again = dump.archive(disk)?.into_iter();
                 passes.extend(again.map(|archive| {
-                    Demultiplexing::new(archive, collections, Some(number), options, plan)
+                    Demultiplexing::new(archive, collections, Pass::Of(number), options, plan)
                 }));
             }
             return Ok(Reading::Archive { passes, current: 0 });
@@ -180,11 +180,30 @@ pub(super) struct Demultiplexing {
     end: Option<Result<()>>,
 }
 
+/// What one reading of an archive takes from it.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// Everything.
+    All,
+    /// One source, by its number; the first also takes what belongs to no source.
+    Of(usize),
+}
+
+impl Pass {
+    /// Whether it reads a collection, which is the source of this number or none.
+    fn reads(self, source: Option<usize>) -> bool {
+        match self {
+            Pass::All => true,
+            Pass::Of(number) => source.unwrap_or(0) == number,
+        }
+    }
+}
+
 impl Demultiplexing {
     fn new(
         mut reader: archive::Reader<Stream>,
         sources: &[Collection],
-        only: Option<usize>,
+        pass: Pass,
         options: &Options,
         plan: &Plan,
     ) -> Self {
@@ -199,13 +218,7 @@ impl Demultiplexing {
             };
             uses.push(match sources.iter().position(is_source) {
                 // Another pass reads what this one skips.
-                number
-                    if only.is_some()
-                        && number != only
-                        && (number.is_some() || only != Some(0)) =>
-                {
-                    Use::Other
-                }
+                number if !pass.reads(number) => Use::Other,
                 _ if entry.is_oplog() => Use::Oplog,
                 Some(number) => Use::Source(number),
                 None if options.existing_targets == ExistingTargets::Ignore => Use::Other,
