@@ -3,15 +3,19 @@
 //! A directory, a single file and an archive are all a [`Dump`]. Names, suffixes and shortened names
 //! follow mongo-tools `mongodump/prepare.go` and `mongorestore/filepath.go`.
 
+mod content;
 mod metadata;
 mod names;
 mod oplog;
 mod read;
+mod sources;
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub(crate) use content::refuse_other_content;
+use content::{describe_directory, is_archive, looks_like};
 pub(crate) use metadata::MOST_METADATA_BYTES;
 pub use metadata::Metadata;
 use metadata::check_metadata_size;
@@ -21,13 +25,12 @@ pub(crate) use oplog::touching_in;
 pub use read::{Document, DocumentIter, OpenCollection};
 
 use crate::base::archive_format as archive;
-use crate::base::documents::{Checking, Counts, count};
+use crate::base::documents::Checking;
 use crate::base::namespace::is_database_name;
-use crate::base::stream::{STANDARD_INPUT_NAME, Stream, head, is_standard_input};
+use crate::base::stream::{STANDARD_INPUT_NAME, Stream, is_standard_input};
 use crate::disk::Disk;
 use crate::error::{Error, IoContext, Result, counted};
-use crate::gzip;
-use crate::progress::{Progress, Silent};
+use crate::progress::Progress;
 
 /// An open dump.
 #[derive(Debug)]
@@ -96,19 +99,6 @@ impl Collection {
     pub fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.name)
     }
-}
-
-/// Whether a file, unpacked if it is gzip, begins like an archive.
-fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
-    let first = head(disk, path, 4)?;
-    if !first.starts_with(&gzip::MAGIC) {
-        return Ok(first == archive::MAGIC);
-    }
-    let mut content = Vec::new();
-    // Whoever reads a damaged file reports it.
-    let _ =
-        gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
-    Ok(content == archive::MAGIC)
 }
 
 /// The uncompressed content of a metadata file or a prelude. More than [`MOST_METADATA_BYTES`] is
@@ -407,121 +397,6 @@ impl Dump {
         Ok(())
     }
 
-    /// The collections named `collection` to work on: those of the given databases, or the only one.
-    pub(crate) fn sources(
-        &self,
-        disk: &Disk,
-        collection: &str,
-        databases: &[String],
-        all: bool,
-    ) -> Result<Vec<Collection>> {
-        if self.kind == Kind::SingleFile {
-            let mut source = self.collections[0].clone();
-            source.name = collection.to_owned();
-            return Ok(vec![source]);
-        }
-        let is_candidate =
-            |candidate: &&Collection| candidate.name == collection && candidate.documents.is_some();
-        let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
-        for database in databases {
-            if !candidates.iter().any(|candidate| candidate.database == *database) {
-                let (path, names) = (self.path.display(), self.list_namespaces());
-                return Err(Error::Usage(format!(
-                    "'{path}': has no {database}.{collection}; it contains {names}"
-                )));
-            }
-        }
-        let chosen: Vec<Collection> = candidates
-            .iter()
-            .filter(|candidate| databases.is_empty() || databases.contains(&candidate.database))
-            .map(|candidate| (*candidate).clone())
-            .collect();
-        match chosen.len() {
-            0 => {
-                let metadata_only = self
-                    .collections
-                    .iter()
-                    .find(|other| other.name == collection && other.documents.is_none());
-                let what = match metadata_only {
-                    Some(other) => {
-                        let metadata =
-                            other.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default();
-                        if let Some(refusal) = self.refusal(disk, other)? {
-                            return Err(refusal);
-                        }
-                        format!(
-                            "has no documents of {}, only its metadata {metadata}",
-                            other.namespace()
-                        )
-                    }
-                    None => format!(
-                        "has no collection '{collection}'; it contains {}",
-                        self.list_namespaces()
-                    ),
-                };
-                Err(Error::input(&self.path, what))
-            }
-            1 => Ok(chosen),
-            _ if all || !databases.is_empty() => Ok(chosen),
-            _ => {
-                let mut lines = Vec::new();
-                for (candidate, Counts { documents, bytes }) in
-                    chosen.iter().zip(self.counts(disk, &chosen)?)
-                {
-                    lines.push(format!(
-                        "  {}: {}, {bytes} bytes",
-                        candidate.namespace(),
-                        counted(documents, "document")
-                    ));
-                }
-                Err(Error::Usage(format!(
-                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or use all with --all-dbs",
-                    self.path.display(),
-                    chosen.len(),
-                    lines.join("\n")
-                )))
-            }
-        }
-    }
-
-    fn list_namespaces(&self) -> String {
-        let names: Vec<String> = self
-            .collections
-            .iter()
-            .map(|other| other.namespace().escape_debug().to_string())
-            .collect();
-        match names.len() {
-            0 => "no collections".to_owned(),
-            count if count > 20 => format!("{} and {} more", names[..20].join(", "), count - 20),
-            _ => names.join(", "),
-        }
-    }
-
-    /// Counts the documents of each of these collections.
-    fn counts(&self, disk: &Disk, collections: &[Collection]) -> Result<Vec<Counts>> {
-        let Some(mut reader) = self.archive(disk)? else {
-            return collections
-                .iter()
-                .map(|collection| {
-                    collection
-                        .documents
-                        .as_deref()
-                        .map_or(Ok(Counts::default()), |path| count(disk, path, &Silent))
-                })
-                .collect();
-        };
-        reader.skip_to_end()?;
-        let of = |collection: &Collection| {
-            let number = reader
-                .prelude()
-                .entries
-                .iter()
-                .position(|entry| entry.namespace() == collection.namespace());
-            number.map(|number| reader.seen(number).counts()).unwrap_or_default()
-        };
-        Ok(collections.iter().map(of).collect())
-    }
-
     /// The metadata of a collection, if there is any.
     pub(crate) fn metadata(
         &self,
@@ -533,62 +408,6 @@ impl Dump {
             Some(MetadataAt::File(path)) => Metadata::parse(read_small(disk, path)?, path),
             Some(MetadataAt::Prelude(entry)) => Metadata::parse(entry.metadata.clone(), &self.path),
         }
-    }
-
-    /// Why a source cannot be split: it is a view, a time series, or a file of another collection.
-    pub(crate) fn refusal(&self, disk: &Disk, source: &Collection) -> Result<Option<Error>> {
-        let in_prelude = match &source.metadata {
-            Some(MetadataAt::Prelude(entry)) => entry.kind.clone(),
-            _ => None,
-        };
-        let metadata = self.metadata(disk, source)?;
-        let namespace = source.namespace();
-        if self.kind == Kind::SingleFile
-            && let Some(other) = metadata
-                .as_ref()
-                .and_then(Metadata::own_collection)
-                .filter(|other| !names::is_name_of(other, &source.name))
-        {
-            return Ok(Some(Error::Check(format!(
-                "'{}': its metadata {} says that it belongs to the collection '{}', not '{}'; name that collection's file",
-                self.path.display(),
-                source.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default(),
-                other.escape_debug(),
-                source.name
-            ))));
-        }
-        let kind = metadata.and_then(|metadata| metadata.kind).or(in_prelude);
-        let buckets = format!("system.buckets.{}", source.name);
-        let has_buckets = self
-            .collections
-            .iter()
-            .any(|other| other.database == source.database && other.name == buckets);
-        Ok(match kind.as_deref() {
-            Some("view") => Some(Error::Check(format!(
-                "{namespace} is a view; its documents belong to another collection, and a restore would not recreate the view. Dump that collection instead"
-            ))),
-            Some("timeseries") => Some(Error::Check(format!(
-                "{namespace} is a time series; its documents are in {}.{buckets} in another form, which this mapping cannot read",
-                source.database
-            ))),
-            _ if has_buckets => Some(Error::Check(format!(
-                "{namespace} is a time series: the dump has {}.{buckets}, which contains its documents in another form",
-                source.database
-            ))),
-            _ => None,
-        })
-    }
-
-    /// Collections other than the given ones.
-    pub(crate) fn others<'a>(
-        &'a self,
-        sources: &'a [Collection],
-    ) -> impl Iterator<Item = &'a Collection> {
-        let is_source = |other: &Collection| {
-            self.kind == Kind::SingleFile
-                || sources.iter().any(|source| source.namespace() == other.namespace())
-        };
-        self.collections.iter().filter(move |other| !is_source(other))
     }
 
     /// The operations of the dump's oplog, and how many of them touch a namespace.
@@ -626,79 +445,4 @@ fn directory_name(directory: &Path) -> Result<String> {
             name.escape_debug()
         ),
     ))
-}
-
-/// Describes a directory without collections.
-fn describe_directory(disk: &Disk, files: &[PathBuf], directories: &[PathBuf]) -> String {
-    if files.is_empty() && directories.is_empty() {
-        return "is an empty directory, not a dump".to_owned();
-    }
-    let json = files.iter().find(|file| {
-        file.extension().is_some_and(|suffix| suffix == "json")
-            && file.file_name().is_none_or(|name| name != "prelude.json")
-    });
-    if let Some(json) = json {
-        return format!(
-            "is not a dump: it has no .bson files; '{}' looks like JSON, which mongoexport writes, and mongodump does not",
-            json.display()
-        );
-    }
-    let some: Vec<String> = files
-        .iter()
-        .chain(directories)
-        .take(5)
-        .map(|file| {
-            file.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()
-        })
-        .collect();
-    let first = files.iter().find_map(|file| {
-        looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display()))
-    });
-    format!(
-        "is not a dump: it and its directories have no .bson files, but {}{}",
-        some.join(", "),
-        first.unwrap_or_default()
-    )
-}
-
-/// What a file looks like, if it does not look like documents.
-fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
-    let first = head(disk, path, 512)?;
-    let (content, packed) = if first.starts_with(&gzip::MAGIC) {
-        let mut content = Vec::new();
-        let stream = BufReader::new(disk.open(path)?);
-        // If the stream is broken, reading the documents reports where.
-        let _ = gzip::decoder_buffered(stream).take(512).read_to_end(&mut content);
-        (content, "gzip-compressed ")
-    } else {
-        (first, "")
-    };
-    let printable =
-        |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 9 | 10 | 13 | 32..=126 | 128..));
-    let trimmed = content.trim_ascii_start();
-    Ok(if content.is_empty() {
-        None
-    } else if content.get(257..262) == Some(b"ustar") {
-        Some(format!("is a {packed}tar archive, not a dump; unpack it and name the dump in it"))
-    } else if content.starts_with(&archive::MAGIC) {
-        Some(format!("is a {packed}mongodump archive"))
-    } else if matches!(trimmed.first(), Some(b'{' | b'[')) && printable(&content) {
-        let metadata = path.to_string_lossy().contains(".metadata.json");
-        Some(match metadata {
-            true => "is a collection's metadata, not documents; name the .bson file next to it, or the directory".to_owned(),
-            false => format!("is {packed}JSON, which mongoexport writes, not a dump; use mongodump"),
-        })
-    } else if content.len() >= 4 && printable(&content) {
-        Some(format!("is {packed}text, not a dump"))
-    } else {
-        None
-    })
-}
-
-/// Refuses a `.bson` file in a directory that plainly holds something else.
-pub(crate) fn refuse_other_content(disk: &Disk, path: &Path) -> Result<()> {
-    match looks_like(disk, path)? {
-        Some(what) => Err(Error::input(path, what)),
-        None => Ok(()),
-    }
 }

@@ -1,12 +1,19 @@
 //! `reverse --current`: today's source collection, from an output, its journal, and a later dump of
 //! the collections that the application has used since.
 
+mod events;
+mod merging;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::original::{BatchRestorer, Documents, OpenSource, Pieces, read_pieces};
+use events::EventLog;
+pub use events::{Counts, Event, EventKind};
+use merging::{Merging, Today, Write, check_size, current_documents};
+
+use super::original::OpenSource;
 use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, proven};
 use crate::artifact::apart;
 use crate::artifact::reader::{self, Watched};
@@ -16,144 +23,13 @@ use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
 use crate::fingerprints::fingerprint_of;
-use crate::journal::JournalReader;
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::{self, Role};
-use crate::mapping::{Change, Conflict, Merged, Merger, Plan, Restorer};
-use crate::pipeline::{self, Pool, Stages, Threads};
+use crate::mapping::{Merged, Merger, Plan};
+use crate::pipeline::{self, Pool, Threads};
 use crate::progress::Progress;
-use crate::raw::{self, Elements, differing_paths};
+use crate::raw::{self, Elements};
 use crate::transform::documents_path;
-
-/// What can become of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EventKind {
-    /// Nothing, but there is something else to report.
-    Unchanged,
-    /// At least one field has changed.
-    Drifted,
-    /// Created since.
-    Added,
-    /// Deleted since.
-    Deleted,
-    /// A document of another collection than the first, without a sibling there.
-    Orphan,
-    /// Changed in the source collection itself.
-    SourceChanged,
-    /// Added to the source collection itself.
-    SourceAdded,
-    /// Removed from the source collection itself.
-    SourceRemoved,
-}
-
-impl EventKind {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::Unchanged => "unchanged",
-            EventKind::Drifted => "drifted",
-            EventKind::Added => "added",
-            EventKind::Deleted => "deleted",
-            EventKind::Orphan => "orphan",
-            EventKind::SourceChanged => "source-changed",
-            EventKind::SourceAdded => "source-added",
-            EventKind::SourceRemoved => "source-removed",
-        }
-    }
-    /// Whether it is about the source collection itself.
-    fn is_of_source(self) -> bool {
-        matches!(self, EventKind::SourceChanged | EventKind::SourceAdded | EventKind::SourceRemoved)
-    }
-}
-
-/// What happened to one document since the migration.
-#[derive(Debug, Clone, Serialize)]
-pub struct Event {
-    /// The source's namespace.
-    pub namespace: String,
-    /// The document's `_id`.
-    pub id: String,
-    /// What happened to it.
-    pub kind: EventKind,
-    /// Source fields with a new value.
-    pub changed: Vec<Change>,
-    /// Copies of one field that have changed and disagree.
-    pub conflicts: Vec<Conflict>,
-    /// Changes, and documents, that no source field takes.
-    pub not_carried_back: Vec<String>,
-    /// Collections that lack the document; it counts as unchanged there.
-    pub missing_in: Vec<String>,
-}
-
-/// The number of documents by what happened to them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// As they were.
-    pub unchanged: u64,
-    /// Changed since.
-    pub drifted: u64,
-    /// Created since.
-    pub added: u64,
-    /// Deleted since.
-    pub deleted: u64,
-    /// Documents with copies that disagree.
-    pub conflicts: u64,
-    /// Documents with changes that no source field takes.
-    pub not_carried_back: u64,
-    /// Documents that another collection than the first lacks.
-    pub missing_siblings: u64,
-    /// Documents changed in the source collection itself; none of that is carried back.
-    pub source_changed: u64,
-    /// Documents added to the source collection itself.
-    pub source_added: u64,
-    /// Documents removed from the source collection itself.
-    pub source_removed: u64,
-}
-
-impl Counts {
-    fn note(&mut self, event: &Event) {
-        let count = match event.kind {
-            EventKind::Drifted => &mut self.drifted,
-            EventKind::Added => &mut self.added,
-            EventKind::Deleted => &mut self.deleted,
-            EventKind::SourceChanged => &mut self.source_changed,
-            EventKind::SourceAdded => &mut self.source_added,
-            EventKind::SourceRemoved => &mut self.source_removed,
-            _ => &mut self.unchanged,
-        };
-        *count += 1;
-        if event.is_of_source() {
-            return;
-        }
-        self.conflicts += u64::from(!event.conflicts.is_empty());
-        self.not_carried_back += u64::from(!event.not_carried_back.is_empty());
-        self.missing_siblings += u64::from(!event.missing_in.is_empty());
-    }
-    /// All changes in the source collection itself.
-    pub fn in_source(&self) -> u64 {
-        self.source_changed + self.source_added + self.source_removed
-    }
-    /// Whether nothing has changed since the migration.
-    pub fn is_unchanged(&self) -> bool {
-        self.has_source_documents()
-            && self.conflicts + self.not_carried_back + self.missing_siblings + self.in_source()
-                == 0
-    }
-    /// What was counted since.
-    fn since(&self, before: &Counts) -> Counts {
-        Counts {
-            drifted: self.drifted - before.drifted,
-            added: self.added - before.added,
-            deleted: self.deleted - before.deleted,
-            ..Counts::default()
-        }
-    }
-    /// Whether the result holds the source's own documents and no others.
-    fn has_source_documents(&self) -> bool {
-        self.drifted + self.added + self.deleted == 0
-    }
-}
 
 /// What a run did.
 #[derive(Debug, Serialize)]
@@ -170,9 +46,6 @@ pub struct Report {
     /// Remarks on the later dump.
     pub remarks: Vec<String>,
 }
-
-/// How many events a report keeps.
-const FIRST: usize = 20;
 
 /// Brings back the source collections as of today, after the application has used the new ones:
 /// `redump` is a later dump of them. `each` receives every document with something to report; with
@@ -448,26 +321,6 @@ fn redump_remarks(
     remarks
 }
 
-struct EventLog<'a> {
-    counts: Counts,
-    first: Vec<Event>,
-    each: &'a mut (dyn FnMut(&Event) -> Result<()> + Send),
-}
-
-impl EventLog<'_> {
-    fn record(&mut self, event: Event) -> Result<()> {
-        self.counts.note(&event);
-        self.pass_on(event)
-    }
-    fn pass_on(&mut self, event: Event) -> Result<()> {
-        (self.each)(&event)?;
-        if self.first.len() < FIRST {
-            self.first.push(event);
-        }
-        Ok(())
-    }
-}
-
 fn merge_source(
     disk: &Disk,
     threads: &Threads,
@@ -548,254 +401,4 @@ fn append_merged(
     file.count(1);
     event.take(merged);
     log.record(event)
-}
-
-fn check_size(merged: &Merged, event: &Event) -> Result<()> {
-    if merged.document.len() <= raw::MAX_DOCUMENT_BYTES {
-        return Ok(());
-    }
-    Err(Error::Check(format!(
-        "{}: the document with _id {} would have {} bytes, more than the 16777216 that a server takes; nothing was published",
-        event.namespace,
-        event.id,
-        merged.document.len()
-    )))
-}
-
-impl Event {
-    /// Whether it is about the source collection itself.
-    fn is_of_source(&self) -> bool {
-        self.kind.is_of_source()
-    }
-    fn new(recorded: &manifest::Source, document: &[u8], kind: EventKind) -> Self {
-        Event {
-            namespace: recorded.namespace.clone(),
-            id: raw::display_id(document).unwrap_or_default(),
-            kind,
-            changed: Vec::new(),
-            conflicts: Vec::new(),
-            not_carried_back: Vec::new(),
-            missing_in: Vec::new(),
-        }
-    }
-    fn take(&mut self, merged: Merged) {
-        self.changed = merged.changed;
-        self.conflicts = merged.conflicts;
-        self.not_carried_back.extend(merged.not_carried_back);
-    }
-}
-
-/// Today's documents that belong to `driver`, a document of the first target. Of several in another
-/// target, the one with the previous `_id` counts, else the first.
-fn current_documents<'a>(
-    plan: &Plan,
-    lookups: &'a [Lookup],
-    base: &[Option<&[u8]>],
-    driver: &'a [u8],
-    event: &mut Event,
-) -> Vec<Option<&'a [u8]>> {
-    let key = plan.key(driver).map(fingerprint_of).unwrap_or_default();
-    let names: Vec<&str> = plan.target_collections().collect();
-    let mut current = Vec::with_capacity(lookups.len());
-    for (number, lookup) in lookups.iter().enumerate() {
-        if number == plan.driver() {
-            current.push(Some(driver));
-            continue;
-        }
-        let candidates: Vec<&[u8]> = lookup.take(key).collect();
-        let id = |document: &&[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
-        let before = base[number].and_then(|base| id(&base));
-        let chosen = candidates
-            .iter()
-            .position(|candidate| before.is_some() && id(candidate) == before)
-            .unwrap_or(0);
-        for (at, other) in candidates.iter().enumerate() {
-            if at != chosen {
-                let id = raw::display_id(other).unwrap_or_default();
-                event.not_carried_back.push(format!(
-                    "{} document with _id {id}, another one of the same {}",
-                    names[number],
-                    plan.key_name()
-                ));
-            }
-        }
-        if candidates.is_empty() && base[number].is_some() {
-            event.missing_in.push(names[number].to_owned());
-        }
-        current.push(candidates.get(chosen).copied());
-    }
-    current
-}
-
-/// A merged batch: the documents, and the events about them.
-#[derive(Debug, Default)]
-struct MergedBatch {
-    bytes: Vec<u8>,
-    documents: u64,
-    unchanged: u64,
-    events: Vec<Event>,
-}
-
-/// The collections of a source as they are in the later dump.
-#[derive(Clone, Copy)]
-struct Today<'a> {
-    plan: &'a Plan,
-    recorded: &'a manifest::Source,
-    lookups: &'a [Lookup],
-    /// The source collection itself, and its namespace.
-    source: Option<(&'a str, &'a Lookup)>,
-    progress: &'a dyn Progress,
-}
-
-struct Merging<'a> {
-    today: Today<'a>,
-    journal: String,
-    pool: Pool<(Restorer<'a>, Merger<'a>)>,
-}
-
-/// Takes a round of merged batches.
-type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Send + 'a>;
-
-impl Today<'_> {
-    fn source_event(&self, document: &[u8], kind: EventKind, what: &str) -> Event {
-        let mut event = Event::new(self.recorded, document, kind);
-        let namespace =
-            self.source.map_or(self.recorded.namespace.as_str(), |(namespace, _)| namespace);
-        event.not_carried_back.push(format!("{namespace}: {what}"));
-        event
-    }
-
-    /// Compares a document with the source collection itself, which the application may still write to.
-    fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
-        let (_, lookup) = self.source?;
-        let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
-            return Some(self.source_event(original, EventKind::SourceRemoved, "removed since"));
-        };
-        let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
-        let event = || {
-            self.source_event(
-                original,
-                EventKind::SourceChanged,
-                &format!("changed since: {}", fields.join(", ")),
-            )
-        };
-        (!fields.is_empty()).then(event)
-    }
-}
-
-impl Merging<'_> {
-    fn merge_batch(
-        &self,
-        pieces: &Pieces,
-        restorer: &mut Restorer<'_>,
-        merger: &mut Merger<'_>,
-        out: &mut MergedBatch,
-    ) -> Result<()> {
-        let Today { plan, recorded, lookups, .. } = self.today;
-        let driver = plan.driver();
-        let misfit = |misfit| {
-            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
-        };
-        let mut batch = BatchRestorer::new(pieces);
-        let mut original = Vec::new();
-        loop {
-            original.clear();
-            if !batch.next(restorer, &mut original).map_err(misfit)? {
-                break;
-            }
-            out.events.extend(self.today.compare_with_source(&original));
-            let base: Vec<Option<&[u8]>> = batch.migrated().collect();
-            let Some(migrated) = base[driver] else {
-                // Set aside by the migration, so the application has never seen it.
-                out.keep(&original);
-                continue;
-            };
-            let key = plan.key(migrated).map(fingerprint_of).unwrap_or_default();
-            let mut event = Event::new(recorded, &original, EventKind::Unchanged);
-            let Some(now) = lookups[driver].take(key).next() else {
-                event.kind = EventKind::Deleted;
-                // The same event reports the siblings that are left.
-                for (number, lookup) in lookups.iter().enumerate() {
-                    if number != driver && lookup.take(key).next().is_some() {
-                        event.not_carried_back.push(format!(
-                            "{} still has a document of it",
-                            recorded.targets[number].namespace
-                        ));
-                    }
-                }
-                out.events.push(event);
-                continue;
-            };
-            let current = current_documents(plan, lookups, &base, now, &mut event);
-            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current)
-            {
-                (Some(base), Some(current)) => {
-                    base == current || differing_paths(base, current).is_empty()
-                }
-                (_, None) => true,
-                (None, Some(_)) => false,
-            };
-            if base.iter().zip(&current).all(is_same) {
-                if event.missing_in.is_empty() && event.not_carried_back.is_empty() {
-                    out.keep(&original);
-                    continue;
-                }
-                out.bytes.extend_from_slice(&original);
-            } else {
-                let merged = merger.merge(Some(&original), &base, &current);
-                check_size(&merged, &event)?;
-                if merged.has_nothing_to_report()
-                    && merged.document == original
-                    && event.missing_in.is_empty()
-                    && event.not_carried_back.is_empty()
-                {
-                    out.keep(&original);
-                    continue;
-                }
-                out.bytes.extend_from_slice(&merged.document);
-                if merged.document != original {
-                    event.kind = EventKind::Drifted;
-                }
-                event.take(merged);
-            }
-            out.documents += 1;
-            out.events.push(event);
-        }
-        Ok(())
-    }
-}
-
-impl MergedBatch {
-    fn keep(&mut self, document: &[u8]) {
-        self.bytes.extend_from_slice(document);
-        self.documents += 1;
-        self.unchanged += 1;
-    }
-}
-
-impl<'a> Stages for Merging<'a> {
-    type Input = Pieces;
-    type Output = MergedBatch;
-    type Reader = (&'a mut JournalReader<crate::base::stream::Stream>, &'a mut [Documents]);
-    type Writer = Write<'a>;
-
-    fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
-        read_pieces(journal, targets, pieces)
-    }
-    fn size(&self, pieces: &Pieces) -> usize {
-        pieces.size()
-    }
-    fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
-        crate::batch::recycle(&mut out.bytes);
-        (out.documents, out.unchanged) = (0, 0);
-        out.events.clear();
-        let make = || (Restorer::new(self.today.plan), Merger::new(self.today.plan));
-        self.pool.with(make, |(restorer, merger)| self.merge_batch(pieces, restorer, merger, out))
-    }
-    fn write(&self, writer: &mut Write<'a>, round: &mut [(Pieces, MergedBatch)]) -> Result<()> {
-        writer(round)
-    }
-    fn check(&self) -> Result<()> {
-        self.today.progress.check()
-    }
 }

@@ -1,0 +1,56 @@
+//! The listing of `inspect`.
+
+use std::fmt::Write;
+
+use mongosplit::Dump;
+
+use crate::cli::text::count;
+
+/// The listing of `inspect`.
+pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{}, server version {}",
+        dump.path.display(),
+        dump.server_version.as_deref().unwrap_or("unknown")
+    );
+    for collection in &report.collections {
+        let _ = writeln!(
+            text,
+            "  {:<48} {:<12} {:>12} {:>16}  indexes: {}{}",
+            collection.namespace.escape_debug().to_string(),
+            collection.kind,
+            count(collection.documents, "document"),
+            count(collection.bytes, "byte"),
+            if collection.indexes.is_empty() {
+                "unknown".to_owned()
+            } else {
+                collection.indexes.join(", ")
+            },
+            match collection.checksum_holds {
+                None => "",
+                Some(true) => "  checksum matches",
+                Some(false) => "  ✗ CHECKSUM DOES NOT MATCH: the archive is damaged",
+            }
+        );
+    }
+    dump.remarks.iter().for_each(|remark| {
+        let _ = writeln!(text, "  {remark}");
+    });
+    text
+}
+
+/// For `inspect --quiet`: the collections whose checksums do not match.
+pub fn checksum_failures(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+    let damaged =
+        report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
+    let line = |collection: &mongosplit::inspect::Collection| {
+        let namespace = collection.namespace.escape_debug();
+        format!(
+            "mongosplit: '{}': the checksum of {namespace} does not match: the archive is damaged\n",
+            dump.path.display()
+        )
+    };
+    damaged.map(line).collect()
+}

@@ -1,0 +1,209 @@
+//! The summary of `transform`.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use mongosplit::manifest::{self, Manifest, Role};
+use mongosplit::mapping::Plan;
+use mongosplit::transform;
+
+use super::restored_from;
+use crate::cli::text::{count, duration, shell_path, shell_word, size, thousands};
+
+/// The summary of `transform`.
+pub fn transform(report: &transform::Report, plan: &Plan) -> String {
+    let mut text = String::new();
+    let manifest = &report.manifest;
+    let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
+    let verb = if report.dry_run { "Would split" } else { "Split" };
+    for (source, details) in manifest.sources.iter().zip(&report.sources) {
+        let all = count(source.documents, "document");
+        let split = match source.rejected {
+            0 => all,
+            rejected => format!("{} of {all}", thousands(source.documents - rejected)),
+        };
+        let _ = writeln!(text, "✓ {verb} {split} of {}", source.namespace);
+        for target in &source.targets {
+            let _ =
+                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+        }
+        let first = source.targets.first().map_or(0, |target| target.documents);
+        let ratio = if source.documents == 0 {
+            100.0
+        } else {
+            first as f64 * 100.0 / source.documents as f64
+        };
+        let _ = writeln!(
+            text,
+            "    {:<48} {:>12}",
+            "set aside (a server would refuse them)",
+            thousands(source.rejected)
+        );
+        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
+        let _ = writeln!(
+            text,
+            "  Round trip: {} restored and compared byte for byte, {} kept whole in the journal",
+            count(source.round_trip.proven, "document"),
+            thousands(source.round_trip.whole)
+        );
+        let _ = writeln!(
+            text,
+            "  Source: {} bytes, SHA-256 {}",
+            thousands(source.bytes),
+            source.sha256
+        );
+        for refused in details.set_aside.iter().take(10) {
+            let _ = writeln!(text, "    set aside: {}", transform::set_aside_line(refused));
+        }
+        if details.set_aside.len() > 10 {
+            let _ = writeln!(
+                text,
+                "    and {} more, all in the report (--json, --report)",
+                source.rejected - 10
+            );
+        }
+        findings(&mut text, source);
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "! {warning}");
+    }
+    let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
+    let _ = writeln!(text, "  Duration: {}", duration(report.seconds));
+    let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
+    let _ = writeln!(
+        text,
+        "  Throughput: {} docs/s, {}/s",
+        thousands(per_second(documents) as u64),
+        size(per_second(source_bytes) as u64)
+    );
+    storage(&mut text, manifest, source_bytes);
+    if report.dry_run {
+        let _ =
+            writeln!(text, "  Dry run: nothing was written. A real run will write these files:");
+        for file in &manifest.files {
+            let _ =
+                writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
+        }
+    } else {
+        let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
+    }
+    let mut notes: Vec<String> = report.remarks.clone();
+    for source in &report.sources {
+        if !source.options.is_empty() {
+            notes.push(format!(
+                "options of {} are not carried over: {}",
+                source.namespace,
+                source.options.join(", ")
+            ));
+        }
+        notes.extend(source.index_commands.iter().map(|command| {
+            format!("index of {} is not carried over: {command}", source.namespace)
+        }));
+    }
+    if !notes.is_empty() {
+        let _ = writeln!(text, "\nNote:");
+        notes.iter().for_each(|note| {
+            let _ = writeln!(text, "  {note}");
+        });
+    }
+    if !report.dry_run {
+        next_steps(&mut text, report, plan);
+    }
+    text
+}
+
+fn findings(text: &mut String, source: &manifest::Source) {
+    if source.findings.is_empty() {
+        let _ = writeln!(text, "  Findings: none");
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "  Findings (copied unchanged; the application's models would refuse them, or they are only in the journal):"
+    );
+    for finding in &source.findings {
+        let _ = writeln!(
+            text,
+            "    {}: {} - {}, first _id {}",
+            finding.rule,
+            finding.expects,
+            count(finding.documents, "document"),
+            finding.first_ids.join(", ")
+        );
+    }
+}
+
+fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
+    let raw = |file: &manifest::File| file.raw_bytes.unwrap_or(file.bytes);
+    let collections: u64 =
+        manifest.files_of(Role::Documents).chain(manifest.archive()).map(raw).sum();
+    let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
+    let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
+    let _ = writeln!(
+        text,
+        "  Storage impact: +{} in the database, next to the source's {}; journal {} ({share:.1}% of the source); {} on disk",
+        size(collections),
+        size(source_bytes),
+        size(journal),
+        size(stored)
+    );
+}
+
+fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
+    let manifest = &report.manifest;
+    let targets: Vec<&manifest::Target> =
+        manifest.sources.iter().flat_map(|source| &source.targets).collect();
+    let documents: u64 = targets.iter().map(|target| target.documents).sum();
+    let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
+    let includes: Vec<String> = targets
+        .iter()
+        .map(|target| format!(" --nsInclude {}", shell_word(&target.namespace)))
+        .collect();
+    let out = shell_path(report.layout.place());
+    let is_stream = report.layout.is_stream();
+    if is_stream {
+        stream_steps(
+            text,
+            report.layout.place(),
+            &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()),
+        );
+    } else {
+        let _ = writeln!(text, "\nNext:");
+        let _ = writeln!(
+            text,
+            "  mongorestore --stopOnError{gzip}{} {}",
+            includes.concat(),
+            restored_from(&report.layout)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
+    );
+    let _ = writeln!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
+    let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    let again = if is_stream {
+        "the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
+    } else {
+        "the same command with --drop"
+    };
+    let _ = writeln!(text, "If the first restore failed, and only then, run {again}.");
+    let _ = writeln!(
+        text,
+        "Not in the output: {} itself, other collections, users and roles, the oplog.",
+        plan.collection()
+    );
+}
+
+/// What to do with an archive on standard output, and why to keep a copy.
+fn stream_steps(text: &mut String, place: &Path, restore: &str) {
+    let place = shell_path(place);
+    let _ = writeln!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
+    let _ = writeln!(text, "  set -o pipefail; umask 077");
+    let _ = writeln!(text, "  mongosplit transform … | tee {place} | {restore}");
+    let _ = writeln!(
+        text,
+        "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
+    );
+}

@@ -1,0 +1,162 @@
+//! The summaries of `verify`.
+
+use std::fmt::Write;
+
+use mongosplit::verify;
+
+use super::remarks;
+use crate::cli::text::{count, duration, size, thousands};
+
+/// The summary of `verify`.
+pub fn verify(report: &verify::Report) -> String {
+    let mut text = String::new();
+    if !report.differences.is_empty() {
+        let _ = writeln!(text, "✗ '{}' does not match its manifest:", report.out.display());
+        report.differences.iter().for_each(|difference| {
+            let _ = writeln!(text, "    {difference}");
+        });
+    }
+    if !report.strict_findings.is_empty() {
+        let _ =
+            writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
+        report.strict_findings.iter().for_each(|finding| {
+            let documents = count(finding.documents, "document");
+            let _ = writeln!(text, "    {}: {} ({documents})", finding.rule, finding.expects);
+        });
+    }
+    if !report.holds() {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "✓ {} ({}) {}: presence, sizes, SHA-256, framing, counts ({})",
+        count(report.files as u64, "file"),
+        size(report.bytes),
+        if report.files == 1 { "matches the manifest" } else { "match the manifest" },
+        duration(report.seconds)
+    );
+    for source in &report.manifest.sources {
+        let _ = writeln!(
+            text,
+            "    {:<48} {:>12}  source",
+            source.namespace,
+            thousands(source.documents)
+        );
+        for target in &source.targets {
+            let _ =
+                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+        }
+    }
+    remarks(&mut text, &report.remarks);
+    text
+}
+
+/// The summary of `verify --source`.
+pub fn verify_source(report: &verify::SourceReport) -> String {
+    let mut text = String::new();
+    let derived = &report.derived;
+    for source in &derived.manifest.sources {
+        let _ = writeln!(text, "  {} count: {}", source.namespace, thousands(source.documents));
+        for target in &source.targets {
+            let _ = writeln!(text, "  {} count: {}", target.namespace, thousands(target.documents));
+        }
+        let first = source.targets.first().map_or(0, |target| target.documents);
+        let ratio = if source.documents == 0 {
+            100.0
+        } else {
+            first as f64 * 100.0 / source.documents as f64
+        };
+        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
+    }
+    for array in derived.sources.iter().flat_map(|source| &source.arrays) {
+        let mark = if array.source == array.target { "✓" } else { "✗" };
+        let _ = writeln!(
+            text,
+            "{mark} {} with items: {}, {} with items: {}",
+            array.source_field,
+            thousands(array.source),
+            array.target_field,
+            thousands(array.target)
+        );
+    }
+    if report.differences.is_empty() {
+        let documents: u64 =
+            derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
+        remarks(&mut text, &report.remarks);
+        let _ = writeln!(
+            text,
+            "✓ All fields correctly mapped: every byte of the output was derived again from the source"
+        );
+        let _ = writeln!(
+            text,
+            "✓ No data loss: validated {}, all of them",
+            count(documents, "document")
+        );
+        let _ = writeln!(
+            text,
+            "✓ Rollback: {} restored and compared byte for byte ({})",
+            count(documents, "document"),
+            duration(report.seconds)
+        );
+        return text;
+    }
+    let _ = writeln!(text, "✗ The output differs from what this source produces:");
+    report.differences.iter().for_each(|difference| {
+        let _ = writeln!(text, "    {difference}");
+    });
+    if let Some(documents) = &report.documents {
+        text += &restored_lines(documents);
+    }
+    remarks(&mut text, &report.remarks);
+    text
+}
+
+/// The summary of `verify --restored`.
+pub fn verify_restored(report: &verify::RestoredReport) -> String {
+    let mark = if report.is_same() { "✓" } else { "✗" };
+    let mut text = format!(
+        "{mark} {} compared with '{}' in {}\n",
+        count(report.documents, "document"),
+        report.redump.display(),
+        duration(report.seconds)
+    );
+    text += &restored_lines(report);
+    text
+}
+
+fn restored_lines(report: &verify::RestoredReport) -> String {
+    let mut text = format!(
+        "  missing: {}, extra: {}, changed: {}, only reordered: {}\n",
+        thousands(report.missing),
+        thousands(report.extra),
+        thousands(report.changed),
+        thousands(report.reordered)
+    );
+    for difference in &report.first {
+        let fields = if difference.fields.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", difference.fields.join(", "))
+        };
+        let _ = writeln!(
+            text,
+            "    {} {} _id {}{fields}",
+            difference.difference.name(),
+            difference.namespace,
+            difference.id
+        );
+    }
+    let differences = report.missing + report.extra + report.changed;
+    if differences > report.first.len() as u64 {
+        let _ = writeln!(
+            text,
+            "    and {} more, all in the file given to --report",
+            thousands(differences - report.first.len() as u64)
+        );
+    }
+    report.index_differences.iter().for_each(|difference| {
+        let _ = writeln!(text, "    {difference}");
+    });
+    remarks(&mut text, &report.remarks);
+    text
+}

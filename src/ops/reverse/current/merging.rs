@@ -1,0 +1,240 @@
+//! Merges the documents of a batch with what the later dump has of them.
+
+use super::events::{Event, EventKind};
+use crate::error::{Error, Result};
+use crate::fingerprints::fingerprint_of;
+use crate::journal::JournalReader;
+use crate::lookup::{Lookup, id_fingerprint};
+use crate::manifest;
+use crate::mapping::{Merged, Merger, Plan, Restorer};
+use crate::ops::reverse::original::{BatchRestorer, Documents, Pieces, read_pieces};
+use crate::pipeline::{Pool, Stages};
+use crate::progress::Progress;
+use crate::raw::{self, Elements, differing_paths};
+
+pub(super) fn check_size(merged: &Merged, event: &Event) -> Result<()> {
+    if merged.document.len() <= raw::MAX_DOCUMENT_BYTES {
+        return Ok(());
+    }
+    Err(Error::Check(format!(
+        "{}: the document with _id {} would have {} bytes, more than the 16777216 that a server takes; nothing was published",
+        event.namespace,
+        event.id,
+        merged.document.len()
+    )))
+}
+
+/// Today's documents that belong to `driver`, a document of the first target. Of several in another
+/// target, the one with the previous `_id` counts, else the first.
+pub(super) fn current_documents<'a>(
+    plan: &Plan,
+    lookups: &'a [Lookup],
+    base: &[Option<&[u8]>],
+    driver: &'a [u8],
+    event: &mut Event,
+) -> Vec<Option<&'a [u8]>> {
+    let key = plan.key(driver).map(fingerprint_of).unwrap_or_default();
+    let names: Vec<&str> = plan.target_collections().collect();
+    let mut current = Vec::with_capacity(lookups.len());
+    for (number, lookup) in lookups.iter().enumerate() {
+        if number == plan.driver() {
+            current.push(Some(driver));
+            continue;
+        }
+        let candidates: Vec<&[u8]> = lookup.take(key).collect();
+        let id = |document: &&[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
+        let before = base[number].and_then(|base| id(&base));
+        let chosen = candidates
+            .iter()
+            .position(|candidate| before.is_some() && id(candidate) == before)
+            .unwrap_or(0);
+        for (at, other) in candidates.iter().enumerate() {
+            if at != chosen {
+                let id = raw::display_id(other).unwrap_or_default();
+                event.not_carried_back.push(format!(
+                    "{} document with _id {id}, another one of the same {}",
+                    names[number],
+                    plan.key_name()
+                ));
+            }
+        }
+        if candidates.is_empty() && base[number].is_some() {
+            event.missing_in.push(names[number].to_owned());
+        }
+        current.push(candidates.get(chosen).copied());
+    }
+    current
+}
+
+/// A merged batch: the documents, and the events about them.
+#[derive(Debug, Default)]
+pub(super) struct MergedBatch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) documents: u64,
+    pub(super) unchanged: u64,
+    pub(super) events: Vec<Event>,
+}
+
+/// The collections of a source as they are in the later dump.
+#[derive(Clone, Copy)]
+pub(super) struct Today<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) recorded: &'a manifest::Source,
+    pub(super) lookups: &'a [Lookup],
+    /// The source collection itself, and its namespace.
+    pub(super) source: Option<(&'a str, &'a Lookup)>,
+    pub(super) progress: &'a dyn Progress,
+}
+
+pub(super) struct Merging<'a> {
+    pub(super) today: Today<'a>,
+    pub(super) journal: String,
+    pub(super) pool: Pool<(Restorer<'a>, Merger<'a>)>,
+}
+
+/// Takes a round of merged batches.
+pub(super) type Write<'a> = Box<dyn FnMut(&mut [(Pieces, MergedBatch)]) -> Result<()> + Send + 'a>;
+
+impl Today<'_> {
+    pub(super) fn source_event(&self, document: &[u8], kind: EventKind, what: &str) -> Event {
+        let mut event = Event::new(self.recorded, document, kind);
+        let namespace =
+            self.source.map_or(self.recorded.namespace.as_str(), |(namespace, _)| namespace);
+        event.not_carried_back.push(format!("{namespace}: {what}"));
+        event
+    }
+
+    /// Compares a document with the source collection itself, which the application may still write to.
+    fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
+        let (_, lookup) = self.source?;
+        let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
+            return Some(self.source_event(original, EventKind::SourceRemoved, "removed since"));
+        };
+        let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
+        let event = || {
+            self.source_event(
+                original,
+                EventKind::SourceChanged,
+                &format!("changed since: {}", fields.join(", ")),
+            )
+        };
+        (!fields.is_empty()).then(event)
+    }
+}
+
+impl Merging<'_> {
+    fn merge_batch(
+        &self,
+        pieces: &Pieces,
+        restorer: &mut Restorer<'_>,
+        merger: &mut Merger<'_>,
+        out: &mut MergedBatch,
+    ) -> Result<()> {
+        let Today { plan, recorded, lookups, .. } = self.today;
+        let driver = plan.driver();
+        let misfit = |misfit| {
+            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
+        };
+        let mut batch = BatchRestorer::new(pieces);
+        let mut original = Vec::new();
+        loop {
+            original.clear();
+            if !batch.next(restorer, &mut original).map_err(misfit)? {
+                break;
+            }
+            out.events.extend(self.today.compare_with_source(&original));
+            let base: Vec<Option<&[u8]>> = batch.migrated().collect();
+            let Some(migrated) = base[driver] else {
+                // Set aside by the migration, so the application has never seen it.
+                out.keep(&original);
+                continue;
+            };
+            let key = plan.key(migrated).map(fingerprint_of).unwrap_or_default();
+            let mut event = Event::new(recorded, &original, EventKind::Unchanged);
+            let Some(now) = lookups[driver].take(key).next() else {
+                event.kind = EventKind::Deleted;
+                // The same event reports the siblings that are left.
+                for (number, lookup) in lookups.iter().enumerate() {
+                    if number != driver && lookup.take(key).next().is_some() {
+                        event.not_carried_back.push(format!(
+                            "{} still has a document of it",
+                            recorded.targets[number].namespace
+                        ));
+                    }
+                }
+                out.events.push(event);
+                continue;
+            };
+            let current = current_documents(plan, lookups, &base, now, &mut event);
+            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current)
+            {
+                (Some(base), Some(current)) => {
+                    base == current || differing_paths(base, current).is_empty()
+                }
+                (_, None) => true,
+                (None, Some(_)) => false,
+            };
+            if base.iter().zip(&current).all(is_same) {
+                if event.missing_in.is_empty() && event.not_carried_back.is_empty() {
+                    out.keep(&original);
+                    continue;
+                }
+                out.bytes.extend_from_slice(&original);
+            } else {
+                let merged = merger.merge(Some(&original), &base, &current);
+                check_size(&merged, &event)?;
+                if merged.has_nothing_to_report()
+                    && merged.document == original
+                    && event.missing_in.is_empty()
+                    && event.not_carried_back.is_empty()
+                {
+                    out.keep(&original);
+                    continue;
+                }
+                out.bytes.extend_from_slice(&merged.document);
+                if merged.document != original {
+                    event.kind = EventKind::Drifted;
+                }
+                event.take(merged);
+            }
+            out.documents += 1;
+            out.events.push(event);
+        }
+        Ok(())
+    }
+}
+
+impl MergedBatch {
+    fn keep(&mut self, document: &[u8]) {
+        self.bytes.extend_from_slice(document);
+        self.documents += 1;
+        self.unchanged += 1;
+    }
+}
+
+impl<'a> Stages for Merging<'a> {
+    type Input = Pieces;
+    type Output = MergedBatch;
+    type Reader = (&'a mut JournalReader<crate::base::stream::Stream>, &'a mut [Documents]);
+    type Writer = Write<'a>;
+
+    fn read(&self, (journal, targets): &mut Self::Reader, pieces: &mut Pieces) -> Result<bool> {
+        read_pieces(journal, targets, pieces)
+    }
+    fn size(&self, pieces: &Pieces) -> usize {
+        pieces.size()
+    }
+    fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
+        crate::batch::recycle(&mut out.bytes);
+        (out.documents, out.unchanged) = (0, 0);
+        out.events.clear();
+        let make = || (Restorer::new(self.today.plan), Merger::new(self.today.plan));
+        self.pool.with(make, |(restorer, merger)| self.merge_batch(pieces, restorer, merger, out))
+    }
+    fn write(&self, writer: &mut Write<'a>, round: &mut [(Pieces, MergedBatch)]) -> Result<()> {
+        writer(round)
+    }
+    fn check(&self) -> Result<()> {
+        self.today.progress.check()
+    }
+}
