@@ -224,6 +224,16 @@ fn the_library_knows_no_command_line() {
 }
 
 #[test]
+fn a_long_file_gives_its_reason() {
+    for file in sources().keys() {
+        let text = std::fs::read_to_string(root().join("src").join(file)).expect("a source file");
+        let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let has_reason = head.replace("//!", "").contains("more than 500 lines");
+        assert_eq!(text.lines().count() > 500, has_reason, "{file}");
+    }
+}
+
+#[test]
 fn paths_are_found_wherever_they_are() {
     let short = BTreeMap::from([("raw".to_owned(), "base::raw".to_owned())]);
     let text = r##"

@@ -5,7 +5,8 @@
 //! `demultiplexer.go`): a magic number, a prelude (header document, one document for each
 //! collection, terminator), then blocks of a namespace header, documents and a terminator. Blocks
 //! of different namespaces interleave. Each namespace ends with a header of its own, which has
-//! `EOF` set and contains the CRC-64/XZ of its documents, as an int64.
+//! `EOF` set and contains the CRC-64/XZ of its documents, as an int64. All of the format is in this
+//! file, which is why it has more than 500 lines.
 
 use std::collections::HashMap;
 use std::io::{self, Read};

@@ -1,6 +1,7 @@
 //! File operations. Only regular files are opened; they bypass the page cache if the system can,
 //! and are synced to disk before they get their names. Tests can make a [`Disk`] fail, or kill the
-//! process, at any of its steps.
+//! process, at any of its steps. The file has more than 500 lines so that no file operation is
+//! anywhere else, where a test could not make it fail.
 
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata, OpenOptions};

@@ -2,7 +2,8 @@
 //!
 //! One mechanism serves every operator. [`Backward::describe`] runs the inverse of the mapping,
 //! compares the result with the source, and notes each difference. [`Backward::restore`] runs the
-//! inverse and applies the notes.
+//! inverse and applies the notes. Both are in this one file, of more than 500 lines, because what one
+//! writes the other must read, step by step.
 
 use super::convert;
 use super::forward::{Action, Fate, ItemMeaning, Role, item_meaning, keep_row, roles, translation};

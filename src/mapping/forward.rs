@@ -1,4 +1,7 @@
 //! Forward: maps a source document to the documents of the targets. Bytes in, bytes out.
+//!
+//! It has more than 500 lines because all operators share one walk over the source document, which is
+//! the hot path and is read as a whole.
 
 use std::ops::Range;
 

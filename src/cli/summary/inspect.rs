@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use mongosplit::Dump;
 
-use crate::cli::text::count;
+use super::super::text::count;
 
 /// The listing of `inspect`.
 pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {

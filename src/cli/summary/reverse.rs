@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use mongosplit::manifest::{self};
+use mongosplit::manifest;
 use mongosplit::mapping::Plan;
 use mongosplit::reverse;
 
+use super::super::text::{count, duration, shell_word, thousands};
 use super::restored_from;
-use crate::cli::text::{count, duration, shell_word, thousands};
 
 /// The summary of `reverse`.
 pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {

@@ -7,8 +7,8 @@ use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform;
 
+use super::super::text::{count, duration, shell_path, shell_word, size, thousands};
 use super::restored_from;
-use crate::cli::text::{count, duration, shell_path, shell_word, size, thousands};
 
 /// The summary of `transform`.
 pub fn transform(report: &transform::Report, plan: &Plan) -> String {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use mongosplit::verify;
 
+use super::super::text::{count, duration, size, thousands};
 use super::remarks;
-use crate::cli::text::{count, duration, size, thousands};
 
 /// The summary of `verify`.
 pub fn verify(report: &verify::Report) -> String {

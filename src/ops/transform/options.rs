@@ -75,7 +75,7 @@ pub struct Options {
     /// The server version to write into an archive instead of the dump's.
     pub server_version: Option<String>,
     /// Metadata by namespace to keep in the journal instead of the dump's, if the two differ only in
-    /// what a restore changes (see [`Metadata::differences`]).
+    /// what a restore changes (see [`Metadata::differences`](crate::Metadata::differences)).
     pub known_metadata: HashMap<String, Vec<u8>>,
     /// Replace an existing output.
     pub force: bool,
@@ -106,7 +106,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] if the options do not fit together.
+    /// [`Error::Usage`](crate::Error::Usage) if the options do not fit together.
     pub fn layout(&self) -> Result<Layout> {
         Layout::new(&self.out, self.archive, self.sidecar.as_deref())
     }
