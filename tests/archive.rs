@@ -811,7 +811,7 @@ fn a_pipe_carries_the_same_archive_as_a_file() {
         let report = &done.stderr;
         assert_eq!(done.code(), Some(0), "{report}");
         let printed = format!(
-            "  set -o pipefail; umask 077\n  mongosplit transform … | tee {} | mongorestore --archive --stopOnError --nsInclude ",
+            "  set -o pipefail; umask 077\n  mongosplit transform … | tee {}.new | mongorestore --archive --stopOnError --nsInclude ",
             prefix.display()
         );
         assert!(report.contains(&printed), "{report}");

@@ -137,6 +137,23 @@ fn inspect_checks_archives_too() {
     );
 }
 
+/// mongodump writes a file even for an empty collection, so a dump without one is not whole.
+#[test]
+fn inspect_misses_a_file_of_documents() {
+    let world = World::new();
+    let dump = fixture("odd/metadata-only");
+    let run = world.run(["inspect".as_ref(), dump.as_os_str()]).exits(1);
+    let missing = "✗ NO .bson FILE: its documents are missing";
+    assert_eq!(run.stdout.matches(missing).count(), 1, "{run}");
+    let quiet = world.run(["inspect".as_ref(), dump.as_os_str(), "--quiet".as_ref()]).exits(1);
+    let expected = format!(
+        "mongosplit: '{}': narrative_modeling.user_data has metadata, but no .bson file: its documents are missing\n",
+        dump.display()
+    );
+    assert_eq!(quiet.stderr, expected);
+    world.run(["inspect".as_ref(), fixture("odd/view").as_os_str()]).exits(0);
+}
+
 /// A broken document is named by where it begins, the fault beside it, whoever reads it.
 #[test]
 fn every_command_names_the_same_offset_of_a_broken_document() {

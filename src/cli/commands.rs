@@ -273,7 +273,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
         let dump = Dump::open_on(&disk, &arguments.dump, None)?;
         session.display.detail(&dump.describe());
         let report = inspect::inspect_on(&disk, &dump, &session.display)?;
-        let problem = (!report.is_sound()).then(|| summary::checksum_failures(&dump, &report));
+        let problem = (!report.is_sound()).then(|| summary::damage(&dump, &report));
         session.finish(Outcome {
             report: &report,
             summary: summary::inspect(&dump, &report),

@@ -34,18 +34,29 @@ pub struct Collection {
     /// Whether the archive's checksum of its documents holds; none if the dump has no checksums.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_holds: Option<bool>,
+    /// Whether the dump has its metadata, but no file of its documents. mongodump writes one even
+    /// for an empty collection; views and time series have none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_documents: bool,
+}
+
+impl Collection {
+    /// Whether nothing is known to be wrong with it.
+    pub fn is_sound(&self) -> bool {
+        self.checksum_holds != Some(false) && !self.lacks_documents
+    }
 }
 
 impl Report {
-    /// Whether all checksums hold.
+    /// Whether all checksums hold, and no file of documents is missing.
     pub fn is_sound(&self) -> bool {
-        self.collections.iter().all(|collection| collection.checksum_holds != Some(false))
+        self.collections.iter().all(Collection::is_sound)
     }
 }
 
 /// Lists the collections of a dump, reads every document, and checks an archive's checksums.
 ///
-/// A checksum that does not hold is in the report; a document that is not sound is an error.
+/// A checksum that does not hold, or a missing file, is in the report; a document that is not sound is an error.
 ///
 /// # Examples
 ///
@@ -79,7 +90,9 @@ pub fn inspect_on(disk: &Disk, dump: &Dump, progress: &dyn Progress) -> Result<R
             counts = each_document(&mut splitter, Checking::Validity, progress, |_| Ok(()))?;
             progress.finish();
         }
-        collections.push(listed(collection.namespace(), metadata, None, counts));
+        let listed = listed(collection.namespace(), metadata, None, counts);
+        let lacks_documents = collection.documents.is_none() && listed.kind == "collection";
+        collections.push(Collection { lacks_documents, ..listed });
     }
     Ok(Report { collections })
 }
@@ -98,6 +111,7 @@ fn listed(
         bytes,
         indexes: metadata.iter().flat_map(Metadata::index_names).map(str::to_owned).collect(),
         checksum_holds: None,
+        lacks_documents: false,
     }
 }
 

@@ -19,8 +19,10 @@ SPLIT = f"mongosplit transform - - --sidecar split --expect-docs {DOCUMENTS}"
 RESTORE = "mongorestore --archive --stopOnError"
 
 # What a user types: at first, and after a pipe that failed.
-PIPE = f"set -o pipefail; umask 077; {DUMP} | {SPLIT} | tee split | {RESTORE}"
-AGAIN = f"set -o pipefail; umask 077; {DUMP} | {SPLIT} --force | tee split | {RESTORE} --drop"
+KEEP = "mv split.new split"
+PIPE = f"set -o pipefail; umask 077; {DUMP} | {SPLIT} | tee split.new | {RESTORE} && {KEEP}"
+AGAIN = f"set -o pipefail; umask 077; {DUMP} | {SPLIT} --force | tee split.new | {RESTORE} --drop && {KEEP}"
+VERIFY = "mv -n split.new split; mongosplit verify split"
 WHOLE_DUMP = f"mongodump --archive --db {DB}"
 COMPLETE = {"split", "split.manifest.json", "split.rollback", "split.SHA256SUMS"}
 
@@ -63,7 +65,7 @@ class PipeTest(EndToEnd):
     def assert_failed_and_can_be_run_again(self):
         """Nothing passes for an output; the same line fails again, and the documented one does not."""
         self.assertNotIn("split.manifest.json", self.files())
-        self.fails("mongosplit verify split")
+        self.fails(VERIFY)
         self.restore_some()
         self.fails(PIPE)
         self.assertEqual(len(harness.stored(DB, TARGETS[0])), DOCUMENTS)
@@ -75,6 +77,17 @@ class PipeTest(EndToEnd):
         self.assertIn(f"{DOCUMENTS} documents of {DB}.user_data", text)
         self.assertEqual((self.place / "split").stat().st_mode & 0o777, 0o600)
         self.assert_complete()
+
+    def test_a_second_run_keeps_the_copy_of_the_first(self):
+        """Whether it is refused, or replaces the output and then has a short dump."""
+        shell(PIPE, self.place)
+        self.assertIn("already", self.fails(PIPE))
+        (self.place / "split.new").unlink()
+        self.assert_complete()
+        self.fails(AGAIN.replace(DUMP, f"{DUMP} | head -c 100000"))
+        (self.place / "split.new").unlink()
+        self.assertEqual(self.files(), COMPLETE | {"back"})
+        mongosplit("verify", self.place / "split")
 
     def test_a_pipe_without_the_expected_number_warns(self):
         warning = r"(?m)^[! ].*--expect-docs"
@@ -128,7 +141,7 @@ class PipeTest(EndToEnd):
         """Nothing is to be dumped again: the copy is verified, and restored."""
         self.fails(PIPE.replace(RESTORE, "(cat >/dev/null; exit 1)"))
         self.restore_some()
-        shell("mongosplit verify split && mongorestore --archive=split --stopOnError --drop", self.place)
+        shell(f"{VERIFY} && mongorestore --archive=split --stopOnError --drop", self.place)
         self.assert_complete()
 
 

@@ -29,6 +29,8 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
                 collection.indexes.join(", ")
             },
             match collection.checksum_holds {
+                None if collection.lacks_documents =>
+                    "  ✗ NO .bson FILE: its documents are missing",
                 None => "",
                 Some(true) => "  checksum matches",
                 Some(false) => "  ✗ CHECKSUM DOES NOT MATCH: the archive is damaged",
@@ -41,16 +43,17 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     text
 }
 
-/// For `inspect --quiet`: the collections whose checksums do not match.
-pub fn checksum_failures(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
-    let damaged =
-        report.collections.iter().filter(|collection| collection.checksum_holds == Some(false));
+/// For `inspect --quiet`: the collections that are not sound.
+pub fn damage(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
+    let damaged = report.collections.iter().filter(|collection| !collection.is_sound());
     let line = |collection: &mongosplit::inspect::Collection| {
         let namespace = collection.namespace.escape_debug();
-        format!(
-            "mongosplit: '{}': the checksum of {namespace} does not match: the archive is damaged\n",
-            dump.path.display()
-        )
+        let what = if collection.lacks_documents {
+            format!("{namespace} has metadata, but no .bson file: its documents are missing")
+        } else {
+            format!("the checksum of {namespace} does not match: the archive is damaged")
+        };
+        format!("mongosplit: '{}': {what}\n", dump.path.display())
     };
     damaged.map(line).collect()
 }

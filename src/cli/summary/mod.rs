@@ -11,7 +11,7 @@ use mongosplit::layout::Layout;
 
 use super::text::shell_path;
 
-pub use inspect::{checksum_failures, inspect};
+pub use inspect::{damage, inspect};
 pub use reverse::{reverse, reverse_current};
 pub use transform::transform;
 pub use verify::{verify, verify_restored, verify_source};

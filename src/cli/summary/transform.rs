@@ -1,7 +1,7 @@
 //! The summary of `transform`.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
@@ -184,11 +184,13 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     let _ = writeln!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
     let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
     let again = if is_stream {
-        "the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
+        format!(
+            "and `mongosplit verify {out}` passes, restore the copy with --drop. If it does not pass, run the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
+        )
     } else {
-        "the same command with --drop"
+        "and only then, run the same command with --drop".to_owned()
     };
-    let _ = writeln!(text, "If the first restore failed, and only then, run {again}.");
+    let _ = writeln!(text, "If the first restore failed, {again}.");
     let _ = writeln!(
         text,
         "Not in the output: {} itself, other collections, users and roles, the oplog.",
@@ -196,12 +198,20 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     );
 }
 
+/// A path with a longer file name.
+fn named_after(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// What to do with an archive on standard output, and why to keep a copy.
 fn stream_steps(text: &mut String, place: &Path, restore: &str) {
+    let new = shell_path(&named_after(place, ".new"));
     let place = shell_path(place);
     let _ = writeln!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
     let _ = writeln!(text, "  set -o pipefail; umask 077");
-    let _ = writeln!(text, "  mongosplit transform … | tee {place} | {restore}");
+    let _ = writeln!(text, "  mongosplit transform … | tee {new} | {restore} && mv {new} {place}");
     let _ = writeln!(
         text,
         "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
