@@ -523,6 +523,30 @@ fn a_signal_leaves_nothing() {
     }
 }
 
+/// A pipe that nothing comes from, and one that nothing reads, do not keep a run from stopping.
+#[test]
+fn a_signal_ends_a_wait_for_a_pipe() {
+    let world = World::new();
+    world.generate("dump", 4);
+    fs::copy(fixture("all.archive"), world.path("all")).expect("a copy");
+    let cases = [
+        ("transform - $DIR/out <$DIR/pipe", "head -c 300000 $DIR/all >&3 &", "out"),
+        ("transform $DIR/dump - --sidecar $DIR/out >$DIR/pipe", "", "out"),
+    ];
+    for (command, feed, out) in cases {
+        let run = world.shell(&format!(
+            "cd $DIR; mkfifo pipe; exec 3<>pipe; {feed}
+             $MONGOSPLIT {command} 3<&- &
+             run=$!
+             until [ -e {out}.mongosplit-partial ]; do sleep 0.02; done
+             kill -TERM $run; wait $run; code=$?; rm pipe; exit $code"
+        ));
+        let run = run.exits(143);
+        assert!(run.stderr.contains("stopped by signal 15"), "{run}");
+        world.holds_only(&["all", "dump"]);
+    }
+}
+
 /// A limit on the size of files, as a full disk, is an error of the write.
 #[test]
 fn a_full_disk_leaves_no_output() {

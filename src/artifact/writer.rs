@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::manifest::{self, Role};
+use crate::base::waiting;
 use crate::disk::WriteFile;
 use crate::error::{IoContext, Result};
 use crate::gzip;
@@ -71,8 +72,14 @@ impl DeferredTail {
     pub(super) fn flush(&mut self) -> Result<()> {
         let path = Path::new("standard output");
         let mut rest = self.bytes.as_slice();
+        let may_block = waiting::may_block(io::stdout());
         while !rest.is_empty() {
-            match rustix::io::write(io::stdout(), rest) {
+            let mut piece = rest;
+            if may_block {
+                waiting::wait_to_write(io::stdout())?;
+                piece = &rest[..rest.len().min(waiting::READY_BYTES)];
+            }
+            match rustix::io::write(io::stdout(), piece) {
                 Ok(0) => {
                     return Err(io::Error::from(io::ErrorKind::WriteZero))
                         .writing("write to", path);

@@ -17,3 +17,4 @@ pub mod pipeline;
 pub mod progress;
 pub mod raw;
 pub mod stream;
+pub mod waiting;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hashing::{Hashing, Passing};
+use super::waiting;
+use crate::batch::stream_error;
 use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result};
 use crate::gzip;
@@ -91,18 +93,25 @@ impl Stream {
     /// Reads standard input. Recognises gzip by its first bytes.
     pub fn standard_input() -> Result<Stream> {
         let path = Path::new(STANDARD_INPUT_NAME);
-        let mut input = std::io::stdin();
+        let input = std::io::stdin();
         let status = rustix::fs::fstat(&input).reading("read", path)?;
         let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
         let (file_bytes, mode) =
             if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
         let progress = Arc::new(AtomicU64::new(0));
         let mut counted = Counting {
-            inner: move |buffer: &mut [u8]| input.read(buffer),
+            inner: move |buffer: &mut [u8]| {
+                waiting::wait_to_read(&input).map_err(std::io::Error::other)?;
+                Ok(rustix::io::read(&input, buffer)?)
+            },
             counter: Arc::clone(&progress),
         };
         let mut first = Vec::new();
-        counted.by_ref().take(2).read_to_end(&mut first).reading("read", path)?;
+        counted
+            .by_ref()
+            .take(2)
+            .read_to_end(&mut first)
+            .map_err(|error| stream_error(error, STANDARD_INPUT_NAME))?;
         let is_gzip = first == gzip::MAGIC;
         let whole = std::io::Cursor::new(first).chain(counted);
         let inner: Box<dyn Read + Send> =

@@ -29,6 +29,7 @@ impl Signals {
             signal_hook::flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
         }
         signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        mongosplit::base::waiting::end_waits_at(Arc::clone(&received));
         Ok(Signals { received })
     }
     pub fn received(&self) -> Option<i32> {
