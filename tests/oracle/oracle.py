@@ -140,7 +140,7 @@ VERSION = string(b"1.0.0")
 # ---- the mapping: documents ----
 
 ALWAYS_READ = set(b"""
-    _id user_id filename original_filename file_type file_path s3_url row_count num_rows num_columns columns data_schema
+    _id user_id dataset_id filename original_filename file_type file_path s3_url row_count num_rows num_columns columns data_schema
     schema statistics quality_report data_preview aiSummary contains_pii pii_report pii_risk_level pii_masked is_processed
     processed_at onboarding_progress created_at updated_at transformation_history""".split())
 MODEL_COPIES = b"""description problem_type algorithm feature_config training_config model_path model_file_url
@@ -148,7 +148,7 @@ MODEL_COPIES = b"""description problem_type algorithm feature_config training_co
 MODEL_READ = {*MODEL_COPIES, b"model_name", b"hyperparameters", b"training_metrics", b"model_status"}
 DATASET_FIELDS = set(b"""
     _id user_id dataset_id filename original_filename file_type file_path s3_url file_size num_rows num_columns columns
-    data_schema inferred_schema statistics quality_report data_preview ai_summary pii_report is_processed processed_at
+    data_schema schema statistics quality_report data_preview aiSummary pii_report is_processed processed_at
     onboarding_progress created_at updated_at version parent_dataset_id""".split())
 
 
@@ -195,11 +195,11 @@ def dataset_metadata(source):
         (b"num_columns", get(b"num_columns")),
         (b"columns", columns(source)),
         (b"data_schema", each(get(b"data_schema"), schema_field)),
-        (b"inferred_schema", null_when_absent(b"schema")),
+        (b"schema", null_when_absent(b"schema")),
         (b"statistics", null_when_absent(b"statistics")),
         (b"quality_report", null_when_absent(b"quality_report")),
         (b"data_preview", null_when_absent(b"data_preview")),
-        (b"ai_summary", null_when_absent(b"aiSummary")),
+        (b"aiSummary", null_when_absent(b"aiSummary")),
         (b"pii_report", pii_report(source)),
         (b"is_processed", or_when_empty(get(b"is_processed"), FALSE)),
         (b"processed_at", null_when_absent(b"processed_at")),
@@ -276,8 +276,17 @@ def dataset_id_text(id_value):
     return f"bson:{kind:02x}:{rest}".encode()
 
 
+def key_text(source):
+    """The text of `dataset_id`: the source's own, else from its `_id`; None without either."""
+    own, id_value = source.get(b"dataset_id"), source.get(b"_id")
+    if is_a(own, STRING):
+        return text_of(own)
+    return None if id_value is None else dataset_id_text(id_value)
+
+
 def key_of(source, suffix=b""):
-    return string(dataset_id_text(source[b"_id"]) + suffix) if b"_id" in source else None
+    text = key_text(source)
+    return None if text is None else string(text + suffix)
 
 
 def default_path(source):
@@ -450,9 +459,10 @@ class Restorability:
                 reasons.append(f"{target} has {len(doc)} bytes")
             if depth(doc) > MAX_DEPTH:
                 reasons.append(f"{target} is nested {depth(doc)} levels deep")
-        if id_value is not None:
+        key = key_text(source)
+        if key is not None:
             # sixteen bytes would do; a text may be long
-            name = hashlib.sha256(dataset_id_text(id_value)).digest()
+            name = hashlib.sha256(key).digest()
             if name in self.taken:
                 reasons.append("dataset_id is taken by an earlier document")
             elif not reasons:  # a document left out takes nothing

@@ -63,8 +63,8 @@ class Dataset(unittest.TestCase):
         self.assertEqual(mapped(ID), [
             ID, (b"dataset_id", string(b"a0a1a2a3a4a5a6a7a8a9aaab")), (b"file_type", string(b"csv")), (b"file_path", NOTHING),
             (b"file_size", NOTHING), (b"num_rows", NOTHING), (b"columns", array()), (b"data_schema", array()),
-            (b"inferred_schema", NOTHING), (b"statistics", NOTHING), (b"quality_report", NOTHING), (b"data_preview", NOTHING),
-            (b"ai_summary", NOTHING), (b"pii_report", report), (b"is_processed", FALSE), (b"processed_at", NOTHING),
+            (b"schema", NOTHING), (b"statistics", NOTHING), (b"quality_report", NOTHING), (b"data_preview", NOTHING),
+            (b"aiSummary", NOTHING), (b"pii_report", report), (b"is_processed", FALSE), (b"processed_at", NOTHING),
             (b"onboarding_progress", NOTHING), (b"version", string(b"1.0.0")), (b"parent_dataset_id", NOTHING)])
 
     def test_dataset_id(self):
@@ -78,6 +78,10 @@ class Dataset(unittest.TestCase):
             (Value(oracle.BINARY, b"\xfb\0\0\0\0" + bytes(251)), b"bson:05:fb00000000" + b"00" * 251),
         ]:
             self.assertEqual(dict(mapped((b"_id", value)))[b"dataset_id"], string(text))
+        own = (b"dataset_id", string(b"dataset_1"))
+        self.assertEqual(dict(mapped(ID, own))[b"dataset_id"], own[1])
+        self.assertEqual(dict(mapped(ID, own, target="transformation_configs"))[b"config_id"], string(b"dataset_1_config"))
+        self.assertEqual(dict(mapped(ID, (b"dataset_id", int32(1))))[b"dataset_id"], string(b"a0a1a2a3a4a5a6a7a8a9aaab"))
         long = Value(oracle.BINARY, b"\xfc\0\0\0\0" + bytes(252))
         text = oracle.text_of(dict(mapped((b"_id", long)))[b"dataset_id"])
         self.assertRegex(text, rb"\Abson:05:sha256:[0-9a-f]{64}\Z")
@@ -118,8 +122,8 @@ class Dataset(unittest.TestCase):
         self.assertEqual(named((b"detections", array([document([(b"column", string(b"c"))]), document()]))), array())
 
     def test_other_fields(self):
-        passed = [(b"x", int32(1)), (b"config_id", int32(2)), (b"x", int32(3)), (b"algorithm", NOTHING), (b"notes", int32(4))]
-        kept_out = [(b"version", int32(9)), (b"ai_summary", int32(9)), (b"user_id", int32(9))]
+        passed = [(b"x", int32(1)), (b"config_id", int32(2)), (b"x", int32(3)), (b"algorithm", NOTHING), (b"ai_summary", int32(4))]
+        kept_out = [(b"version", int32(9)), (b"file_size", int32(9)), (b"user_id", int32(9))]
         result = mapped(ID, (b"user_id", string(b"u")), *passed[:2], *kept_out, *passed[2:])
         self.assertEqual(result[-len(passed) - 1:], [(b"parent_dataset_id", NOTHING), *passed])
         self.assertEqual(dict(result)[b"user_id"], string(b"u"))
