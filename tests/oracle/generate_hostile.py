@@ -263,6 +263,8 @@ class Hostile:
                 (b"onboarding_progress", self.details), (b"created_at", self.date), (b"updated_at", self.date),
                 (b"transformation_history", self.history), (b"data_preview", lambda: self.array_of(self.some(self.details))),
                 (b"columns", self.strings), (b"row_count", self.count)]
+        if self.chance(0.2):  # the application's own id, from after a migration
+            held.append((b"dataset_id", lambda: string(b"dataset_" + self.rng.randbytes(8).hex().encode())))
         if self.chance(0.4):  # documents from before the later fields existed
             held = held[:1] + [pair for pair in held[1:] if self.chance(0.6)]
         if self.chance(0.3):
