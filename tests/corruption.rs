@@ -172,6 +172,7 @@ a number beyond 64 bits | "documents": 3, | "documents": 99999999999999999999,
 a fraction | "documents": 3, | "documents": 3.0,
 a number as text | "documents": 3, | "documents": "3",
 another namespace | "namespace": "narrative_modeling.user_data" | "namespace": "elsewhere.user_data"
+metadata of another collection | "role": "metadata",⏎      "namespace": "narrative_modeling.dataset_metadata" | "role": "metadata",⏎      "namespace": "elsewhere.other"
 another mapping | "name": "user_data" | "name": "other"
 another version of the mapping | "version": "2.0.0" | "version": "3.0.0"
 files that are no list | "files": [ | "files": {

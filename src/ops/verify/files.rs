@@ -61,6 +61,11 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
                     target.documents, target.namespace
                 ));
             }
+            if !manifest.options.archive
+                && manifest.file(Role::Metadata, &target.namespace).is_none()
+            {
+                found.push(format!("the manifest names no metadata of {}", target.namespace));
+            }
         }
         if manifest.kind == Kind::Transform && source.round_trip.proven != source.documents {
             found.push(format!(
