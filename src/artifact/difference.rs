@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
 
 /// How much a difference matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// It is worth knowing, and does no harm.
     Remark,
@@ -14,7 +16,8 @@ pub enum Level {
 }
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Problem {
     /// A file of the manifest is missing.
@@ -45,28 +48,6 @@ pub enum Problem {
     Index,
     /// What was derived again is not what the output has.
     Derived,
-}
-
-impl Problem {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Problem::Missing => "missing",
-            Problem::Unlisted => "unlisted",
-            Problem::NotRegular => "not-regular",
-            Problem::ForeignDirectory => "foreign-directory",
-            Problem::Ignorable => "ignorable",
-            Problem::Sums => "sums",
-            Problem::Value => "value",
-            Problem::Unreadable => "unreadable",
-            Problem::Contradiction => "contradiction",
-            Problem::Journal => "journal",
-            Problem::Source => "source",
-            Problem::Metadata => "metadata",
-            Problem::Index => "index",
-            Problem::Derived => "derived",
-        }
-    }
 }
 
 /// Something in an output that does not match.
@@ -148,9 +129,8 @@ impl fmt::Display for Difference {
 impl Serialize for Difference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Difference", 6)?;
-        let level = if self.level == Level::Error { "error" } else { "remark" };
-        fields.serialize_field("level", level)?;
-        fields.serialize_field("problem", self.problem.name())?;
+        fields.serialize_field("level", &self.level)?;
+        fields.serialize_field("problem", &self.problem)?;
         fields.serialize_field("subject", &self.subject)?;
         fields.serialize_field("found", &self.found)?;
         fields.serialize_field("recorded", &self.recorded)?;

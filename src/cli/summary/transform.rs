@@ -1,8 +1,8 @@
 //! The summary of `transform`.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 
+use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform;
@@ -165,7 +165,7 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     if is_stream {
         stream_steps(
             text,
-            report.layout.place(),
+            &report.layout,
             &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()),
         );
     } else {
@@ -198,17 +198,10 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     );
 }
 
-/// A path with a longer file name.
-fn named_after(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 /// What to do with an archive on standard output, and why to keep a copy.
-fn stream_steps(text: &mut String, place: &Path, restore: &str) {
-    let new = shell_path(&named_after(place, ".new"));
-    let place = shell_path(place);
+fn stream_steps(text: &mut String, layout: &Layout, restore: &str) {
+    let new = shell_path(&layout.path_of_named("new"));
+    let place = shell_path(layout.place());
     let _ = writeln!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
     let _ = writeln!(text, "  set -o pipefail; umask 077");
     let _ = writeln!(text, "  mongosplit transform … | tee {new} | {restore} && mv {new} {place}");

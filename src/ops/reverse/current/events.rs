@@ -44,7 +44,7 @@ impl EventKind {
         }
     }
     /// Whether it is about the source collection itself.
-    pub(super) fn is_of_source(self) -> bool {
+    fn is_of_source(self) -> bool {
         matches!(self, EventKind::SourceChanged | EventKind::SourceAdded | EventKind::SourceRemoved)
     }
 }
@@ -105,7 +105,7 @@ impl Counts {
             _ => &mut self.unchanged,
         };
         *count += 1;
-        if event.is_of_source() {
+        if event.kind.is_of_source() {
             return;
         }
         self.conflicts += u64::from(!event.conflicts.is_empty());
@@ -161,10 +161,6 @@ impl EventLog<'_> {
 }
 
 impl Event {
-    /// Whether it is about the source collection itself.
-    pub(super) fn is_of_source(&self) -> bool {
-        self.kind.is_of_source()
-    }
     pub(super) fn new(recorded: &manifest::Source, document: &[u8], kind: EventKind) -> Self {
         Event {
             namespace: recorded.namespace.clone(),
