@@ -120,7 +120,7 @@ fn real_path(place: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// The directory that contains a place.
-fn parent_of(place: &Path) -> &Path {
+pub fn parent_of(place: &Path) -> &Path {
     place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::apart::parent_of;
 use super::layout::{SIDECARS, sidecar};
 use super::manifest::{self, Recognised};
 use super::pieces::{MARK, Moves};
@@ -79,7 +80,7 @@ impl Place {
     }
     /// The directory that contains it.
     pub(super) fn parent(&self) -> PathBuf {
-        parent_of(&self.path)
+        parent_of(&self.path).to_owned()
     }
     fn sibling(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
@@ -407,14 +408,6 @@ fn is_ignorable(name: &OsStr) -> bool {
     IGNORABLE.iter().any(|ignorable| name == *ignorable)
 }
 
-pub(super) fn parent_of(place: &Path) -> PathBuf {
-    place
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-        .to_owned()
-}
-
 /// Whether a directory is a mount point, which no rename can replace.
 fn is_mount_point(place: &Path) -> bool {
     #[cfg(target_os = "linux")]
@@ -430,5 +423,5 @@ fn is_mount_point(place: &Path) -> bool {
     let device = |path: &Path| {
         std::fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::dev(&metadata))
     };
-    device(place) != device(&parent_of(place))
+    device(place) != device(parent_of(place))
 }

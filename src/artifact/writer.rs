@@ -124,8 +124,8 @@ pub type OtherHash<'a> = (&'a mut HashingCounter, &'a [&'a [u8]]);
 
 /// A sink for the documents of a collection.
 pub trait DocumentSink: Send {
-    /// Appends documents in pieces and hashes them together with another stream's bytes, which is
-    /// faster than hashing one after the other.
+    /// Appends documents in pieces, while another thread hashes them together with another stream's
+    /// bytes, which is faster than hashing one after the other.
     fn append_and_hash(&mut self, pieces: &[&[u8]], other: Option<OtherHash<'_>>) -> Result<()>;
     /// Adds to the number of documents.
     fn count(&mut self, documents: u64);
@@ -136,13 +136,16 @@ pub trait DocumentSink: Send {
 
 impl DocumentSink for OutputFile<'_> {
     fn append_and_hash(&mut self, pieces: &[&[u8]], other: Option<OtherHash<'_>>) -> Result<()> {
-        OutputFile::append_and_hash(self, pieces, other)
+        let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
+        pipeline::join(|| hash_with(raw, pieces, other), || store(gzip, sink, pieces)).1
     }
     fn count(&mut self, documents: u64) {
-        OutputFile::count(self, documents);
+        *self.entry.documents.get_or_insert(0) += documents;
     }
     fn compress(&mut self) -> Result<()> {
-        OutputFile::compress(self)
+        let Some(gzip) = &mut self.gzip else { return Ok(()) };
+        let whole = gzip.pending.len() / gzip::MEMBER_BYTES * gzip::MEMBER_BYTES;
+        self.compress_to(whole)
     }
 }
 
@@ -203,27 +206,6 @@ impl<'d> OutputFile<'d> {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.raw.update(bytes);
         store(&mut self.gzip, &mut self.sink, &[bytes])
-    }
-    /// Appends bytes in pieces. Hashes them together with another stream's bytes while another
-    /// thread writes them.
-    pub fn append_and_hash(
-        &mut self,
-        pieces: &[&[u8]],
-        other: Option<OtherHash<'_>>,
-    ) -> Result<()> {
-        let (raw, gzip, sink) = (&mut self.raw, &mut self.gzip, &mut self.sink);
-        pipeline::join(|| hash_with(raw, pieces, other), || store(gzip, sink, pieces)).1
-    }
-    /// Adds to the number of documents.
-    pub fn count(&mut self, documents: u64) {
-        *self.entry.documents.get_or_insert(0) += documents;
-    }
-    /// Compresses what has been appended, except for an incomplete gzip member. Call it after every
-    /// batch or so.
-    pub fn compress(&mut self) -> Result<()> {
-        let Some(gzip) = &mut self.gzip else { return Ok(()) };
-        let whole = gzip.pending.len() / gzip::MEMBER_BYTES * gzip::MEMBER_BYTES;
-        self.compress_to(whole)
     }
     fn compress_to(&mut self, end: usize) -> Result<()> {
         let Some(gzip) = &mut self.gzip else { return Ok(()) };

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::path::Path;
 
 use crc_fast::{CrcAlgorithm, Digest};
 
@@ -17,6 +18,7 @@ use super::documents::{Checking, Counts};
 use super::namespace::is_database_name;
 use super::stream::Stream;
 use crate::batch::stream_error;
+use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
@@ -601,6 +603,10 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
 }
 
 impl Reader<Stream> {
+    /// Opens an archive, and reads its prelude.
+    pub fn open_file(disk: &Disk, path: &Path) -> Result<Self> {
+        Reader::open(Stream::open(disk, path)?, path.display().to_string())
+    }
     /// Calls `each` for every remaining document, in order.
     ///
     /// # Errors

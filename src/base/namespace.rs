@@ -1,5 +1,7 @@
 //! Names of databases and collections, and of the files named after them.
 
+use crate::error::{Error, Result};
+
 /// Undoes Go's `url.QueryEscape`. Returns `None` if the text is not escaped that way.
 pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -31,6 +33,19 @@ pub fn collection_file_name(collection: &str) -> String {
         }
     }
     name
+}
+
+/// The database of a namespace.
+pub fn database_of(namespace: &str) -> &str {
+    namespace.split_once('.').map_or(namespace, |(database, _)| database)
+}
+
+/// Fails if a name cannot be that of a database.
+pub(crate) fn check_database_name(name: &str) -> Result<()> {
+    if is_database_name(name) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("'{}' cannot be the name of a database", name.escape_debug())))
 }
 
 /// Whether servers on every system accept this name for a database (MongoDB manual, "Naming

@@ -1,7 +1,6 @@
 //! Reports the progress of a run, and lets a signal stop it.
 
 use crate::error::{Error, Result};
-use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Receives the progress of a run. All methods may be called from any thread.
 ///
@@ -54,22 +53,3 @@ pub trait Progress: Sync {
 pub struct Silent;
 
 impl Progress for Silent {}
-
-/// Records a signal. A signal handler may call its methods.
-#[derive(Debug, Default)]
-pub struct Interrupt(AtomicI32);
-
-impl Interrupt {
-    /// No signal yet.
-    pub const fn new() -> Self {
-        Interrupt(AtomicI32::new(0))
-    }
-    /// Records the number of a signal.
-    pub fn note(&self, signal: i32) {
-        self.0.store(signal, Ordering::Relaxed);
-    }
-    /// The last recorded signal.
-    pub fn signal(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
-    }
-}

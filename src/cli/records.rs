@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mongosplit::apart::Inputs;
+use mongosplit::apart::{Inputs, parent_of};
 use mongosplit::layout::Layout;
 use mongosplit::{Error, Result};
 use rustix::fs::Access;
@@ -110,10 +110,6 @@ fn temporary_next_to(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFi
         .suffix(".mongosplit-tmp")
         .make_in(parent_of(place), |path| make(path));
     made.map_err(|error| unwritable("--report", path, &error))
-}
-
-fn parent_of(place: &Path) -> &Path {
-    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {

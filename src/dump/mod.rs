@@ -229,10 +229,7 @@ impl Dump {
                 "standard input can be read only once, and this needs the dump twice; name a file"
                     .to_owned(),
             )),
-            None => Ok(Some(archive::Reader::open(
-                Stream::open(disk, &self.path)?,
-                self.path.display().to_string(),
-            )?)),
+            None => archive::Reader::open_file(disk, &self.path).map(Some),
         }
     }
 

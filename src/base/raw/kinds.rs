@@ -96,25 +96,22 @@ pub(super) const NO_LENGTH: u8 = 255;
 /// Sizes of values by element type.
 pub(super) const SIZES: [u8; 256] = {
     let mut sizes = [NO_LENGTH; 256];
-    sizes[kind::STRING as usize] = WITH_LENGTH + 4;
-    sizes[kind::CODE as usize] = WITH_LENGTH + 4;
-    sizes[kind::SYMBOL as usize] = WITH_LENGTH + 4;
-    sizes[kind::DOCUMENT as usize] = WITH_LENGTH;
-    sizes[kind::ARRAY as usize] = WITH_LENGTH;
-    sizes[kind::CODE_WITH_SCOPE as usize] = WITH_LENGTH;
-    sizes[kind::BINARY as usize] = WITH_LENGTH + 5;
-    sizes[kind::DB_POINTER as usize] = WITH_LENGTH + 16;
-    sizes[kind::DOUBLE as usize] = 8;
-    sizes[kind::DATE as usize] = 8;
-    sizes[kind::TIMESTAMP as usize] = 8;
-    sizes[kind::INT64 as usize] = 8;
-    sizes[kind::INT32 as usize] = 4;
-    sizes[kind::NULL as usize] = 0;
-    sizes[kind::UNDEFINED as usize] = 0;
-    sizes[kind::MIN_KEY as usize] = 0;
-    sizes[kind::MAX_KEY as usize] = 0;
-    sizes[kind::BOOLEAN as usize] = 1;
-    sizes[kind::OBJECT_ID as usize] = 12;
-    sizes[kind::DECIMAL128 as usize] = 16;
+    let mut kind = 0;
+    while kind < sizes.len() {
+        sizes[kind] = match kind as u8 {
+            kind::STRING | kind::CODE | kind::SYMBOL => WITH_LENGTH + 4,
+            kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => WITH_LENGTH,
+            kind::BINARY => WITH_LENGTH + 5,
+            kind::DB_POINTER => WITH_LENGTH + 16,
+            kind::DOUBLE | kind::DATE | kind::TIMESTAMP | kind::INT64 => 8,
+            kind::INT32 => 4,
+            kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
+            kind::BOOLEAN => 1,
+            kind::OBJECT_ID => 12,
+            kind::DECIMAL128 => 16,
+            _ => NO_LENGTH,
+        };
+        kind += 1;
+    }
     sizes
 };

@@ -17,7 +17,7 @@ use crate::artifact::layout::Layout;
 use crate::artifact::reader::{self, Artifact};
 use crate::artifact::staging::{self, Form, Staging};
 use crate::artifact::writer::{Content, DeferredTail};
-use crate::base::namespace::is_database_name;
+use crate::base::namespace;
 use crate::disk::{Disk, IoMode};
 use crate::dump::Metadata;
 use crate::error::{Error, Result};
@@ -199,10 +199,8 @@ impl<'r> Opened<'r> {
             .iter()
             .flat_map(|source| &source.streams)
             .fold(0o666, |mode, stream| mode & stream.mode);
-        let staging = match options.dry_run {
-            true => None,
-            false => Some(Staging::begin(disk, form_of(options, layout.clone(), mode))?),
-        };
+        let begin = || Staging::begin(disk, form_of(options, layout.clone(), mode));
+        let staging = (!options.dry_run).then(begin).transpose()?;
         Ok(Opened { artifact, layout, threads, sources, staging })
     }
 }
@@ -287,15 +285,9 @@ impl Reversal {
 }
 
 pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
-    let database =
-        to.unwrap_or_else(|| namespace.split_once('.').map_or(namespace, |(database, _)| database));
-    match is_database_name(database) {
-        true => Ok(database.to_owned()),
-        false => Err(Error::Usage(format!(
-            "'{}' cannot be the name of a database",
-            database.escape_debug()
-        ))),
-    }
+    let database = to.unwrap_or_else(|| namespace::database_of(namespace));
+    namespace::check_database_name(database)?;
+    Ok(database.to_owned())
 }
 
 /// The files that a reversal reads only to check them.

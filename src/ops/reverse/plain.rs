@@ -40,82 +40,71 @@ pub fn reverse_on(
     plan: &Plan,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let prepared = Prepared::new(disk, options, plan)?;
-    let is_out = prepared.opened.staging.as_ref().map(Staging::is_out);
-    prepared.run(progress).map_err(|error| error.after_output(is_out.as_deref()))
+    let began = Instant::now();
+    let opened = Opened::new(disk, options, plan)?;
+    let is_out = opened.staging.as_ref().map(Staging::is_out);
+    let outcome = restore(disk, options, plan, opened, began, progress);
+    outcome.map_err(|error| error.after_output(is_out.as_deref()))
 }
 
-/// A run that has written nothing yet.
-struct Prepared<'r> {
+fn restore(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    opened: Opened<'_>,
     began: Instant,
-    disk: &'r Disk,
-    options: &'r Options,
-    plan: &'r Plan,
-    opened: Opened<'r>,
-}
-
-impl<'r> Prepared<'r> {
-    fn new(disk: &'r Disk, options: &'r Options, plan: &'r Plan) -> Result<Self> {
-        let began = Instant::now();
-        let opened = Opened::new(disk, options, plan)?;
-        Ok(Prepared { began, disk, options, plan, opened })
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let Opened { artifact, layout, threads, sources, mut staging } = opened;
+    let manifest = &artifact.manifest;
+    let total: u64 = manifest
+        .files
+        .iter()
+        .filter(|file| file.role != Role::Metadata)
+        .map(|file| file.bytes)
+        .sum();
+    progress.start("reverse", Some(total));
+    let mut result = Reversal::new(manifest, options, &layout);
+    let mut done = Done::default();
+    let mut archive = None;
+    if let Some(name) = layout.archive_name()? {
+        let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+        let version = sources.iter().find_map(|source| source.server_version.as_deref());
+        let of_source = |(source, recorded)| archived(source, recorded, options, plan);
+        let collections =
+            sources.iter().zip(&manifest.sources).map(of_source).collect::<Result<Vec<_>>>()?;
+        archive = Some(ArchiveFile::begin(file, version, collections)?);
     }
-
-    fn run(self, progress: &dyn Progress) -> Result<Report> {
-        let Prepared { began, disk, options, plan, opened } = self;
-        let Opened { artifact, layout, threads, sources, mut staging } = opened;
-        let manifest = &artifact.manifest;
-        let total: u64 = manifest
-            .files
-            .iter()
-            .filter(|file| file.role != Role::Metadata)
-            .map(|file| file.bytes)
-            .sum();
-        progress.start("reverse", Some(total));
-        let mut result = Reversal::new(manifest, options, &layout);
-        let mut done = Done::default();
-        let mut archive = None;
-        if let Some(name) = layout.archive_name()? {
-            let file =
-                Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
-            let version = sources.iter().find_map(|source| source.server_version.as_deref());
-            let of_source = |(source, recorded)| archived(source, recorded, options, plan);
-            let collections =
-                sources.iter().zip(&manifest.sources).map(of_source).collect::<Result<Vec<_>>>()?;
-            archive = Some(ArchiveFile::begin(file, version, collections)?);
+    for (number, (source, recorded)) in sources.into_iter().zip(&manifest.sources).enumerate() {
+        let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
+        let collection = plan.collection();
+        let namespace = format!("{database}.{collection}");
+        let metadata = source.header.metadata.clone();
+        if let Some(archive) = &mut archive {
+            let mut share = archive.share(number);
+            source.run(disk, &threads, plan, &mut share, progress, &mut done)?;
+            result.manifest.sources.push(proven(recorded, &namespace, &share.finish())?);
+            result.note_ttl_indexes(&namespace, metadata)?;
+            continue;
         }
-        for (number, (source, recorded)) in sources.into_iter().zip(&manifest.sources).enumerate() {
-            let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
-            let collection = plan.collection();
-            let namespace = format!("{database}.{collection}");
-            let metadata = source.header.metadata.clone();
-            if let Some(archive) = &mut archive {
-                let mut share = archive.share(number);
-                source.run(disk, &threads, plan, &mut share, progress, &mut done)?;
-                result.manifest.sources.push(proven(recorded, &namespace, &share.finish())?);
-                result.note_ttl_indexes(&namespace, metadata)?;
-                continue;
-            }
-            let level = options.gzip_level;
-            let path = documents_path(&database, collection, level.is_some());
-            let mut file =
-                Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
-            source.run(disk, &threads, plan, &mut file, progress, &mut done)?;
-            let entry = threads.run(|| file.finish())?;
-            result.manifest.sources.push(proven(recorded, &namespace, &Content::of(&entry))?);
-            result.manifest.files.push(entry);
-            result.write_metadata(staging.as_mut(), &threads, &namespace, metadata)?;
-        }
-        reader::check_stored(disk, &artifact, UNREAD)?;
-        let mut tail = None;
-        if let Some(archive) = archive {
-            let (entry, end) = threads.run(|| archive.finish())?;
-            result.manifest.files.push(entry);
-            tail = end;
-        }
-        progress.finish();
-        result.publish(staging, tail, options, layout, began, progress)
+        let level = options.gzip_level;
+        let path = documents_path(&database, collection, level.is_some());
+        let mut file = Staging::file(staging.as_mut(), path, Role::Documents, &namespace, level)?;
+        source.run(disk, &threads, plan, &mut file, progress, &mut done)?;
+        let entry = threads.run(|| file.finish())?;
+        result.manifest.sources.push(proven(recorded, &namespace, &Content::of(&entry))?);
+        result.manifest.files.push(entry);
+        result.write_metadata(staging.as_mut(), &threads, &namespace, metadata)?;
     }
+    reader::check_stored(disk, &artifact, UNREAD)?;
+    let mut tail = None;
+    if let Some(archive) = archive {
+        let (entry, end) = threads.run(|| archive.finish())?;
+        result.manifest.files.push(entry);
+        tail = end;
+    }
+    progress.finish();
+    result.publish(staging, tail, options, layout, began, progress)
 }
 
 /// A source's collection in a result that is an archive.

@@ -230,34 +230,21 @@ impl<'r> Prepared<'r> {
         })
     }
 
-    fn run(self, progress: &dyn Progress) -> Result<Report> {
-        let Prepared {
-            disk,
-            options,
-            plan,
-            layout,
-            dump,
-            collections,
-            threads,
-            mut reader,
-            sources,
-            mut staging,
-            mut remarks,
-            ..
-        } = self;
+    fn run(mut self, progress: &'r dyn Progress) -> Result<Report> {
+        let Prepared { disk, options, plan, .. } = self;
         let mut archive = None;
-        if let Some(name) = layout.archive_name()? {
+        if let Some(name) = self.layout.archive_name()? {
             let file =
-                Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
-            let version = options.server_version.as_ref().or(dump.server_version.as_ref());
+                Staging::file(self.staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
+            let version = options.server_version.as_ref().or(self.dump.server_version.as_ref());
             archive = Some(ArchiveFile::begin(
                 file,
                 version.map(String::as_str),
-                archived(&sources, plan, options),
+                archived(&self.sources, plan, options),
             )?);
         }
-        progress.start("transform", reader.total());
-        let files = files_of(&dump, &collections);
+        progress.start("transform", self.reader.total());
+        let files = files_of(&self.dump, &self.collections);
         let stages = Transforming {
             plan,
             mappers: Pool::default(),
@@ -266,27 +253,27 @@ impl<'r> Prepared<'r> {
             progress,
             files,
         };
-        let mut writer = Writing { sources, archive, documents: 0, file_bytes: 0 };
-        pipeline::run(&threads, &stages, &mut reader, &mut writer)?;
+        let mut writer = Writing { sources: self.sources, archive, documents: 0, file_bytes: 0 };
+        pipeline::run(&self.threads, &stages, &mut self.reader, &mut writer)?;
         progress.finish();
-        reader.check_after(options, &collections, &mut remarks)?;
+        self.reader.check_after(options, &self.collections, &mut self.remarks)?;
         let Writing { mut sources, archive, .. } = writer;
         let will_fail = !options.skip_unrestorable
             && sources
                 .iter()
                 .any(|source| source.refused.iter().any(|one| one.duplicate.is_some()));
         if will_fail && !is_standard_input(&options.dump) {
-            stages.name_earlier(
-                &mut Reading::open(disk, options, &layout, plan, &dump, &collections)?,
-                &mut sources,
-            )?;
+            let mut again =
+                Reading::open(disk, options, &self.layout, plan, &self.dump, &self.collections)?;
+            stages.name_earlier(&mut again, &mut sources)?;
         }
-        checks::check_results(options, &stages.files, &sources, plan, &dump.remarks)?;
+        checks::check_results(options, &stages.files, &sources, plan, &self.dump.remarks)?;
 
-        let mut manifest = empty_manifest(options, &layout, plan);
+        let mut manifest = empty_manifest(options, &self.layout, plan);
         let mut reports = Vec::new();
         for source in sources {
-            let finished = threads.run(|| source.finish(plan, options, staging.as_mut()))?;
+            let finished =
+                self.threads.run(|| source.finish(plan, options, self.staging.as_mut()))?;
             manifest.sources.push(finished.source);
             manifest.files.extend(finished.files);
             reports.push(finished.report);
@@ -294,22 +281,22 @@ impl<'r> Prepared<'r> {
         checks::check_conservation(&manifest, plan)?;
         let mut tail = None;
         if let Some(archive) = archive {
-            let (entry, end) = threads.run(|| archive.finish())?;
+            let (entry, end) = self.threads.run(|| archive.finish())?;
             manifest.files.insert(0, entry);
             tail = end;
         }
         progress.check()?;
-        if let Some(staging) = staging {
+        if let Some(staging) = self.staging {
             for warning in staging.publish_with(&manifest, tail)? {
                 progress.warn(&warning);
             }
         }
         Ok(Report {
             dry_run: options.dry_run,
-            layout,
+            layout: self.layout,
             manifest,
             sources: reports,
-            remarks,
+            remarks: self.remarks,
             warnings: unexpected_number(options, plan),
             seconds: rounded_seconds(self.began.elapsed()),
         })

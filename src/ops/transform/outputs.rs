@@ -1,10 +1,12 @@
 //! The output files of one source while they are written, and the counts that go with them.
 
+use bson::{Bson, Document, doc};
+
 use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
 use crate::artifact::archive_writer;
 use crate::artifact::staging::Staging;
-use crate::artifact::writer::OutputFile;
-use crate::base::namespace::is_database_name;
+use crate::artifact::writer::{DocumentSink, OutputFile};
+use crate::base::namespace::{check_database_name, collection_file_name};
 use crate::dump::{Collection, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::Fingerprints;
@@ -62,12 +64,7 @@ impl<'d> Outputs<'d> {
         });
         let journaled = journaled.or_else(|| metadata.clone()).map(|metadata| metadata.bytes);
         let database = options.to_database.clone().unwrap_or_else(|| collection.database.clone());
-        if !is_database_name(&database) {
-            return Err(Error::Usage(format!(
-                "'{}' cannot be the name of a database",
-                database.escape_debug()
-            )));
-        }
+        check_database_name(&database)?;
         Ok(Outputs {
             collection: collection.clone(),
             database,
@@ -214,14 +211,10 @@ impl<'d> Outputs<'d> {
                 .map(|metadata| metadata.create_index_commands(&self.collection.name))
                 .unwrap_or_default(),
             options: metadata
-                .map(|metadata| {
-                    metadata
-                        .options
-                        .iter()
-                        .map(|(name, value)| format!("{name}: {value}"))
-                        .collect()
-                })
-                .unwrap_or_default(),
+                .into_iter()
+                .flat_map(|metadata| &metadata.options)
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect(),
             metadata: self.metadata,
         };
         Ok(Finished { source, files, report })
@@ -262,38 +255,38 @@ pub(super) fn archived(
 
 /// The path of a collection's documents in an output.
 pub(crate) fn documents_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!(
-        "{database}/{}.bson{}",
-        crate::base::namespace::collection_file_name(collection),
-        if gzip { ".gz" } else { "" }
-    )
+    path_of(database, collection, "bson", gzip)
 }
 
 /// The path of a collection's metadata in an output.
 pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> String {
-    format!(
-        "{database}/{}.metadata.json{}",
-        crate::base::namespace::collection_file_name(collection),
-        if gzip { ".gz" } else { "" }
-    )
+    path_of(database, collection, "metadata.json", gzip)
+}
+
+fn path_of(database: &str, collection: &str, suffix: &str, gzip: bool) -> String {
+    let gz = if gzip { ".gz" } else { "" };
+    format!("{database}/{}.{suffix}{gz}", collection_file_name(collection))
 }
 
 /// The metadata of a target, as mongorestore reads it: canonical Extended JSON.
 fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes) -> String {
-    let int = |number: i64| serde_json::json!({ "$numberInt": number.to_string() });
-    let mut list =
-        vec![serde_json::json!({ "v": int(2), "key": { "_id": int(1) }, "name": "_id_" })];
+    let mut list = vec![doc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" }];
     for index in plan.indexes(target) {
         if indexes == Indexes::None || indexes == Indexes::NonUnique && index.unique {
             continue;
         }
-        let key: serde_json::Map<String, serde_json::Value> =
-            index.key.iter().map(|(name, direction)| (name.clone(), int(*direction))).collect();
-        let mut entry = serde_json::json!({ "v": int(2), "key": key, "name": index.name });
+        let key: Document = index
+            .key
+            .iter()
+            .map(|(name, direction)| (name.clone(), Bson::Int32(*direction as i32)))
+            .collect();
+        let mut entry = doc! { "v": 2, "key": key, "name": &index.name };
         if index.unique {
-            entry["unique"] = true.into();
+            entry.insert("unique", true);
         }
         list.push(entry);
     }
-    serde_json::json!({ "options": {}, "indexes": list, "collectionName": collection, "type": "collection" }).to_string()
+    let metadata =
+        doc! { "options": {}, "indexes": list, "collectionName": collection, "type": "collection" };
+    Bson::from(metadata).into_canonical_extjson().to_string()
 }

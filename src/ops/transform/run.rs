@@ -7,7 +7,7 @@ use super::preflight::ExistingDocuments;
 use super::source::Reading;
 use super::{Options, SetAside, UniqueValue};
 use crate::artifact::archive_writer::ArchiveFile;
-use crate::artifact::writer::OutputFile;
+use crate::artifact::writer::{DocumentSink, OutputFile};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::hash::HashingCounter;

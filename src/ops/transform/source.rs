@@ -14,12 +14,31 @@ use crate::mapping::Plan;
 use crate::raw::Validator;
 
 /// Where the sources' documents come from.
-pub(super) enum Reading {
-    /// One file for each source, one after the other.
-    Files { splitters: Vec<Splitter<Stream>>, current: usize },
-    /// One archive in which they interleave; read once for each source if they have to come one after
-    /// the other.
-    Archive { passes: Vec<Demultiplexing>, current: usize },
+pub(super) struct Reading {
+    /// One file for each source, or one pass over an archive for each, or for all of them.
+    inputs: Vec<Input>,
+    /// The input that is being read.
+    current: usize,
+}
+
+enum Input {
+    File(Splitter<Stream>),
+    Archive(Box<Demultiplexing>),
+}
+
+impl Input {
+    fn stream(&self) -> &Stream {
+        match self {
+            Input::File(splitter) => splitter.stream(),
+            Input::Archive(archive) => archive.reader.stream(),
+        }
+    }
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
+        match self {
+            Input::File(splitter) => splitter.fill(batch),
+            Input::Archive(archive) => archive.fill(batch),
+        }
+    }
 }
 
 impl Reading {
@@ -38,86 +57,48 @@ impl Reading {
             let is_in_turn = layout.is_archive()
                 && collections.len() > 1
                 && !crate::base::stream::is_standard_input(&options.dump);
-            let mut passes = vec![Demultiplexing::new(
-                archive,
-                collections,
-                if is_in_turn { Pass::Of(0) } else { Pass::All },
-                options,
-                plan,
-            )];
+            let first = if is_in_turn { Pass::Of(0) } else { Pass::All };
+            let mut passes = vec![(archive, first)];
             for number in (1..collections.len()).take_while(|_| is_in_turn) {
-                let again = dump.archive(disk)?.into_iter();
-                passes.extend(again.map(|archive| {
-                    Demultiplexing::new(archive, collections, Pass::Of(number), options, plan)
-                }));
+                passes.extend(dump.archive(disk)?.map(|archive| (archive, Pass::Of(number))));
             }
-            return Ok(Reading::Archive { passes, current: 0 });
+            let input = |(archive, pass)| {
+                let pass = Demultiplexing::new(archive, collections, pass, options, plan);
+                Input::Archive(Box::new(pass))
+            };
+            return Ok(Reading { inputs: passes.into_iter().map(input).collect(), current: 0 });
         }
-        let mut splitters = Vec::new();
+        let mut inputs = Vec::new();
         for (number, collection) in collections.iter().enumerate() {
             let path = collection.documents.as_deref().unwrap_or(&options.dump);
             dump::refuse_other_content(disk, path)?;
-            splitters.push(Splitter::new(
-                Stream::open(disk, path)?,
-                number,
-                path.display().to_string(),
-            ));
+            let (stream, file) = (Stream::open(disk, path)?, path.display().to_string());
+            inputs.push(Input::File(Splitter::new(stream, number, file)));
         }
-        Ok(Reading::Files { splitters, current: 0 })
+        Ok(Reading { inputs, current: 0 })
+    }
+    fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.inputs.iter().map(Input::stream)
     }
     /// The permission bits that all files share.
     pub(super) fn mode(&self) -> u32 {
-        match self {
-            Reading::Files { splitters, .. } => {
-                splitters.iter().fold(u32::MAX, |mode, splitter| mode & splitter.stream().mode)
-            }
-            Reading::Archive { passes, .. } => {
-                passes.iter().fold(u32::MAX, |mode, archive| mode & archive.reader.stream().mode)
-            }
-        }
+        self.streams().fold(u32::MAX, |mode, stream| mode & stream.mode)
     }
     pub(super) fn total(&self) -> Option<u64> {
-        match self {
-            Reading::Files { splitters, .. } => {
-                Some(splitters.iter().map(|splitter| splitter.stream().file_bytes).sum())
-            }
-            Reading::Archive { passes, .. } => {
-                passes.iter().map(|archive| archive.reader.stream().total()).sum()
-            }
-        }
+        self.streams().map(Stream::total).sum()
     }
     /// Fills a batch of one source. False at the end.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> Result<bool> {
-        match self {
-            Reading::Files { splitters, current } => {
-                while let Some(splitter) = splitters.get_mut(*current) {
-                    if splitter.fill(batch)? {
-                        return Ok(true);
-                    }
-                    *current += 1;
-                }
-                Ok(false)
+        while let Some(input) = self.inputs.get_mut(self.current) {
+            if input.fill(batch)? {
+                return Ok(true);
             }
-            Reading::Archive { passes, current } => {
-                while let Some(archive) = passes.get_mut(*current) {
-                    if archive.fill(batch)? {
-                        return Ok(true);
-                    }
-                    *current += 1;
-                }
-                Ok(false)
-            }
+            self.current += 1;
         }
+        Ok(false)
     }
     pub(super) fn file_bytes_read(&self) -> u64 {
-        match self {
-            Reading::Files { splitters, .. } => {
-                splitters.iter().map(|splitter| splitter.stream().file_bytes_read()).sum()
-            }
-            Reading::Archive { passes, .. } => {
-                passes.iter().map(|archive| archive.reader.stream().file_bytes_read()).sum()
-            }
-        }
+        self.streams().map(Stream::file_bytes_read).sum()
     }
     /// Refuses what shows only when all is read.
     pub(super) fn check_after(
@@ -126,28 +107,15 @@ impl Reading {
         sources: &[Collection],
         remarks: &mut Vec<String>,
     ) -> Result<()> {
-        match self {
-            Reading::Files { splitters, .. } => {
-                splitters.iter().try_for_each(|splitter| splitter.stream().check_unchanged())
-            }
-            Reading::Archive { passes, .. } => {
-                passes.iter().try_for_each(|archive| archive.reader.stream().check_unchanged())?;
-                let archive = &passes[0];
-                archive.check_standing(options, remarks)?;
-                let of_source = sources.iter().zip(&archive.touching);
-                of_source.into_iter().try_for_each(|(source, touching)| {
-                    let operations =
-                        OplogOperations { touching: *touching, all: archive.operations };
-                    check_oplog(
-                        options,
-                        "the archive's oplog",
-                        &source.namespace(),
-                        operations,
-                        remarks,
-                    )
-                })
-            }
+        self.streams().try_for_each(Stream::check_unchanged)?;
+        let Some(Input::Archive(archive)) = self.inputs.first() else { return Ok(()) };
+        archive.check_standing(options, remarks)?;
+        for (source, touching) in sources.iter().zip(&archive.touching) {
+            let operations = OplogOperations { touching: *touching, all: archive.operations };
+            let oplog = "the archive's oplog";
+            check_oplog(options, oplog, &source.namespace(), operations, remarks)?;
         }
+        Ok(())
     }
 }
 
@@ -163,7 +131,7 @@ enum Use {
 }
 
 /// An archive, demultiplexed in one pass into batches with the same bounds as a file's.
-pub(super) struct Demultiplexing {
+struct Demultiplexing {
     reader: archive::Reader<Stream>,
     uses: Vec<Use>,
     pending: Vec<Batch>,
@@ -255,12 +223,8 @@ impl Demultiplexing {
         while self.end.is_none() {
             let document = match self.reader.next_document() {
                 Ok(Some(document)) => document,
-                Ok(None) => {
-                    self.end = Some(Ok(()));
-                    break;
-                }
-                Err(error) => {
-                    self.end = Some(Err(error));
+                ended => {
+                    self.end = Some(ended.map(drop));
                     break;
                 }
             };
@@ -316,16 +280,11 @@ impl Demultiplexing {
     }
 
     fn check_standing(&self, options: &Options, remarks: &mut Vec<String>) -> Result<()> {
-        for (number, entry) in self
-            .reader
-            .prelude()
-            .entries
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| self.uses[*number] == Use::Target)
-        {
-            let seen = self.reader.seen(number);
-            check_standing(options, &entry.namespace(), seen.counts(), remarks)?;
+        for (number, entry) in self.reader.prelude().entries.iter().enumerate() {
+            if self.uses[number] == Use::Target {
+                let counts = self.reader.seen(number).counts();
+                check_standing(options, &entry.namespace(), counts, remarks)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Checks the files of an output against its manifest (stored bytes, framing, counts, digests), and
 //! the manifest against itself.
 
+use std::path::Path;
+
+use super::restored::{Expected, expected_collections};
 use super::unknown_indexes;
 use crate::artifact::difference::Difference;
 use crate::artifact::reader::{self, Artifact};
@@ -43,9 +46,9 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     }));
     for source in &manifest.sources {
         if (manifest.kind == Kind::Transform) == source.targets.is_empty() {
-            let kind = if manifest.kind == Kind::Transform { "transform" } else { "reverse" };
             found.push(format!(
-                "the manifest is of {kind}, and has {} target collections for {}",
+                "the manifest is of {}, and has {} target collections for {}",
+                manifest.kind.command(),
                 source.targets.len(),
                 source.namespace
             ));
@@ -84,9 +87,13 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     found
 }
 
-/// How much of an output's files was read.
-#[derive(Debug, Default)]
-pub(super) struct Checked {
+/// Checks the files of an output, one after the other.
+pub(super) struct Checker<'a> {
+    pub(super) disk: &'a Disk,
+    pub(super) threads: &'a Threads,
+    pub(super) artifact: &'a Artifact,
+    pub(super) progress: &'a dyn Progress,
+    /// How much was read so far.
     pub(super) documents: u64,
     pub(super) bytes: u64,
 }
@@ -108,216 +115,225 @@ impl Differences<'_> {
     }
 }
 
-pub(super) fn check_file(
-    disk: &Disk,
-    threads: &Threads,
-    artifact: &Artifact,
-    file: &manifest::File,
-    checked: &mut Checked,
-    progress: &dyn Progress,
-) -> Result<Vec<Difference>> {
-    let (manifest, path) = (&artifact.manifest, &artifact.path(file));
-    let mut differences = Differences { file: &file.path, found: Vec::new() };
-    if file.role == Role::Metadata {
-        let stored = disk.read_small(path, MOST_METADATA_BYTES)?;
-        checked.bytes += stored.len() as u64;
+impl Checker<'_> {
+    /// Checks a file against its entry in the manifest.
+    pub(super) fn check(&mut self, file: &manifest::File) -> Result<Vec<Difference>> {
+        let mut differences = Differences { file: &file.path, found: Vec::new() };
+        let path = &self.artifact.path(file);
+        match file.role {
+            Role::Metadata => self.metadata(file, path, &mut differences)?,
+            Role::Archive => self.archive(file, path, &mut differences)?,
+            Role::Documents | Role::Journal | Role::Rejected => {
+                self.documents(file, path, &mut differences)?
+            }
+        }
+        Ok(differences.found)
+    }
+
+    fn metadata(
+        &mut self,
+        file: &manifest::File,
+        path: &Path,
+        differences: &mut Differences<'_>,
+    ) -> Result<()> {
+        let stored = self.disk.read_small(path, MOST_METADATA_BYTES)?;
+        self.bytes += stored.len() as u64;
         differences.note("SHA-256", hash::sha256(&stored), &file.sha256);
-        let content = read_small(disk, path)?;
+        let content = read_small(self.disk, path)?;
         if let Some(raw_sha256) = &file.raw_sha256 {
             differences.note("SHA-256 of its content", hash::sha256(&content), raw_sha256);
         }
         Metadata::parse(content, path)?;
-        return Ok(differences.found);
+        Ok(())
     }
-    let (stream, stored) = match file.raw_sha256 {
-        Some(_) => {
-            Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?
-        }
-        None => (Stream::open(disk, path)?, None),
-    };
-    let limit = if file.role == Role::Journal {
-        journal::MAX_DOCUMENT_BYTES
-    } else {
-        raw::MAX_DOCUMENT_BYTES
-    };
-    let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
-    let mut batch = Batch::default();
-    let mut content = HashingCounter::default();
-    let mut digest = 0u128;
-    let before = (checked.documents, checked.bytes);
-    let framed =
-        Framing { behind: &[stored.as_deref()], progress }.run(threads, &mut content, |bytes| {
-            std::mem::swap(bytes, &mut batch.bytes);
-            if !splitter.fill(&mut batch)? {
-                return Ok(0);
+
+    /// Checks a file of documents: stored and unpacked bytes, framing, count, and digest.
+    fn documents(
+        &mut self,
+        file: &manifest::File,
+        path: &Path,
+        differences: &mut Differences<'_>,
+    ) -> Result<()> {
+        let (disk, threads, progress) = (self.disk, self.threads, self.progress);
+        let manifest = &self.artifact.manifest;
+        let (stream, stored) = match file.raw_sha256 {
+            Some(_) => {
+                Stream::open_hashed(disk, path).map(|(stream, stored)| (stream, Some(stored)))?
             }
-            batch
-                .documents()
-                .for_each(|document| digest = digest.wrapping_add(document_digest(document)));
-            std::mem::swap(bytes, &mut batch.bytes);
-            progress.advance(
-                before.0 + splitter.counts().0,
-                before.1 + splitter.stream().file_bytes_read(),
+            None => (Stream::open(disk, path)?, None),
+        };
+        let limit = if file.role == Role::Journal {
+            journal::MAX_DOCUMENT_BYTES
+        } else {
+            raw::MAX_DOCUMENT_BYTES
+        };
+        let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
+        let mut batch = Batch::default();
+        let mut content = HashingCounter::default();
+        let mut digest = 0u128;
+        let before = (self.documents, self.bytes);
+        let framed = Framing { behind: &[stored.as_deref()], progress }.run(
+            threads,
+            &mut content,
+            |bytes| {
+                std::mem::swap(bytes, &mut batch.bytes);
+                if !splitter.fill(&mut batch)? {
+                    return Ok(0);
+                }
+                batch
+                    .documents()
+                    .for_each(|document| digest = digest.wrapping_add(document_digest(document)));
+                std::mem::swap(bytes, &mut batch.bytes);
+                progress.advance(
+                    before.0 + splitter.counts().0,
+                    before.1 + splitter.stream().file_bytes_read(),
+                );
+                Ok(bytes.len())
+            },
+        );
+        let (documents, _) = splitter.counts();
+        self.documents += documents;
+        self.bytes += splitter.stream().file_bytes_read();
+        framed?;
+        splitter.stream().check_unchanged()?;
+        let (bytes, sha256) = content.finish();
+        match stored {
+            // Another size was reported before anything was read.
+            None => differences.note("SHA-256", sha256, &file.sha256),
+            Some(stored) => {
+                differences.note("SHA-256", stored.finish().1, &file.sha256);
+                differences.note(
+                    "uncompressed bytes:",
+                    bytes.to_string(),
+                    &file.raw_bytes.unwrap_or_default().to_string(),
+                );
+                differences.note(
+                    "uncompressed SHA-256",
+                    sha256,
+                    file.raw_sha256.as_deref().unwrap_or_default(),
+                );
+            }
+        }
+        if let Some(recorded) = file.documents {
+            differences.note("", counted(documents, "document"), &counted(recorded, "document"));
+        }
+        // Bytes that are not the manifest's prove nothing about its digests.
+        if differences.found.is_empty() {
+            differences.found.extend(
+                check_digest(manifest, &file.path, &file.namespace, digest)
+                    .filter(|_| file.role == Role::Documents),
             );
-            Ok(bytes.len())
-        });
-    let (documents, _) = splitter.counts();
-    checked.documents += documents;
-    checked.bytes += splitter.stream().file_bytes_read();
-    framed?;
-    splitter.stream().check_unchanged()?;
-    let (bytes, sha256) = content.finish();
-    match stored {
-        // Another size was reported before anything was read.
-        None => differences.note("SHA-256", sha256, &file.sha256),
-        Some(stored) => {
-            differences.note("SHA-256", stored.finish().1, &file.sha256);
+            if file.role == Role::Journal {
+                let (_, header) =
+                    JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
+                differences.found.extend(reader::journal_mismatch(
+                    &header,
+                    path,
+                    manifest,
+                    &file.namespace,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks an archive: stored and unpacked bytes, framing, checksums, and each namespace's documents.
+    fn archive(
+        &mut self,
+        file: &manifest::File,
+        path: &Path,
+        differences: &mut Differences<'_>,
+    ) -> Result<()> {
+        let (threads, progress) = (self.threads, self.progress);
+        let manifest = &self.artifact.manifest;
+        let (mut stream, stored) = Stream::open_hashed(self.disk, path)?;
+        let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
+        let before = (self.documents, self.bytes);
+        let mut reader = archive::Reader::open(stream, path.display().to_string())?;
+        reader.check_all_and_continue();
+        let mut digests = vec![0u128; reader.prelude().entries.len()];
+        Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(
+            threads,
+            &mut HashingCounter::default(),
+            |_| {
+                let mut bytes = 0;
+                while bytes < BATCH_BYTES
+                    && let Some(document) = reader.next_document()?
+                {
+                    bytes += document.bytes.len();
+                    let digest = &mut digests[document.namespace];
+                    *digest = digest.wrapping_add(document_digest(document.bytes));
+                    self.documents += 1;
+                }
+                progress.advance(self.documents, before.1 + reader.stream().file_bytes_read());
+                Ok(bytes)
+            },
+        )?;
+        reader.stream().check_unchanged()?;
+        self.bytes += reader.stream().file_bytes_read();
+        let (bytes, sha256) = stored.finish();
+        differences.note("bytes", bytes.to_string(), &file.bytes.to_string());
+        differences.note("SHA-256", sha256, &file.sha256);
+        if let Some(unpacked) = unpacked {
+            let (bytes, sha256) = unpacked.finish();
             differences.note(
-                "uncompressed bytes:",
+                "bytes uncompressed",
                 bytes.to_string(),
                 &file.raw_bytes.unwrap_or_default().to_string(),
             );
             differences.note(
-                "uncompressed SHA-256",
+                "SHA-256 uncompressed",
                 sha256,
                 file.raw_sha256.as_deref().unwrap_or_default(),
             );
         }
-    }
-    if let Some(recorded) = file.documents {
-        differences.note("", counted(documents, "document"), &counted(recorded, "document"));
-    }
-    // Bytes that are not the manifest's prove nothing about its digests.
-    if differences.found.is_empty() {
-        differences.found.extend(
-            check_digest(manifest, &file.path, &file.namespace, digest)
-                .filter(|_| file.role == Role::Documents),
-        );
-        if file.role == Role::Journal {
-            let (_, header) =
-                JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-            differences.found.extend(reader::journal_mismatch(
-                &header,
-                path,
-                manifest,
-                &file.namespace,
-            ));
-        }
-    }
-    Ok(differences.found)
-}
-
-/// Checks an archive: stored and unpacked bytes, framing, checksums, and each namespace's documents.
-pub(super) fn check_archive(
-    disk: &Disk,
-    threads: &Threads,
-    artifact: &Artifact,
-    file: &manifest::File,
-    checked: &mut Checked,
-    progress: &dyn Progress,
-) -> Result<Vec<Difference>> {
-    let (manifest, path) = (&artifact.manifest, artifact.path(file));
-    let mut differences = Differences { file: &file.path, found: Vec::new() };
-    let (mut stream, stored) = Stream::open_hashed(disk, &path)?;
-    let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
-    let before = (checked.documents, checked.bytes);
-    let mut reader = archive::Reader::open(stream, path.display().to_string())?;
-    reader.check_all_and_continue();
-    let mut digests = vec![0u128; reader.prelude().entries.len()];
-    Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(
-        threads,
-        &mut HashingCounter::default(),
-        |_| {
-            let mut bytes = 0;
-            while bytes < BATCH_BYTES
-                && let Some(document) = reader.next_document()?
-            {
-                bytes += document.bytes.len();
-                let digest = &mut digests[document.namespace];
-                *digest = digest.wrapping_add(document_digest(document.bytes));
-                checked.documents += 1;
-            }
-            progress.advance(checked.documents, before.1 + reader.stream().file_bytes_read());
-            Ok(bytes)
-        },
-    )?;
-    reader.stream().check_unchanged()?;
-    checked.bytes += reader.stream().file_bytes_read();
-    let (bytes, sha256) = stored.finish();
-    differences.note("bytes", bytes.to_string(), &file.bytes.to_string());
-    differences.note("SHA-256", sha256, &file.sha256);
-    if let Some(unpacked) = unpacked {
-        let (bytes, sha256) = unpacked.finish();
         differences.note(
-            "bytes uncompressed",
-            bytes.to_string(),
-            &file.raw_bytes.unwrap_or_default().to_string(),
+            "documents",
+            (self.documents - before.0).to_string(),
+            &file.documents.unwrap_or_default().to_string(),
         );
-        differences.note(
-            "SHA-256 uncompressed",
-            sha256,
-            file.raw_sha256.as_deref().unwrap_or_default(),
-        );
-    }
-    differences.note(
-        "documents",
-        (checked.documents - before.0).to_string(),
-        &file.documents.unwrap_or_default().to_string(),
-    );
-    let expected: Vec<(&str, u64)> = match manifest.kind {
-        Kind::Transform => manifest
-            .sources
-            .iter()
-            .flat_map(|source| &source.targets)
-            .map(|target| (target.namespace.as_str(), target.documents))
-            .collect(),
-        Kind::Reverse => manifest
-            .sources
-            .iter()
-            .map(|source| (source.namespace.as_str(), source.documents))
-            .collect(),
-    };
-    let entries = &reader.prelude().entries;
-    for (number, entry) in entries.iter().enumerate() {
-        let (namespace, seen) = (entry.namespace(), reader.seen(number));
-        let recorded = expected
-            .iter()
-            .find(|(name, _)| *name == namespace)
-            .map_or("none".to_owned(), |(_, documents)| documents.to_string());
-        differences.note(
-            &format!("documents of {namespace}:"),
-            seen.documents.to_string(),
-            &recorded,
-        );
-        if seen.checksum_holds == Some(false) {
+        let expected = expected_collections(manifest);
+        let entries = &reader.prelude().entries;
+        for (number, entry) in entries.iter().enumerate() {
+            let (namespace, seen) = (entry.namespace(), reader.seen(number));
+            let recorded = expected
+                .iter()
+                .find(|one| one.namespace == namespace)
+                .map_or("none".to_owned(), |one| one.documents.to_string());
             differences.note(
-                &format!("a CRC of {namespace} that"),
-                "does not hold".to_owned(),
-                "it holds",
+                &format!("documents of {namespace}:"),
+                seen.documents.to_string(),
+                &recorded,
+            );
+            if seen.checksum_holds == Some(false) {
+                differences.note(
+                    &format!("a CRC of {namespace} that"),
+                    "does not hold".to_owned(),
+                    "it holds",
+                );
+            }
+            Metadata::parse(entry.metadata.clone(), path)?;
+        }
+        let is_absent =
+            |one: &&Expected<'_>| !entries.iter().any(|entry| entry.namespace() == one.namespace);
+        for absent in expected.iter().filter(is_absent) {
+            differences.note("no collection", String::new(), absent.namespace);
+        }
+        if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
+            differences.note(
+                "open at once",
+                reader.most_open().to_string(),
+                &reader.prelude().concurrent_collections.to_string(),
             );
         }
-        Metadata::parse(entry.metadata.clone(), &path)?;
+        if differences.found.is_empty() {
+            let of_entry = |(entry, digest): (&archive::Entry, &u128)| {
+                check_digest(manifest, &file.path, &entry.namespace(), *digest)
+            };
+            differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
+        }
+        Ok(())
     }
-    for (namespace, _) in expected
-        .iter()
-        .filter(|(namespace, _)| !entries.iter().any(|entry| entry.namespace() == *namespace))
-    {
-        differences.note("no collection", String::new(), namespace);
-    }
-    if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
-        differences.note(
-            "open at once",
-            reader.most_open().to_string(),
-            &reader.prelude().concurrent_collections.to_string(),
-        );
-    }
-    if differences.found.is_empty() {
-        let of_entry = |(entry, digest): (&archive::Entry, &u128)| {
-            check_digest(manifest, &file.path, &entry.namespace(), *digest)
-        };
-        differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
-    }
-    Ok(differences.found)
 }
 
 /// How the digest of a target's documents differs from the manifest.
@@ -327,14 +343,11 @@ fn check_digest(
     namespace: &str,
     digest: u128,
 ) -> Option<Difference> {
-    let target = manifest
-        .sources
-        .iter()
-        .flat_map(|source| &source.targets)
-        .find(|target| target.namespace == namespace)?;
+    let expected = expected_collections(manifest);
+    let recorded = expected.iter().find(|one| one.namespace == namespace)?.digest?;
     let found = manifest::digest_text(digest);
-    (found != target.digest)
-        .then(|| Difference::value(path, format!("digest {found} of {namespace}"), &target.digest))
+    (found != recorded)
+        .then(|| Difference::value(path, format!("digest {found} of {namespace}"), recorded))
 }
 
 /// Frames documents while another thread hashes what was read.

@@ -12,11 +12,11 @@ use serde::Serialize;
 use crate::artifact::reader::{self, Artifact, Contents};
 use crate::disk::{Disk, IoMode};
 use crate::error::{Error, Result};
-use crate::manifest::{Finding, Manifest, Role};
+use crate::manifest::{Finding, Manifest};
 use crate::pipeline::Threads;
 use crate::progress::Progress;
 use crate::transform::rounded_seconds;
-use files::{Checked, check_archive, check_file, contradictions};
+use files::{Checker, contradictions};
 
 pub use crate::artifact::difference::{Difference, Level, Problem};
 pub use restored::{DifferenceKind, DocumentDifference, RestoredReport, compare_with_restored};
@@ -120,13 +120,10 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
     );
     let total: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     progress.start("verify", Some(total));
-    let mut checked = Checked::default();
+    let mut checker =
+        Checker { disk, threads: &threads, artifact: &artifact, progress, documents: 0, bytes: 0 };
     for file in &manifest.files {
-        let checking = match file.role {
-            Role::Archive => check_archive(disk, &threads, &artifact, file, &mut checked, progress),
-            _ => check_file(disk, &threads, &artifact, file, &mut checked, progress),
-        };
-        match checking {
+        match checker.check(file) {
             Ok(found) => differences.extend(found),
             Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(error @ Error::Interrupted(_)) => return Err(error),
@@ -141,7 +138,7 @@ pub fn verify_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Res
     Ok(Report {
         out: options.out.clone(),
         files: manifest.files.len(),
-        bytes: checked.bytes,
+        bytes: checker.bytes,
         manifest: artifact.manifest,
         differences,
         strict_findings,

@@ -12,7 +12,6 @@ use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
 use crate::base::documents::Shares;
 use crate::base::documents::{Checking, Documents, each_document};
-use crate::base::stream::Stream;
 use crate::batch::Splitter;
 use crate::disk::Disk;
 use crate::dump::{self, Dump, Metadata, read_small};
@@ -180,15 +179,15 @@ pub fn compare_with_restored(
 }
 
 /// A collection that a later dump must hold.
-struct Expected<'a> {
-    namespace: &'a str,
-    documents: u64,
+pub(super) struct Expected<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) documents: u64,
     /// The digest of the documents in any order, if the manifest has it.
-    digest: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
 }
 
 /// What was restored: the targets of a transformation, the sources of a reversal.
-fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
+pub(super) fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
     match manifest.kind {
         Kind::Transform => {
             let targets = manifest.sources.iter().flat_map(|source| &source.targets);
@@ -220,7 +219,7 @@ fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Doc
     };
     if let Some(file) = artifact.manifest.archive() {
         let path = artifact.path(file);
-        let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
+        let reader = archive::Reader::open_file(disk, &path)?;
         return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
     }
     let path = artifact.path(artifact.manifest.file(Role::Documents, namespace).ok_or_else(none)?);
@@ -235,7 +234,7 @@ fn metadata_of(
 ) -> Result<Vec<Option<Metadata>>> {
     if let Some(file) = artifact.manifest.archive() {
         let path = artifact.path(file);
-        let reader = archive::Reader::open(Stream::open(disk, &path)?, path.display().to_string())?;
+        let reader = archive::Reader::open_file(disk, &path)?;
         let entries = &reader.prelude().entries;
         let entry =
             |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);

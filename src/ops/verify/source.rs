@@ -12,7 +12,7 @@ use super::{Options, Report, unknown_indexes};
 use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
-use crate::base::stream::Stream;
+use crate::base::namespace::database_of;
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
@@ -120,10 +120,8 @@ pub fn compare_with_source(
             ),
         );
     }
-    let documents = match source_differs {
-        true => Some(compare_documents(&disk, &artifact, dump, plan, progress, each)?),
-        false => None,
-    };
+    let compare = || compare_documents(&disk, &artifact, dump, plan, progress, each);
+    let documents = source_differs.then(compare).transpose()?;
     Ok(SourceReport {
         derived,
         differences,
@@ -163,10 +161,7 @@ fn metadata_differences(was: Option<&Metadata>, is: Option<&Metadata>) -> Metada
 fn archived_version(options: &Options, artifact: &Artifact) -> Result<Option<String>> {
     let Some(file) = artifact.manifest.archive() else { return Ok(None) };
     let path = artifact.path(file);
-    let reader = archive::Reader::open(
-        Stream::open(&Disk::new(options.io), &path)?,
-        path.display().to_string(),
-    )?;
+    let reader = archive::Reader::open_file(&Disk::new(options.io), &path)?;
     Ok(Some(reader.prelude().server_version.clone()))
 }
 
@@ -178,13 +173,11 @@ fn derivation(
     journaled: HashMap<String, Vec<u8>>,
 ) -> Result<transform::Options> {
     let manifest = &artifact.manifest;
-    let database =
-        |namespace: &str| namespace.split_once('.').map(|(database, _)| database.to_owned());
-    let sources: Vec<String> =
-        manifest.sources.iter().filter_map(|source| database(&source.namespace)).collect();
+    let database = |namespace: &str| database_of(namespace).to_owned();
+    let sources = manifest.sources.iter().map(|source| database(&source.namespace)).collect();
     let renamed = |source: &Source| {
-        let to = source.targets.first().and_then(|target| database(&target.namespace));
-        to.filter(|to| Some(to) != database(&source.namespace).as_ref())
+        let to = source.targets.first().map(|target| database(&target.namespace));
+        to.filter(|to| *to != database(&source.namespace))
     };
     let indexes = Indexes::of_name(&manifest.options.indexes)
         .ok_or_else(|| Error::Check(unknown_indexes(manifest)))?;
@@ -219,7 +212,7 @@ fn compare_documents(
     let began = Instant::now();
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
     for source in &artifact.manifest.sources {
-        let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
+        let database = database_of(&source.namespace);
         let is_source = |collection: &Collection| {
             collection.database == database && collection.name == plan.collection()
         };

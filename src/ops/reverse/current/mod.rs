@@ -18,7 +18,7 @@ use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, pro
 use crate::artifact::apart;
 use crate::artifact::reader::{self, Watched};
 use crate::artifact::staging::Staging;
-use crate::artifact::writer::{Content, OutputFile};
+use crate::artifact::writer::{Content, DocumentSink, OutputFile};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result, counted};
