@@ -100,9 +100,8 @@ pub struct Verify {
     /// Findings fail the check
     #[arg(long)]
     pub strict: bool,
-    /// The mapping that the output was made with, where it is not the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub made_with: MadeWith,
     #[command(flatten)]
     pub common: Common,
 }
@@ -133,9 +132,8 @@ pub struct Reverse {
     /// Fail where documents have changed, conflict, or hold what is not carried back
     #[arg(long)]
     pub strict: bool,
-    /// The mapping that the output was made with, where it is not the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub made_with: MadeWith,
     #[command(flatten)]
     pub common: Common,
 }
@@ -156,6 +154,13 @@ pub enum Mapping {
         #[arg(long, value_name = "FILE")]
         mapping: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct MadeWith {
+    /// The mapping that the output was made with, where it is not the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -145,17 +145,15 @@ fn detail_files(progress: &dyn Progress, manifest: &mongosplit::manifest::Manife
 
 fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
+    let mapping = arguments.made_with.mapping.as_deref();
     let dump = arguments.source.as_deref().or(arguments.restored.as_deref());
     let setup = session::Setup {
-        inputs: std::iter::once(arguments.out.as_path())
-            .chain(dump)
-            .chain(arguments.mapping.as_deref())
-            .collect(),
+        inputs: [Some(arguments.out.as_path()), dump, mapping].into_iter().flatten().collect(),
         is_report_in_lines: dump.is_some(),
         ..session::Setup::default()
     };
     Session::begin(common, setup)?.run(|session| {
-        if arguments.mapping.is_some() && arguments.source.is_none() {
+        if mapping.is_some() && arguments.source.is_none() {
             return Err(Error::Usage(
                 "--mapping needs --source: verify maps documents for nothing else".to_owned(),
             )
@@ -177,7 +175,7 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let Session { display, report: lines, .. } = session;
         let mut each = |difference: &verify::DocumentDifference| lines.line(difference);
         if arguments.source.is_some() {
-            let plan = plan_of(arguments.mapping.as_deref())?;
+            let plan = plan_of(mapping)?;
             let derived =
                 verify::compare_with_source(&options, &report, dump, &plan, display, &mut each)?;
             let compared = summary::verify_source(&derived);
@@ -198,12 +196,10 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
 
 fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
+    let mapping = arguments.made_with.mapping.as_deref();
     let redump = arguments.current.as_deref();
     let setup = session::Setup {
-        inputs: std::iter::once(arguments.out.as_path())
-            .chain(redump)
-            .chain(arguments.mapping.as_deref())
-            .collect(),
+        inputs: [Some(arguments.out.as_path()), redump, mapping].into_iter().flatten().collect(),
         output: layout(&arguments.dest, &arguments.output),
         stdout_is_taken: redump.is_none()
             && is_standard_output(&arguments.dest)
@@ -225,7 +221,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             io: io_mode(common),
             ..reverse::Options::new(&arguments.out, &arguments.dest)
         };
-        let plan = plan_of(arguments.mapping.as_deref())?;
+        let plan = plan_of(mapping)?;
         let Some(redump) = redump else {
             if arguments.strict {
                 let what = "--strict needs --current: without it the result is identical to the \

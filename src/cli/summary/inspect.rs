@@ -1,22 +1,21 @@
 //! The listing of `inspect`.
 
-use std::fmt::Write;
-
 use mongosplit::Dump;
 
 use super::super::text::count;
+use super::remarks;
 
 /// The listing of `inspect`.
 pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
     let mut text = String::new();
-    let _ = writeln!(
+    line!(
         text,
         "{}, server version {}",
         dump.path.display(),
         dump.server_version.as_deref().unwrap_or("unknown")
     );
     for collection in &report.collections {
-        let _ = writeln!(
+        line!(
             text,
             "  {:<48} {:<12} {:>12} {:>16}  indexes: {}{}",
             collection.namespace.escape_debug().to_string(),
@@ -37,9 +36,7 @@ pub fn inspect(dump: &Dump, report: &mongosplit::inspect::Report) -> String {
             }
         );
     }
-    dump.remarks.iter().for_each(|remark| {
-        let _ = writeln!(text, "  {remark}");
-    });
+    remarks(&mut text, &dump.remarks);
     text
 }
 

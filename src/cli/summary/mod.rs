@@ -1,15 +1,21 @@
 //! Reports as text for people.
 
+/// Appends a line to a text.
+macro_rules! line {
+    ($text:expr, $($line:tt)*) => {
+        $text.push_str(&(format!($($line)*) + "\n"))
+    };
+}
+
 mod inspect;
 mod reverse;
 mod transform;
 mod verify;
 
-use std::fmt::Write;
-
 use mongosplit::layout::Layout;
+use mongosplit::manifest::Source;
 
-use super::text::shell_path;
+use super::text::{shell_path, thousands};
 
 pub use inspect::{damage, inspect};
 pub use reverse::{reverse, reverse_current};
@@ -17,9 +23,24 @@ pub use transform::transform;
 pub use verify::{verify, verify_restored, verify_source};
 
 fn remarks<T: std::fmt::Display>(text: &mut String, remarks: &[T]) {
-    remarks.iter().for_each(|remark| {
-        let _ = writeln!(text, "  {remark}");
-    });
+    for remark in remarks {
+        line!(text, "  {remark}");
+    }
+}
+
+/// A collection and its documents, in columns.
+fn row(name: &str, documents: u64) -> String {
+    format!("    {name:<48} {:>12}", thousands(documents))
+}
+
+/// The documents of the first target, as a share of the source's.
+fn ratio(source: &Source) -> String {
+    let first = source.targets.first().map_or(0, |target| target.documents);
+    let percent = match source.documents {
+        0 => 100.0,
+        all => first as f64 * 100.0 / all as f64,
+    };
+    format!("  Ratio: {percent:.2}%")
 }
 
 /// The argument that makes mongorestore restore an output.

@@ -1,7 +1,6 @@
 //! The summaries of `reverse`.
 
-use std::fmt::Write;
-
+use mongosplit::base::namespace::database_of;
 use mongosplit::manifest;
 use mongosplit::mapping::Plan;
 use mongosplit::reverse;
@@ -14,14 +13,14 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
     let mut text = String::new();
     for source in &report.manifest.sources {
         restored_source(&mut text, report.dry_run, source);
-        let _ = writeln!(
+        line!(
             text,
             "✓ Identical to the source: {} bytes, SHA-256 {}",
             thousands(source.bytes),
             source.sha256
         );
     }
-    let _ = writeln!(
+    line!(
         text,
         "✓ Rollback complete: {} restored in {}",
         count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"),
@@ -34,7 +33,7 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
 fn restored_source(text: &mut String, is_dry_run: bool, source: &manifest::Source) {
     let verb = if is_dry_run { "Would restore" } else { "Restored" };
     let documents = count(source.documents, "document");
-    let _ = writeln!(text, "✓ {verb} {documents} of {}", source.namespace);
+    line!(text, "✓ {verb} {documents} of {}", source.namespace);
 }
 
 /// The summary of `reverse --current`.
@@ -44,7 +43,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
     for source in &reversal.manifest.sources {
         restored_source(&mut text, reversal.dry_run, source);
     }
-    let _ = writeln!(
+    line!(
         text,
         "  unchanged: {}, drifted: {}, added: {}, deleted: {}",
         thousands(counts.unchanged),
@@ -52,7 +51,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         thousands(counts.added),
         thousands(counts.deleted)
     );
-    let _ = writeln!(
+    line!(
         text,
         "  with conflicts: {}, with changes not carried back: {}, missing in one collection only: {}",
         thousands(counts.conflicts),
@@ -60,7 +59,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         thousands(counts.missing_siblings)
     );
     if counts.in_source() > 0 {
-        let _ = writeln!(
+        line!(
             text,
             "! NOT CARRIED BACK: the source collection itself has changed since the migration: {} changed, {} added, {} removed there. The renameCollection below deletes these changes",
             count(counts.source_changed, "document"),
@@ -69,23 +68,22 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         );
     }
     if counts.is_unchanged() {
-        let _ = writeln!(
+        line!(
             text,
             "✓ Nothing has changed since the migration: the result is identical to the source"
         );
     }
     for event in &report.first {
-        let _ =
-            writeln!(text, "    {} _id {}{}", event.kind.name(), event.id, event_details(event));
+        line!(text, "    {} _id {}{}", event.kind.name(), event.id, event_details(event));
     }
     let events = counts.drifted + counts.added + counts.deleted + counts.in_source();
     if events > report.first.len() as u64 {
-        let _ = writeln!(text, "    and more, all in the file given to --report");
+        line!(text, "    and more, all in the file given to --report");
     }
-    report.remarks.iter().for_each(|remark| {
-        let _ = writeln!(text, "! {remark}");
-    });
-    let _ = writeln!(text, "✓ Rollback complete in {}", duration(reversal.seconds));
+    for remark in &report.remarks {
+        line!(text, "! {remark}");
+    }
+    line!(text, "✓ Rollback complete in {}", duration(reversal.seconds));
     reverse_next_steps(&mut text, reversal, plan);
     text
 }
@@ -119,39 +117,39 @@ fn event_details(event: &reverse::Event) -> String {
 
 fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) {
     for reverse::TtlIndex { namespace, index, seconds } in &report.ttl_indexes {
-        let _ = writeln!(
+        line!(
             text,
             "! The metadata of {namespace} holds the TTL index '{index}', which deletes a document {seconds} seconds after its date: old ones are gone as soon as it is built. Restore with --noIndexRestore to keep them"
         );
     }
     if report.dry_run {
-        let _ = writeln!(text, "Dry run: nothing was written.");
+        line!(text, "Dry run: nothing was written.");
         return;
     }
-    let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
+    line!(text, "  Manifest: {}", report.layout.manifest().display());
     let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
     let dest = restored_from(&report.layout);
     for source in &report.manifest.sources {
-        let database = source.namespace.split_once('.').map_or("", |(database, _)| database);
+        let database = database_of(&source.namespace);
         let namespace = shell_word(&source.namespace);
         let rollback = shell_word(&format!("{database}.{}_rollback", plan.collection()));
-        let _ = writeln!(text, "\nNext, for {}:", source.namespace);
-        let _ = writeln!(
+        line!(text, "\nNext, for {}:", source.namespace);
+        line!(
             text,
             "  mongorestore --stopOnError{gzip} --nsInclude {namespace} --nsFrom {namespace} --nsTo {rollback} {dest}"
         );
-        let _ = writeln!(
+        line!(
             text,
             "mongorestore must report: {} document(s) restored successfully. 0 document(s) failed to restore. Then, in mongosh:",
             source.documents
         );
-        let _ = writeln!(
+        line!(
             text,
             "  db.adminCommand({{renameCollection: \"{database}.{0}_rollback\", to: \"{database}.{0}\", dropTarget: true}})",
             plan.collection()
         );
     }
-    let _ = writeln!(
+    line!(
         text,
         "Do not restore over a live {}: every document fails, and mongorestore still exits with 0.",
         plan.collection()

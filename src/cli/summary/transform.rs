@@ -1,14 +1,12 @@
 //! The summary of `transform`.
 
-use std::fmt::Write;
-
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform;
 
 use super::super::text::{count, duration, shell_path, shell_word, size, thousands};
-use super::restored_from;
+use super::{ratio, remarks, restored_from, row};
 
 /// The summary of `transform`.
 pub fn transform(report: &transform::Report, plan: &Plan) -> String {
@@ -22,41 +20,24 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
             0 => all,
             rejected => format!("{} of {all}", thousands(source.documents - rejected)),
         };
-        let _ = writeln!(text, "✓ {verb} {split} of {}", source.namespace);
+        line!(text, "✓ {verb} {split} of {}", source.namespace);
         for target in &source.targets {
-            let _ =
-                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+            line!(text, "{}", row(&target.namespace, target.documents));
         }
-        let first = source.targets.first().map_or(0, |target| target.documents);
-        let ratio = if source.documents == 0 {
-            100.0
-        } else {
-            first as f64 * 100.0 / source.documents as f64
-        };
-        let _ = writeln!(
-            text,
-            "    {:<48} {:>12}",
-            "set aside (a server would refuse them)",
-            thousands(source.rejected)
-        );
-        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
-        let _ = writeln!(
+        line!(text, "{}", row("set aside (a server would refuse them)", source.rejected));
+        line!(text, "{}", ratio(source));
+        line!(
             text,
             "  Round trip: {} restored and compared byte for byte, {} kept whole in the journal",
             count(source.round_trip.proven, "document"),
             thousands(source.round_trip.whole)
         );
-        let _ = writeln!(
-            text,
-            "  Source: {} bytes, SHA-256 {}",
-            thousands(source.bytes),
-            source.sha256
-        );
+        line!(text, "  Source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
         for refused in details.set_aside.iter().take(10) {
-            let _ = writeln!(text, "    set aside: {}", transform::set_aside_line(refused));
+            line!(text, "    set aside: {}", transform::set_aside_line(refused));
         }
         if details.set_aside.len() > 10 {
-            let _ = writeln!(
+            line!(
                 text,
                 "    and {} more, all in the report (--json, --report)",
                 source.rejected - 10
@@ -65,12 +46,12 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
         findings(&mut text, source);
     }
     for warning in &report.warnings {
-        let _ = writeln!(text, "! {warning}");
+        line!(text, "! {warning}");
     }
     let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
-    let _ = writeln!(text, "  Duration: {}", duration(report.seconds));
+    line!(text, "  Duration: {}", duration(report.seconds));
     let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
-    let _ = writeln!(
+    line!(
         text,
         "  Throughput: {} docs/s, {}/s",
         thousands(per_second(documents) as u64),
@@ -78,14 +59,12 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
     );
     storage(&mut text, manifest, source_bytes);
     if report.dry_run {
-        let _ =
-            writeln!(text, "  Dry run: nothing was written. A real run will write these files:");
+        line!(text, "  Dry run: nothing was written. A real run will write these files:");
         for file in &manifest.files {
-            let _ =
-                writeln!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
+            line!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
         }
     } else {
-        let _ = writeln!(text, "  Manifest: {}", report.layout.manifest().display());
+        line!(text, "  Manifest: {}", report.layout.manifest().display());
     }
     let mut notes: Vec<String> = report.remarks.clone();
     for source in &report.sources {
@@ -101,10 +80,8 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
         }));
     }
     if !notes.is_empty() {
-        let _ = writeln!(text, "\nNote:");
-        notes.iter().for_each(|note| {
-            let _ = writeln!(text, "  {note}");
-        });
+        line!(text, "\nNote:");
+        remarks(&mut text, &notes);
     }
     if !report.dry_run {
         next_steps(&mut text, report, plan);
@@ -114,15 +91,15 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> String {
 
 fn findings(text: &mut String, source: &manifest::Source) {
     if source.findings.is_empty() {
-        let _ = writeln!(text, "  Findings: none");
+        line!(text, "  Findings: none");
         return;
     }
-    let _ = writeln!(
+    line!(
         text,
         "  Findings (copied unchanged; the application's models would refuse them, or they are only in the journal):"
     );
     for finding in &source.findings {
-        let _ = writeln!(
+        line!(
             text,
             "    {}: {} - {}, first _id {}",
             finding.rule,
@@ -140,7 +117,7 @@ fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
     let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
     let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
-    let _ = writeln!(
+    line!(
         text,
         "  Storage impact: +{} in the database, next to the source's {}; journal {} ({share:.1}% of the source); {} on disk",
         size(collections),
@@ -169,20 +146,20 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
             &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()),
         );
     } else {
-        let _ = writeln!(text, "\nNext:");
-        let _ = writeln!(
+        line!(text, "\nNext:");
+        line!(
             text,
             "  mongorestore --stopOnError{gzip}{} {}",
             includes.concat(),
             restored_from(&report.layout)
         );
     }
-    let _ = writeln!(
+    line!(
         text,
         "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
     );
-    let _ = writeln!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
-    let _ = writeln!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
+    line!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
+    line!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
     let again = if is_stream {
         format!(
             "and `mongosplit verify {out}` passes, restore the copy with --drop. If it does not pass, run the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
@@ -190,8 +167,8 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
     } else {
         "and only then, run the same command with --drop".to_owned()
     };
-    let _ = writeln!(text, "If the first restore failed, {again}.");
-    let _ = writeln!(
+    line!(text, "If the first restore failed, {again}.");
+    line!(
         text,
         "Not in the output: {} itself, other collections, users and roles, the oplog.",
         plan.collection()
@@ -202,10 +179,10 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
 fn stream_steps(text: &mut String, layout: &Layout, restore: &str) {
     let new = shell_path(&layout.path_of_named("new"));
     let place = shell_path(layout.place());
-    let _ = writeln!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
-    let _ = writeln!(text, "  set -o pipefail; umask 077");
-    let _ = writeln!(text, "  mongosplit transform … | tee {new} | {restore} && mv {new} {place}");
-    let _ = writeln!(
+    line!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
+    line!(text, "  set -o pipefail; umask 077");
+    line!(text, "  mongosplit transform … | tee {new} | {restore} && mv {new} {place}");
+    line!(
         text,
         "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
     );

@@ -1,33 +1,30 @@
 //! The summaries of `verify`.
 
-use std::fmt::Write;
-
 use mongosplit::verify;
 
 use super::super::text::{count, duration, size, thousands};
-use super::remarks;
+use super::{ratio, remarks, row};
 
 /// The summary of `verify`.
 pub fn verify(report: &verify::Report) -> String {
     let mut text = String::new();
     if !report.differences.is_empty() {
-        let _ = writeln!(text, "✗ '{}' does not match its manifest:", report.out.display());
-        report.differences.iter().for_each(|difference| {
-            let _ = writeln!(text, "    {difference}");
-        });
+        line!(text, "✗ '{}' does not match its manifest:", report.out.display());
+        for difference in &report.differences {
+            line!(text, "    {difference}");
+        }
     }
     if !report.strict_findings.is_empty() {
-        let _ =
-            writeln!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
-        report.strict_findings.iter().for_each(|finding| {
+        line!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
+        for finding in &report.strict_findings {
             let documents = count(finding.documents, "document");
-            let _ = writeln!(text, "    {}: {} ({documents})", finding.rule, finding.expects);
-        });
+            line!(text, "    {}: {} ({documents})", finding.rule, finding.expects);
+        }
     }
     if !report.holds() {
         return text;
     }
-    let _ = writeln!(
+    line!(
         text,
         "✓ {} ({}) {}: presence, sizes, SHA-256, framing, counts ({})",
         count(report.files as u64, "file"),
@@ -36,15 +33,9 @@ pub fn verify(report: &verify::Report) -> String {
         duration(report.seconds)
     );
     for source in &report.manifest.sources {
-        let _ = writeln!(
-            text,
-            "    {:<48} {:>12}  source",
-            source.namespace,
-            thousands(source.documents)
-        );
+        line!(text, "{}  source", row(&source.namespace, source.documents));
         for target in &source.targets {
-            let _ =
-                writeln!(text, "    {:<48} {:>12}", target.namespace, thousands(target.documents));
+            line!(text, "{}", row(&target.namespace, target.documents));
         }
     }
     remarks(&mut text, &report.remarks);
@@ -56,21 +47,15 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
     let mut text = String::new();
     let derived = &report.derived;
     for source in &derived.manifest.sources {
-        let _ = writeln!(text, "  {} count: {}", source.namespace, thousands(source.documents));
+        line!(text, "  {} count: {}", source.namespace, thousands(source.documents));
         for target in &source.targets {
-            let _ = writeln!(text, "  {} count: {}", target.namespace, thousands(target.documents));
+            line!(text, "  {} count: {}", target.namespace, thousands(target.documents));
         }
-        let first = source.targets.first().map_or(0, |target| target.documents);
-        let ratio = if source.documents == 0 {
-            100.0
-        } else {
-            first as f64 * 100.0 / source.documents as f64
-        };
-        let _ = writeln!(text, "  Ratio: {ratio:.2}%");
+        line!(text, "{}", ratio(source));
     }
     for array in derived.sources.iter().flat_map(|source| &source.arrays) {
         let mark = if array.source == array.target { "✓" } else { "✗" };
-        let _ = writeln!(
+        line!(
             text,
             "{mark} {} with items: {}, {} with items: {}",
             array.source_field,
@@ -83,16 +68,12 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         let documents: u64 =
             derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
         remarks(&mut text, &report.remarks);
-        let _ = writeln!(
+        line!(
             text,
             "✓ All fields correctly mapped: every byte of the output was derived again from the source"
         );
-        let _ = writeln!(
-            text,
-            "✓ No data loss: validated {}, all of them",
-            count(documents, "document")
-        );
-        let _ = writeln!(
+        line!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
+        line!(
             text,
             "✓ Rollback: {} restored and compared byte for byte ({})",
             count(documents, "document"),
@@ -100,10 +81,10 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         );
         return text;
     }
-    let _ = writeln!(text, "✗ The output differs from what this source produces:");
-    report.differences.iter().for_each(|difference| {
-        let _ = writeln!(text, "    {difference}");
-    });
+    line!(text, "✗ The output differs from what this source produces:");
+    for difference in &report.differences {
+        line!(text, "    {difference}");
+    }
     if let Some(documents) = &report.documents {
         text += &restored_lines(documents);
     }
@@ -138,7 +119,7 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
         } else {
             format!(": {}", difference.fields.join(", "))
         };
-        let _ = writeln!(
+        line!(
             text,
             "    {} {} _id {}{fields}",
             difference.difference.name(),
@@ -148,15 +129,15 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
     }
     let differences = report.missing + report.extra + report.changed;
     if differences > report.first.len() as u64 {
-        let _ = writeln!(
+        line!(
             text,
             "    and {} more, all in the file given to --report",
             thousands(differences - report.first.len() as u64)
         );
     }
-    report.index_differences.iter().for_each(|difference| {
-        let _ = writeln!(text, "    {difference}");
-    });
+    for difference in &report.index_differences {
+        line!(text, "    {difference}");
+    }
     remarks(&mut text, &report.remarks);
     text
 }
