@@ -11,15 +11,20 @@ use crate::gzip;
 
 /// Whether a file, unpacked if it is gzip, begins like an archive.
 pub(super) fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
-    let first = head(disk, path, 4)?;
+    Ok(content_head(disk, path, archive::MAGIC.len() as u64)?.0 == archive::MAGIC)
+}
+
+/// The first bytes of a file, unpacked if it is gzip, and whether it is.
+fn content_head(disk: &Disk, path: &Path, bytes: u64) -> Result<(Vec<u8>, bool)> {
+    let first = head(disk, path, bytes)?;
     if !first.starts_with(&gzip::MAGIC) {
-        return Ok(first == archive::MAGIC);
+        return Ok((first, false));
     }
     let mut content = Vec::new();
-    // Whoever reads a damaged file reports it.
-    let _ =
-        gzip::decoder_buffered(BufReader::new(disk.open(path)?)).take(4).read_to_end(&mut content);
-    Ok(content == archive::MAGIC)
+    let stream = BufReader::new(disk.open(path)?);
+    // If the stream is broken, reading the documents reports where.
+    let _ = gzip::decoder_buffered(stream).take(bytes).read_to_end(&mut content);
+    Ok((content, true))
 }
 
 /// Describes a directory without collections.
@@ -61,16 +66,8 @@ pub(super) fn describe_directory(
 
 /// What a file looks like, if it does not look like documents.
 pub(super) fn looks_like(disk: &Disk, path: &Path) -> Result<Option<String>> {
-    let first = head(disk, path, 512)?;
-    let (content, packed) = if first.starts_with(&gzip::MAGIC) {
-        let mut content = Vec::new();
-        let stream = BufReader::new(disk.open(path)?);
-        // If the stream is broken, reading the documents reports where.
-        let _ = gzip::decoder_buffered(stream).take(512).read_to_end(&mut content);
-        (content, "gzip-compressed ")
-    } else {
-        (first, "")
-    };
+    let (content, is_gzip) = content_head(disk, path, 512)?;
+    let packed = if is_gzip { "gzip-compressed " } else { "" };
     let printable =
         |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 9 | 10 | 13 | 32..=126 | 128..));
     let trimmed = content.trim_ascii_start();

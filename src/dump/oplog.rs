@@ -75,16 +75,11 @@ pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
         let is_in_database = on.strip_suffix(b".$cmd") == Some(database.as_bytes());
         let is_command_on_it = command.elements().next().is_some_and(|first| {
             is_in_database && (first.key() == b"dropDatabase" || is_named(first.value()))
+                || first.key() == b"renameCollection" && is_named(first.value())
         });
         let is_rename_to_it =
             command.elements().any(|element| element.key() == b"to" && is_named(element.value()));
-        if is_command_on_it
-            || is_rename_to_it
-            || command
-                .elements()
-                .next()
-                .is_some_and(|first| first.key() == b"renameCollection" && is_named(first.value()))
-        {
+        if is_command_on_it || is_rename_to_it {
             touching += 1;
         }
     }

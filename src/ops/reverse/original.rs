@@ -90,12 +90,9 @@ impl OpenSource {
         Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
     }
 
-    /// The error for a journal that does not fit the collections.
-    pub fn misfit(&self, misfit: Misfit) -> Error {
-        Error::Check(format!(
-            "'{}' does not fit the collections: {misfit}",
-            self.streams[0].path.display()
-        ))
+    /// The name of the journal.
+    pub fn journal_name(&self) -> String {
+        self.streams[0].path.display().to_string()
     }
 
     /// Settles the outcome of a run over the files. An altered file is reported as such, rather than by
@@ -127,6 +124,11 @@ impl OpenSource {
         }
         Ok(())
     }
+}
+
+/// The error for a journal that does not fit the collections.
+pub(crate) fn misfit(journal: &str, misfit: Misfit) -> Error {
+    Error::Check(format!("'{journal}' does not fit the collections: {misfit}"))
 }
 
 /// Documents one after the other, and where each ends.
@@ -244,6 +246,7 @@ pub(crate) fn each_source_document(
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut open = OpenSource::open(disk, artifact, plan, source)?;
+    let journal = open.journal_name();
     let mut restorer = Restorer::new(plan);
     let mut pieces = Pieces::default();
     let mut document = Vec::new();
@@ -252,7 +255,8 @@ pub(crate) fn each_source_document(
         let mut batch = BatchRestorer::new(&pieces);
         loop {
             document.clear();
-            if !batch.next(&mut restorer, &mut document).map_err(|misfit| open.misfit(misfit))? {
+            let next = batch.next(&mut restorer, &mut document);
+            if !next.map_err(|why| misfit(&journal, why))? {
                 break;
             }
             each(&document)?;

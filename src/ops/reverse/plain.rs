@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::original::{BatchRestorer, Documents, OpenSource, Pieces, read_pieces};
+use super::original::{BatchRestorer, Documents, OpenSource, Pieces, misfit, read_pieces};
 use super::{Opened, Options, Report, Reversal, UNREAD, database_of, proven};
 use crate::artifact::archive_writer::{self, ArchiveFile};
 use crate::artifact::reader::{self, Watched, append_watching};
@@ -11,7 +11,7 @@ use crate::artifact::writer::{Content, DocumentSink};
 use crate::base::stream::Stream;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::journal::{JournalReader, Misfit};
+use crate::journal::JournalReader;
 use crate::manifest::{self, Role};
 use crate::mapping::{Plan, Restorer};
 use crate::pipeline::{self, Pool, Stages, Threads};
@@ -139,7 +139,7 @@ impl OpenSource {
             plan,
             restorers: Pool::default(),
             progress,
-            journal: self.streams[0].path.display().to_string(),
+            journal: self.journal_name(),
             before: *done,
             watched: &self.streams,
         };
@@ -195,9 +195,7 @@ impl<'a> Stages for Restoring<'a> {
             Ok(())
         };
         let restored = self.restorers.with(|| Restorer::new(self.plan), restore);
-        restored.map_err(|misfit: Misfit| {
-            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
-        })
+        restored.map_err(|why| misfit(&self.journal, why))
     }
     fn write(&self, writer: &mut Restored<'a>, round: &mut [(Pieces, Vec<u8>)]) -> Result<()> {
         let restored: Vec<&[u8]> = round.iter().map(|(_, bytes)| bytes.as_slice()).collect();

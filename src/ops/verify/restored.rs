@@ -93,16 +93,22 @@ impl RestoredReport {
         self.missing + self.extra + self.changed == 0 && self.index_differences.is_empty()
     }
     /// Counts a difference and passes it on.
-    pub(super) fn note(
+    fn note(
         &mut self,
-        difference: DocumentDifference,
+        namespace: &str,
+        document: &[u8],
+        difference: DifferenceKind,
+        fields: Vec<String>,
         each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
     ) -> Result<()> {
-        *match difference.difference {
+        *match difference {
             DifferenceKind::Missing => &mut self.missing,
             DifferenceKind::Extra => &mut self.extra,
             DifferenceKind::Changed => &mut self.changed,
         } += 1;
+        let id = raw::display_id(document).unwrap_or_default();
+        let difference =
+            DocumentDifference { namespace: namespace.to_owned(), id, difference, fields };
         each(&difference)?;
         if self.first.len() < FIRST {
             self.first.push(difference);
@@ -294,16 +300,7 @@ pub(super) fn note_extra(
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<()> {
     for document in lookup.left() {
-        let id = raw::display_id(document).unwrap_or_default();
-        report.note(
-            DocumentDifference {
-                namespace: namespace.to_owned(),
-                id,
-                difference: DifferenceKind::Extra,
-                fields: Vec::new(),
-            },
-            each,
-        )?;
+        report.note(namespace, document, DifferenceKind::Extra, Vec::new(), each)?;
     }
     Ok(())
 }
@@ -316,7 +313,7 @@ pub(super) fn compare_one(
     report: &mut RestoredReport,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<()> {
-    let difference = match theirs.take_partner(id_fingerprint(document), document) {
+    let (difference, fields) = match theirs.take_partner(id_fingerprint(document), document) {
         Some(other) if other == document => return Ok(()),
         Some(other) => {
             let fields = differing_paths(document, other);
@@ -328,16 +325,7 @@ pub(super) fn compare_one(
         }
         None => (DifferenceKind::Missing, Vec::new()),
     };
-    let id = raw::display_id(document).unwrap_or_default();
-    report.note(
-        DocumentDifference {
-            namespace: namespace.to_owned(),
-            id,
-            difference: difference.0,
-            fields: difference.1,
-        },
-        each,
-    )
+    report.note(namespace, document, difference, fields, each)
 }
 
 fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<(u64, u128)> {

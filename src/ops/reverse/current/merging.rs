@@ -7,7 +7,7 @@ use crate::journal::JournalReader;
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest;
 use crate::mapping::{Merged, Merger, Plan, Restorer};
-use crate::ops::reverse::original::{BatchRestorer, Documents, Pieces, read_pieces};
+use crate::ops::reverse::original::{BatchRestorer, Documents, Pieces, misfit, read_pieces};
 use crate::pipeline::{Pool, Stages};
 use crate::progress::Progress;
 use crate::raw::{self, Elements, differing_paths};
@@ -132,14 +132,12 @@ impl Merging<'_> {
     ) -> Result<()> {
         let Today { plan, recorded, lookups, .. } = self.today;
         let driver = plan.driver();
-        let misfit = |misfit| {
-            Error::Check(format!("'{}' does not fit the collections: {misfit}", self.journal))
-        };
         let mut batch = BatchRestorer::new(pieces);
         let mut original = Vec::new();
         loop {
             original.clear();
-            if !batch.next(restorer, &mut original).map_err(misfit)? {
+            let next = batch.next(restorer, &mut original);
+            if !next.map_err(|why| misfit(&self.journal, why))? {
                 break;
             }
             out.events.extend(self.today.compare_with_source(&original));

@@ -330,7 +330,7 @@ fn merge_source(
     log: &mut EventLog<'_>,
 ) -> Result<()> {
     let Today { plan, recorded, lookups, progress, .. } = today;
-    let journal = source.streams[0].path.display().to_string();
+    let journal = source.journal_name();
     let outcome = {
         let stages = Merging { today, journal, pool: Pool::default() };
         let streams = &source.streams;
