@@ -106,7 +106,8 @@ struct Differences<'a> {
 
 impl Differences<'_> {
     /// Compares one thing; `what` may be empty.
-    fn note(&mut self, what: &str, found: String, recorded: &str) {
+    fn note(&mut self, what: &str, found: impl ToString, recorded: impl ToString) {
+        let (found, recorded) = (found.to_string(), recorded.to_string());
         if found != recorded {
             let space = if what.is_empty() { "" } else { " " };
             let found = format!("{what}{space}{found}");
@@ -202,11 +203,7 @@ impl Checker<'_> {
             None => differences.note("SHA-256", sha256, &file.sha256),
             Some(stored) => {
                 differences.note("SHA-256", stored.finish().1, &file.sha256);
-                differences.note(
-                    "uncompressed bytes:",
-                    bytes.to_string(),
-                    &file.raw_bytes.unwrap_or_default().to_string(),
-                );
+                differences.note("uncompressed bytes:", bytes, file.raw_bytes.unwrap_or_default());
                 differences.note(
                     "uncompressed SHA-256",
                     sha256,
@@ -215,7 +212,7 @@ impl Checker<'_> {
             }
         }
         if let Some(recorded) = file.documents {
-            differences.note("", counted(documents, "document"), &counted(recorded, "document"));
+            differences.note("", counted(documents, "document"), counted(recorded, "document"));
         }
         // Bytes that are not the manifest's prove nothing about its digests.
         if differences.found.is_empty() {
@@ -272,15 +269,11 @@ impl Checker<'_> {
         reader.stream().check_unchanged()?;
         self.bytes += reader.stream().file_bytes_read();
         let (bytes, sha256) = stored.finish();
-        differences.note("bytes", bytes.to_string(), &file.bytes.to_string());
+        differences.note("bytes", bytes, file.bytes);
         differences.note("SHA-256", sha256, &file.sha256);
         if let Some(unpacked) = unpacked {
             let (bytes, sha256) = unpacked.finish();
-            differences.note(
-                "bytes uncompressed",
-                bytes.to_string(),
-                &file.raw_bytes.unwrap_or_default().to_string(),
-            );
+            differences.note("bytes uncompressed", bytes, file.raw_bytes.unwrap_or_default());
             differences.note(
                 "SHA-256 uncompressed",
                 sha256,
@@ -289,8 +282,8 @@ impl Checker<'_> {
         }
         differences.note(
             "documents",
-            (self.documents - before.0).to_string(),
-            &file.documents.unwrap_or_default().to_string(),
+            self.documents - before.0,
+            file.documents.unwrap_or_default(),
         );
         let expected = expected_collections(manifest);
         let entries = &reader.prelude().entries;
@@ -300,15 +293,11 @@ impl Checker<'_> {
                 .iter()
                 .find(|one| one.namespace == namespace)
                 .map_or("none".to_owned(), |one| one.documents.to_string());
-            differences.note(
-                &format!("documents of {namespace}:"),
-                seen.documents.to_string(),
-                &recorded,
-            );
+            differences.note(&format!("documents of {namespace}:"), seen.documents, recorded);
             if seen.checksum_holds == Some(false) {
                 differences.note(
                     &format!("a CRC of {namespace} that"),
-                    "does not hold".to_owned(),
+                    "does not hold",
                     "it holds",
                 );
             }
@@ -317,13 +306,13 @@ impl Checker<'_> {
         let is_absent =
             |one: &&Expected<'_>| !entries.iter().any(|entry| entry.namespace() == one.namespace);
         for absent in expected.iter().filter(is_absent) {
-            differences.note("no collection", String::new(), absent.namespace);
+            differences.note("no collection", "", absent.namespace);
         }
         if (reader.prelude().concurrent_collections as usize) < reader.most_open() {
             differences.note(
                 "open at once",
-                reader.most_open().to_string(),
-                &reader.prelude().concurrent_collections.to_string(),
+                reader.most_open(),
+                reader.prelude().concurrent_collections,
             );
         }
         if differences.found.is_empty() {
