@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e conformance oracle kill fuzz lint msrv deny check bench bench-large bench-micro instructions
+.PHONY: help demo build test unit oracle-unit e2e outputs sharded-examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -8,13 +8,15 @@ CARGO ?= cargo
 SEEDS ?= 1 2 3 4 5 6
 DOCUMENTS ?= 300
 KILLS ?= 100
+# Random mappings of each property of `laws`, with ten documents each.
+MAPPINGS ?= 10000
 # More options for the benchmarks (benches/run --help), the end-to-end tests (python -m unittest), fuzz/run.
 BENCH ?=
 E2E ?=
 FUZZ ?=
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 # The profile `quick` is `release` without what makes its build slow.
 DEMO = target/quick/mongosplit
@@ -50,12 +52,21 @@ oracle-unit:
 e2e: build ## against a real server (MONGODB_URI, or one that is installed into target/)
 	tests/e2e/run $(E2E)
 
+outputs: ## write the outputs of tests/data/outputs/unreleased, as this version makes them
+	UPDATE_OUTPUTS=1 $(CARGO) test --test outputs
+
+sharded-examples: ## check the manifests in docs/examples/sharded by their schemas (from PyPI, into target/)
+	docs/examples/sharded/check
+
 conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
 	@test -d "$(CORPUS)" || { echo 'conformance: CORPUS=DIR is missing or no directory' >&2; exit 2; }
 	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --test conformance --test archive
 
 oracle: build ## hostile documents against an independent reading of the mapping
 	tests/oracle/run --documents $(DOCUMENTS) $(SEEDS)
+
+laws: ## random mappings and documents: the way back, findings, privacy and merging
+	CASES=$(MAPPINGS) $(CARGO) test --test roundtrip --test privacy --test merging
 
 kill: build ## kill -9 at random times, and failures at every step: complete output or none
 	tests/kill --kills $(KILLS)

@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     for difference in &check.differences {
         println!("  {difference}");
     }
-    let restored = reverse::reverse(&reverse::Options::new(&out, &back), &plan, &Stages)?;
+    let restored = reverse::reverse(&reverse::Options::new(&out, &back), &Stages)?;
     for source in &restored.manifest.sources {
         println!(
             "  {}: {} documents, SHA-256 {}",

@@ -12,9 +12,13 @@
 //! | List a dump and check every document in it | [`inspect::inspect`] |
 //! | Split its source collection | [`transform::transform`] |
 //! | Check an output | [`verify::verify`], [`verify::compare_with_source`], [`verify::compare_with_restored`] |
+//! | Check outputs that go into one database | [`verify::compare_outputs`], [`verify::compare_with_restored`] |
 //! | Bring the source collection back | [`reverse::reverse`], [`reverse::reverse_current`] |
 //! | Read what an output says of itself | [`manifest::Manifest::read`] |
-//! | Use another mapping than the built-in one | [`Plan::parse`] |
+//! | Get a first mapping from a collection | [`init::init`] |
+//! | Use another mapping than the built-in one | [`Plan::parse`], [`Plan::built_in_named`] |
+//! | Run a mapping's tests | [`cases::run`] |
+//! | See what a mapping does to a dump, or to one document | [`check::check`], [`explain::explain`] |
 //! | Follow a run, or stop it | [`progress::Progress`] |
 //!
 //! Each operation is one function: it takes options and returns a report, or an [`Error`] that says
@@ -31,16 +35,14 @@
 //! # fn main() -> mongosplit::Result<()> {
 //! # let directory = tempfile::tempdir().expect("a temporary directory");
 //! # let (out, back) = (directory.path().join("out"), directory.path().join("back"));
-//! let plan = Plan::built_in()?;
-//!
 //! let options = transform::Options::new("fixtures/dump", &out);
-//! let report = transform::transform(&options, &plan, &Silent)?;
+//! let report = transform::transform(&options, &Plan::built_in()?, &Silent)?;
 //! assert_eq!(report.manifest.sources[0].documents, 60);
 //!
 //! let report = verify::verify(&verify::Options::new(&out), &Silent)?;
 //! assert!(report.holds());
 //!
-//! reverse::reverse(&reverse::Options::new(&out, &back), &plan, &Silent)?;
+//! reverse::reverse(&reverse::Options::new(&out, &back), &Silent)?;
 //! let original = "narrative_modeling/user_data.bson";
 //! assert_eq!(
 //!     std::fs::read(back.join(original)).expect("the result"),
@@ -70,7 +72,7 @@ pub use base::progress;
 pub use base::raw::{Fault, FaultKind};
 pub use dump::{Document, DocumentIter, Dump, Metadata, OpenCollection};
 pub use mapping::Plan;
-pub use ops::{inspect, reverse, transform, verify};
+pub use ops::{cases, check, explain, init, inspect, reverse, transform, verify};
 
 // For the modules of this crate, its tests and its fuzz targets.
 #[doc(hidden)]

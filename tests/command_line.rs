@@ -111,17 +111,51 @@ fn verbose_names_inputs_and_checksums() {
     );
 }
 
+/// OUT alone is the way back, whatever has become of the file that the mapping was read from.
 #[test]
-fn a_mapping_that_verify_would_not_use_is_refused() {
+fn an_output_keeps_its_mapping() {
     let world = World::new();
-    let out = world.transform(&dump(), "out");
-    let mapping = root().join("mappings/user_data.toml");
-    let run =
-        world.run(["verify".as_ref(), out.as_os_str(), "--mapping".as_ref(), mapping.as_os_str()]);
-    run.exits(2).complains(
+    let text = fs::read_to_string(root().join("mappings/user_data.toml")).expect("the mapping");
+    let mapping = world.write("mapping.toml", text + "# of my own\n");
+    let out = world.path("out");
+    let dump = dump();
+    let args = ["transform".as_ref(), dump.as_os_str(), out.as_os_str(), "--mapping".as_ref()];
+    world.run(args.into_iter().chain([mapping.as_os_str()])).exits(0);
+    fs::remove_file(mapping).expect("the mapping");
+    world.run(["verify".as_ref(), out.as_os_str()]).exits(0);
+    world
+        .run(["verify".as_ref(), out.as_os_str(), "--source".as_ref(), dump.as_os_str()])
+        .exits(0)
+        .says("every byte of the output was derived again from the source");
+    for (dest, more) in [("back", &[][..]), ("today", &["--current".as_ref(), out.as_os_str()][..])]
+    {
+        let dest = world.path(dest);
+        let args = ["reverse".as_ref(), out.as_os_str(), dest.as_os_str()];
+        world.run(args.into_iter().chain(more.iter().copied())).exits(0);
+        let file = |of: &std::path::Path| fs::read(of.join(DATABASE).join("user_data.bson"));
+        assert!(file(&dest).expect("the result") == file(&dump).expect("the source"));
+    }
+}
+
+/// A mapping that an output could not keep is refused before anything is read.
+#[test]
+fn a_mapping_that_is_too_large_to_keep_is_refused() {
+    let world = World::new();
+    let text = fs::read_to_string(root().join("mappings/user_data.toml")).expect("the mapping");
+    let text = text + &"#".repeat(1 << 20);
+    let mapping = world.write("mapping.toml", &text);
+    let out = world.path("out");
+    let dump = dump();
+    let args = ["transform".as_ref(), dump.as_os_str(), out.as_os_str(), "--mapping".as_ref()];
+    world.run(args.into_iter().chain([mapping.as_os_str()])).exits(2).complains(
         &world,
-        "mongosplit: --mapping needs --source: verify maps documents for nothing else",
+        &format!(
+            "mongosplit: the mapping cannot be used:\nDIR/mapping.toml:1:1: a mapping has at most 1 MiB; this one has {} bytes\n    1 | {}\n      | ^",
+            text.len(),
+            text.lines().next().unwrap_or_default()
+        ),
     );
+    world.holds_only(&["mapping.toml"]);
 }
 
 /// An archive that was damaged is listed as damaged, without another option.

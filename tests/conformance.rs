@@ -46,7 +46,9 @@ fn assert_passed_on(plan: &Plan, document: &[u8], what: &str) {
         .unwrap_or_else(|(_, fault)| panic!("{what}: {fault}"));
     let mut journal = Vec::new();
     let mut writer = JournalWriter::default();
-    writer.write_header("db.user_data", plan.id(), None, &mut journal).expect("it is read back");
+    writer
+        .write_header("db.user_data", plan.id(), plan.text(), None, &mut journal)
+        .expect("it is read back");
     writer.write_batch(1, &mapped.counts, &mapped.notes, &mut journal).expect("it is read back");
     let (mut reader, _) =
         JournalReader::open(journal.as_slice(), "journal".into()).expect("its own header");

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
-use harness::{DATABASE, World, append, copy, dump, files, fixture, flip, golden, reseal, split};
+use harness::{
+    DATABASE, World, append, copy, dump, edit, files, fixture, flip, golden, reseal, split,
+};
 use mongosplit::disk::{Disk, Fault};
 use mongosplit::journal::{JournalBatch, JournalReader};
 use mongosplit::mapping::Plan;
@@ -29,7 +31,7 @@ fn said(world: &World, out: &Path) -> (Vec<String>, String) {
         Err(error) => vec![error.to_string()],
     };
     let options = reverse::Options::new(out, world.path("back"));
-    let reversed = match reverse(&options, &Plan::built_in().expect("the plan"), &Silent) {
+    let reversed = match reverse(&options, &Silent) {
         Ok(_) => "it was reversed".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -174,7 +176,7 @@ a number as text | "documents": 3, | "documents": "3",
 another namespace | "namespace": "narrative_modeling.user_data" | "namespace": "elsewhere.user_data"
 metadata of another collection | "role": "metadata",⏎      "namespace": "narrative_modeling.dataset_metadata" | "role": "metadata",⏎      "namespace": "elsewhere.other"
 another mapping | "name": "user_data" | "name": "other"
-another version of the mapping | "version": "2.0.0" | "version": "3.0.0"
+another version of the mapping | "version": "3.0.0" | "version": "4.0.0"
 files that are no list | "files": [ | "files": {
 fewer proven | "proven": 3 | "proven": 2
 a digest that is long | "digest": " | "digest": "0
@@ -323,21 +325,91 @@ fn fit_manifest(out: &Path, name: &str) -> String {
     manifest.to_text()
 }
 
-#[test]
-fn a_journal_of_another_format_is_refused() {
+/// What `verify` and `reverse` say where the journal's header was changed, and the manifest fits it.
+fn with_header(change: impl FnOnce(&mut Vec<u8>)) -> (String, String) {
     let world = World::new();
     let out = world.transform(&fixture("odd/no-prelude"), "out");
     let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
-    let at = journal.windows(8).position(|bytes| bytes == b"\x10format\0").expect("the format") + 8;
-    journal[at] = 2;
+    change(&mut journal);
     fs::write(out.join(JOURNAL), journal).expect("the journal");
     let manifest = fit_manifest(&out, JOURNAL);
     fs::write(out.join("manifest.json"), manifest).expect("the manifest");
-    let (_, reversed) = said(&world, &out);
-    assert_eq!(
-        reversed,
-        "'DIR/out/narrative_modeling.user_data.rollback': has journal format 2, but this version of mongosplit reads 1"
+    let (verified, reversed) = said(&world, &out);
+    (verified.join("\n"), reversed)
+}
+
+/// The place of what follows this text in some bytes.
+fn after(bytes: &[u8], what: &[u8]) -> usize {
+    let at = bytes.windows(what.len()).position(|window| window == what);
+    at.expect("the text") + what.len()
+}
+
+#[test]
+fn a_journal_of_another_format_or_inverse_is_refused() {
+    let file = "'DIR/out/narrative_modeling.user_data.rollback'";
+    for (field, number, what) in [
+        (
+            &b"\x10format\0"[..],
+            1,
+            "has journal format 1, but this version of mongosplit reads 2; outputs of mongosplit 0.1 have format 1, and are read by the version that made them",
+        ),
+        (b"\x10format\0", 3, "has journal format 3, but this version of mongosplit reads 2"),
+        (
+            b"\x10inverse\0",
+            2,
+            "was written for inverse 2, but this version of mongosplit has 1; use the version that made the output",
+        ),
+    ] {
+        let (verified, reversed) = with_header(|journal| {
+            let at = after(journal, field);
+            journal[at] = number;
+        });
+        assert_eq!(verified, format!("{file}: {what}"));
+        assert_eq!(reversed, format!("{file}: {what}"));
+    }
+}
+
+/// The journal's mapping is the one that the manifest names, or none.
+#[test]
+fn a_mapping_that_was_changed_in_the_journal_is_noticed() {
+    let (verified, reversed) = with_header(|journal| {
+        let at = after(journal, b"\x02text\0") + 4;
+        journal[at] ^= 1;
+    });
+    let plan = Plan::built_in().expect("the plan");
+    let mut text = plan.text().as_bytes().to_vec();
+    text[0] ^= 1;
+    let what = format!(
+        "'DIR/out/narrative_modeling.user_data.rollback': holds a mapping with SHA-256 {}, but names {}",
+        mongosplit::hash::sha256(&text),
+        plan.id()
     );
+    assert_eq!((verified, reversed), (what.clone(), what));
+}
+
+/// A mapping of a language that this version does not know.
+#[test]
+fn a_mapping_that_does_not_compile_is_refused() {
+    let world = World::new();
+    let out = world.transform(&fixture("odd/no-prelude"), "out");
+    let plan = Plan::built_in().expect("the plan");
+    let text = plan.text().replacen("\nformat  = 2", "\nformat  = 9", 1);
+    let sha256 = mongosplit::hash::sha256(text.as_bytes());
+    let mut journal = fs::read(out.join(JOURNAL)).expect("the journal");
+    for (from, to) in [(plan.text(), &text), (&plan.id().sha256, &sha256)] {
+        let at = after(&journal, from.as_bytes());
+        journal[at - from.len()..at].copy_from_slice(to.as_bytes());
+    }
+    fs::write(out.join(JOURNAL), journal).expect("the journal");
+    edit(out.join("manifest.json"), |text| reseal(&text.replace(&plan.id().sha256, &sha256)));
+    let manifest = fit_manifest(&out, JOURNAL);
+    fs::write(out.join("manifest.json"), manifest).expect("the manifest");
+    let (verified, reversed) = said(&world, &out);
+    let verified = verified.join("\n");
+    let what = "'DIR/out/narrative_modeling.user_data.rollback': its mapping cannot be compiled by this version of mongosplit; use the version that made the output: ";
+    let why = "format 9 is unknown to this version, which reads format 2";
+    assert!(verified.starts_with(what) && verified.contains(why), "{verified}");
+    assert_eq!(verified, reversed);
 }
 
 /// A journal with this batch instead of its own.
@@ -379,7 +451,7 @@ fn a_journal_cannot_ask_for_any_amount_of_memory() {
     );
 
     // The third document of the case has two items, and one record serves both.
-    let items = [6, 1, 5, 4, 2, 0, 1, 0];
+    let items = [6, 1, 5, 6, 2, 0, 1, 0];
     let batch = doc! {
         "documents": 3, "targets": [3, 3, 0], "orders": ["x\0", "transformation_history\0", name(9_000_000)],
         "program": program(&[&null[..], &null, &items].concat()), "values": [],
@@ -455,15 +527,14 @@ fn every_changed_byte_of_compressed_files_is_found() {
 fn reverse_takes_no_changed_byte() {
     let world = World::new();
     let out = world.transform_with(&fixture("odd/no-id"), "out", &["--skip-unrestorable"]);
-    let plan = Plan::built_in().expect("the plan");
     let mut options = reverse::Options::new(&out, world.path("back"));
     (options.threads, options.dry_run) = (Some(1), true);
-    reverse(&options, &plan, &Silent).unwrap_or_else(|error| panic!("{error}"));
+    reverse(&options, &Silent).unwrap_or_else(|error| panic!("{error}"));
     for (name, bytes) in files(&out) {
         for at in (0..bytes.len()).step_by(3) {
             fs::write(out.join(&name), flip(&bytes, at, 1 << (at % 8))).expect("the file");
             assert!(
-                reverse(&options, &plan, &Silent).is_err(),
+                reverse(&options, &Silent).is_err(),
                 "byte {at} of {name} was changed, and reverse goes on"
             );
         }

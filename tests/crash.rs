@@ -201,7 +201,7 @@ impl Case {
                     reverse::Options::new(sources.join(number.to_string()), directory.join("out"));
                 let options =
                     reverse::Options { gzip_level, archive, force, threads: Some(1), ..plain };
-                reverse_on(disk, &options, plan, &Silent).map(drop)
+                reverse_on(disk, &options, &Silent).map(drop)
             }
         }
     }

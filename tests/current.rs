@@ -63,8 +63,8 @@ const FED: &[Fed] = &[
     (2, "trained_at", &["trained_at"], later),
     (2, "tags", &["tags"], texts),
     (2, "notes", &["notes"], text),
-    (2, "hyperparameters", &["hyperparameters"], document),
-    (2, "performance_metrics", &["training_metrics"], document),
+    (2, "hyperparameters", &["hyperparameters"], hyperparameters),
+    (2, "performance_metrics", &["training_metrics"], metrics),
     (2, "status", &["model_status"], text),
     (2, "created_at", &["created_at"], later),
     (2, "updated_at", &["updated_at"], later),
@@ -106,6 +106,13 @@ fn texts(seed: i64) -> Bson {
 }
 fn document(seed: i64) -> Bson {
     doc! { "new": seed, "in": { "it": [seed] } }.into()
+}
+// Fields that the new model does not name stay in the documents that it has for them.
+fn hyperparameters(seed: i64) -> Bson {
+    doc! { "max_depth": seed, "additional_params": { "new": seed } }.into()
+}
+fn metrics(seed: i64) -> Bson {
+    doc! { "cv_score": 0.5, "test_score": 0.5, "additional_metrics": { "new": seed } }.into()
 }
 fn documents(seed: i64) -> Bson {
     vec![document(seed), document(seed + 1)].into()

@@ -103,8 +103,7 @@ fn threads_change_no_byte_of_a_reversal() {
     let back = |from: &str, to: &str, threads| {
         let mut options = reverse::Options::new(world.path(from), world.path(to));
         options.threads = Some(threads);
-        reverse(&options, &Plan::built_in().expect("the plan"), &Silent)
-            .unwrap_or_else(|error| panic!("{error}"));
+        reverse(&options, &Silent).unwrap_or_else(|error| panic!("{error}"));
         files(&world.path(to))
     };
     let one = back("out", "back-1", 1);

@@ -1,374 +1,238 @@
-//! The mapping as a language: what compiling refuses, how it is shown, and MAPPING.md's conversions end to end.
+//! What the compiler says of mappings that can be read and yet mean nothing, whole texts with their places. What the
+//! reader says is tested beside it, in `src/mapping/language/read/tests`.
 
 mod harness;
 
-use harness::{element, framed, golden, string};
-use mongosplit::mapping::{Mapped, Mapper, Plan};
-use mongosplit::raw::{Elements, Value};
+use harness::golden;
+use mongosplit::mapping::{Plan, Severity};
 
-fn refusal(text: &str) -> String {
-    Plan::parse(text).expect_err("it must not compile").to_string()
+const HEAD: &str = "format = 2\nname = \"m\"\nversion = \"0\"\nsource = \"src\"\nkey = \"_id\"\n";
+
+/// A target `t` with an `_id` and these rows, and `more` behind it.
+fn rows(rows: &[&str], more: &str) -> String {
+    format!(
+        "{HEAD}[[target]]\ncollection = \"t\"\nfields = [\n  {{ name = \"_id\" }},\n  {},\n]\n{more}",
+        rows.join(",\n  ")
+    )
 }
 
-const TARGET: &str = "[[target]]\ncollection = \"t\"\nfield = [{ name = \"_id\", copy = \"_id\" }, { name = \"k\", value = \"a\" }]\n";
-const HEAD: &str = "format = 1\nname = \"m\"\nversion = \"0\"\ncollection = \"src\"\nkey = \"k\"\n";
+/// A mapping in which shapes are used.
+fn shapes(text: &str) -> String {
+    rows(&["{ name = \"a\", shape = \"S\" }"], text)
+}
+
+fn targets(text: &str) -> String {
+    format!("{HEAD}{}", text.replace("[[target]] ", "[[target]]\ncollection = "))
+}
 
 #[test]
 fn all_that_is_wrong_is_reported_at_once() {
-    let text = r#"
-format = 2
-name = "m"
-version = "0"
-collection = "src"
-key = "k"
-[define]
-k = { text = "_id", copy = "a" }
-[[target]]
-collection = "src"
-rest = true
-when_any = ["a"]
-field = [
-  { name = "_id", copy = "_id" },
-  { name = "a", copy = "a", count = "a" },
-  { name = "a", copy = "b" },
-  { name = "b", value = "nothing" },
-  { name = "c", each = "x.y", item = "Missing" },
-  { name = "d", copy = "d", empty = '1', absent = '2' },
-  { name = "e", count = "d", date = true },
-  { name = "f", constant = '{' },
-  { name = "g", pluck = "no brackets" },
-  { name = "h", template = "{a" },
-  { name = "i", copy = "a..b" },
-  { name = "j", outer = "a" },
-]
-"#;
-    // An unknown key is the parser's to refuse, and the first.
-    assert!(refusal(text).contains("unknown field `outer`"), "{}", refusal(text));
-    let text = text.replace("  { name = \"j\", outer = \"a\" },\n", "");
-    assert_eq!(
-        refusal(&text),
-        "mapping 'm' cannot be used:
-  format: is 2, this version reads 1
-  define.k: an alternative needs exactly one operator
-  src: is both source and target
-  src: has `rest`, so it is always written and cannot have `when_any`
-  src.a: has 2 operators; exactly one is needed
-  src.a: an alternative needs exactly one operator
-  src.a: has two rules
-  src.b: 'nothing' is not defined
-  src.c: `each` needs a top-level field
-  src.c: there is no item 'Missing'
-  src.d: has both `empty` and `absent`; `empty` covers absent values too
-  src.e: `date` and `translate` need `copy`
-  src.f: '{' is not an Extended JSON value: EOF while parsing an object at line 1 column 1
-  src.g: 'no brackets' is not of the form ARRAY[].FIELD
-  src.h: a `{` without a `}`
-  src.i: 'a..b' is not a path
-  src: has no field 'k', which the mapping names as its key"
-    );
-}
-
-#[test]
-fn what_contradicts_itself_in_targets_items_and_indexes_is_reported() {
-    let text = HEAD.to_owned()
-        + r#"
-[[target]]
-collection = "t"
-rest = true
-field = [{ name = "k", text = "_id" }]
-index = [{ name = "i", key = { gone = 1, k = 2 }, unique = true }]
-[[target]]
-collection = "t"
-rest = true
-field = [
-  { name = "_id", copy = "_id" },
-  { name = "k", text = "_id", only = "string" },
-  { name = "x", copy = "x", date = true, translate = [{ from = ["a", "a"], to = "b", keep = "p.q" }] },
-  { name = "y", copy = "x", translate = [{ from = ["a"], to = "b", keep = "p.q" }] },
-]
-[item.I]
-field = [
-  { name = "a", rename = "b" },
-  { name = "b", rename = "c" },
-  { name = "b" },
-  { name = "d", translate = [{ from = ["a", "a"], to = "b", keep = "gone.q" }] },
-]
-requires = [{ field = "a", one_of = ["x"], needs_any = ["gone"] }]
-"#;
-    let text =
-        text.replace("  { name = \"d\", trans", "  { name = \"\" },\n  { name = \"d\", trans");
-    assert_eq!(
-        refusal(&text),
-        "mapping 'm' cannot be used:
-  item.I.b: has two rules
-  item.I.: is not a field name
-  item.I.a: renames a field that has a rule of its own
-  item.I.d: 'a' is translated twice
-  item.I.d: 'gone.q' cannot keep the original: use one ROW.NAME of the same item for all translations
-  item.I, requires: 'gone' has no row
-  t, index 'i': the target has no field 'gone'
-  t, index 'i': the direction of 'k' must be 1 or -1
-  t: has no field '_id', so a server would add one to each of its documents
-  t: is listed as a target twice
-  t: is a second target with `rest`; only one can have it
-  t.k: `only` needs `copy` or `pluck`
-  t.x: has both `date` and `translate`
-  t.y: 'p.q' cannot keep the original: use one ROW.NAME of the same item for all translations"
-    );
-}
-
-#[test]
-fn unreadable_files_say_where() {
-    assert!(
-        refusal("format = ").starts_with("the mapping is not readable: TOML parse error at line 1")
-    );
-    assert!(
-        refusal(&format!("{HEAD}[[target]]\ncollection = \"t\"\nfield = []\ncolour = 1\n"))
-            .contains("unknown field `colour`")
-    );
-    assert!(
-        refusal(&format!("{HEAD}target = []\n")).contains("has 0 targets; 1 to 32 are allowed")
-    );
-}
-
-#[test]
-fn the_built_in_mapping_is_shown_as_a_table() {
-    let shown = Plan::built_in().expect("it compiles").show();
-    // The SHA-256 changes with every comment in the file.
-    let (first, rest) = shown.split_once('\n').expect("lines");
-    assert!(first.starts_with("Mapping 'user_data' version 2.0.0, SHA-256 "), "{first}");
-    golden("mapping_show.txt", rest);
-}
-
-/// The documents of the built-in mapping's targets for a document of these fields.
-fn map(fields: &[u8]) -> Vec<Vec<u8>> {
-    let plan = Plan::built_in().expect("it compiles");
-    let source = framed(fields);
-    let mut mapped = Mapped::default();
-    Mapper::new(&plan)
-        .map([source.as_slice()].into_iter(), |_| None, &mut mapped)
-        .expect("it is sound");
-    assert_eq!((mapped.refused.len(), mapped.whole), (0, 0));
-    mapped.outputs.clone()
-}
-
-fn id() -> Vec<u8> {
-    element(16, b"_id", &7i32.to_le_bytes())
-}
-
-/// The step that an item with these fields becomes.
-fn step(item: &[u8]) -> Vec<u8> {
-    let history = framed(&element(3, b"0", &framed(item)));
-    let outputs = map(&[id(), element(4, b"transformation_history", &history)].concat());
-    let steps = Elements::new(&outputs[1]).find(b"transformation_steps").expect("it is there");
-    steps.elements().next().expect("one step").value().bytes.to_vec()
-}
-
-fn get<'d>(document: &'d [u8], name: &str) -> Option<Value<'d>> {
-    Elements::new(document).find(name.as_bytes())
-}
-
-fn text<'d>(document: &'d [u8], name: &str) -> Option<&'d str> {
-    get(document, name)
-        .and_then(|value| value.text())
-        .map(|text| std::str::from_utf8(text).expect("UTF-8"))
-}
-
-#[test]
-fn iso_text_becomes_a_date_and_other_text_stays() {
-    let applied_at = |content: &str| {
-        let step = step(&element(2, b"applied_at", &string(content.as_bytes())));
-        get(&step, "applied_at").expect("it is there").date_millis()
-    };
-    for (content, millis) in [
-        ("2025-10-13", 1_760_313_600_000),
-        ("2025-10-13T10:15", 1_760_350_500_000),
-        ("2025-10-13 10:15:23", 1_760_350_523_000),
-        ("2025-10-13T10:15:23.1", 1_760_350_523_100),
-        ("2025-10-13T10:15:23.123999999Z", 1_760_350_523_123),
-        ("2025-10-13T10:15:23+02:00", 1_760_343_323_000),
-        ("2025-10-13T10:15-0030", 1_760_352_300_000),
-        ("1969-12-31T23:59:59.999", -1),
-        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
-        ("2024-02-29", 1_709_164_800_000),
-    ] {
-        assert_eq!(applied_at(content), Some(millis), "{content}");
-    }
-    for content in [
-        "",
-        "2025",
-        "2025-02-29",
-        "2025-10-13T",
-        "2025-10-13T24:00",
-        "2025-10-13T10:15:60",
-        "2025-10-13T10:15.5",
-        "2025-10-13Z",
-        " 2025-10-13",
-        "0000-01-01",
-    ] {
-        assert_eq!(applied_at(content), None, "{content}");
-    }
-    // A field that is renamed is converted too.
-    assert_eq!(
-        get(&step(&element(2, b"timestamp", &string(b"2025-10-13"))), "applied_at")
-            .and_then(|value| value.date_millis()),
-        Some(1_760_313_600_000)
-    );
-}
-
-#[test]
-fn legacy_types_are_translated() {
-    let table = [
-        ("drop_duplicates", "remove_duplicates", false),
-        ("impute", "impute_mean impute_median impute_mode impute_forward impute_backward", true),
+    let cases = [
         (
-            "derive",
-            "trim_whitespace fix_casing remove_special_chars standardize_format to_numeric to_string \
-             to_datetime to_boolean extract_date_parts calculate_age create_cyclical formula \
-             conditional regex_replace",
-            true,
+            "names that nothing defines",
+            rows(
+                &[
+                    "{ name = \"a\", value = \"whoo\" }",
+                    "{ name = \"b\", value = \"else\" }",
+                    "{ name = \"c\", each = \"l\", shape = \"Step\" }",
+                ],
+                "[let]\nwho = { copy = \"x\" }\n[shape.Steps]\nfields = [{ name = \"b\" }]\n",
+            ),
+        ),
+        (
+            "names that are defined twice",
+            rows(
+                &[
+                    "{ name = \"a\" }",
+                    "{ name = \"d\", document = [{ name = \"a\" }, { name = \"b\" }, { name = \"a\", const = 1 }] }",
+                    "{ name = \"a\", copy = \"b\" }",
+                ],
+                "",
+            ),
+        ),
+        (
+            "operators in the wrong place",
+            rows(
+                &[
+                    "{ name = \"a\", outer = \"x\" }",
+                    "{ name = \"b\", position = true }",
+                    "{ name = \"c\", template = \"{position}{outer.x}\" }",
+                    "{ name = \"d\", when_missing = [{ rest = \"d\" }] }",
+                    "{ name = \"e\", each = \"l\", shape = \"S\" }",
+                    "{ name = \"f\", value = \"v\" }",
+                ],
+                "[let]\nv = { rest = \"d\" }\n[shape.S]\nfields = [{ name = \"p\", uuid5 = [\"{position}\"] }]\n",
+            ),
+        ),
+        (
+            "changes that cannot be made",
+            rows(
+                &[
+                    "{ name = \"a\", convert = \"int\", translate = [{ from = 1, to = 2 }] }",
+                    "{ name = \"b\", convert = \"date\", format = \"%Q\" }",
+                    "{ name = \"c\", convert = \"date\", format = [\"iso\", \"%Y\"] }",
+                    "{ name = \"d\", translate = [{ from = [1, \"x\"], to = 2 }, { from = \"x\", to = 3 }] }",
+                    "{ name = \"e\", must = { pattern = \"(\" } }",
+                ],
+                "",
+            ),
+        ),
+        (
+            "requirements",
+            rows(
+                &["{ name = \"a\" }"],
+                "requires = [\n  { when = { b = 1 }, any = [\"c\", \"a\"] },\n  { when = { \"$or\" = [{ a = 1 }] }, any = [\"a\"] },\n]\n",
+            ),
+        ),
+        (
+            "indexes",
+            rows(
+                &["{ name = \"a\" }"],
+                "drop_indexes = [\"old\"]\nindexes = [\n  { key = { gone = 1 } },\n  { key = { a = 1 }, name = \"x\" },\n  { key = { \"a.b\" = -1 }, name = \"x\" },\n  { key = { a = 1, _id = 1 } },\n  { key = { a = 1, _id = 1 }, unique = true },\n]\n",
+            ),
+        ),
+        (
+            "otherwise",
+            targets(
+                "[[target]] \"a\"\notherwise = true\nrest = true\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"b\"\nwhere = { x = 1 }\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"c\"\notherwise = true\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"d\"\notherwise = true\nfields = [{ name = \"_id\" }]\n",
+            ),
+        ),
+        (
+            "targets",
+            targets(
+                "[[target]] \"t\"\nrest = true\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"t\"\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"u\"\nkey = \"k\"\nfields = [{ name = \"k\", copy = \"_id\" }]\n\
+                 [[target]] \"v\"\nfields = [{ name = \"a\" }]\n\
+                 [[target]] \"w\"\nrest = true\n",
+            ),
+        ),
+        (
+            "keys that do not join",
+            targets(
+                "[[target]] \"t\"\nfields = [{ name = \"_id\" }]\n\
+                 [[target]] \"u\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", copy = \"x\" }]\n\
+                 [[target]] \"v\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", text = \"_id\" }]\n\
+                 [[target]] \"w\"\nunwind = \"l\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", value = \"v\" }]\n\
+                 [[target]] \"x\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", copy = \"_id\", convert = \"string\" }]\n\
+                 [[target]] \"y\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", copy = \"_id\", if_null = 0 }]\n\
+                 [let]\nv = { text = \"_id\" }\n",
+            ),
+        ),
+        (
+            "no driver",
+            targets(
+                "[[target]] \"t\"\nunwind = \"l\"\nkey = \"k\"\nfields = [{ name = \"_id\" }, { name = \"k\", outer = \"_id\" }]\n",
+            ),
+        ),
+        (
+            "a circle in [let]",
+            rows(
+                &["{ name = \"a\", value = \"a\" }"],
+                "[let]\na = { value = \"b\" }\nb = { template = \"{c}\" }\nc = { copy = [\"x\", { uuid5 = [\"{a}\"] }] }\nd = { value = \"a\" }\ne = { const = 1 }\n",
+            ),
+        ),
+        (
+            "a circle through a shape",
+            rows(
+                &["{ name = \"a\", value = \"v\" }"],
+                "[let]\nv = { copy = \"x\", shape = \"S\" }\n[shape.S]\nfields = [{ name = \"p\", value = \"v\" }]\n",
+            ),
+        ),
+        (
+            "shapes that contain themselves",
+            shapes(
+                "[shape.S]\nfields = [{ name = \"s\", document = [{ name = \"x\", coalesce = [{ each = \"y\", shape = \"T\" }] }] }]\n\
+                 [shape.T]\nfields = [{ name = \"s\", copy = [\"x\", { copy = \"y\", shape = \"S\" }] }]\n\
+                 [shape.U]\nfields = [{ name = \"s\", shape = \"T\" }]\n\
+                 [shape.V]\nfields = [{ name = \"s\", shape = \"V\" }]\n",
+            ),
+        ),
+        (
+            "where a shape's rest goes",
+            shapes(
+                "[shape.S]\nrest = \"more\"\nfields = [{ name = \"a\" }]\n\
+                 [shape.T]\nrest = \"more\"\nfields = [{ name = \"more\", copy = \"x\" }]\n\
+                 [shape.U]\norder = \"table\"\nrest = \"more\"\nfields = [{ name = \"more\" }]\n\
+                 [shape.V]\nrest = \"more\"\nfields = [{ name = \"more\", if_null = {} }]\n",
+            ),
+        ),
+        (
+            "where originals are kept",
+            shapes(
+                "[shape.S]\nfields = [\n  { name = \"p\" },\n  { name = \"k\", translate = [{ from = [1, 2], to = 3 }], keep = \"p.was\" },\n  { name = \"l\", translate = [{ from = [1, 2], to = 3 }], keep = \"p.old\" },\n]\n\
+                 [shape.T]\nfields = [\n  { name = \"p\" },\n  { name = \"k\", translate = [{ from = [1, 2], to = 3 }], keep = \"q.was\" },\n]\n\
+                 [shape.U]\nfields = [\n  { name = \"p\" },\n  { name = \"k\", copy = \"x.y\", translate = [{ from = [1, 2], to = 3 }], keep = \"p.was\" },\n]\n\
+                 [shape.V]\nfields = [\n  { name = \"p\" },\n  { name = \"k\", translate = [{ from = [1, 2], to = 3 }], keep = \"p\" },\n]\n",
+            ),
+        ),
+        (
+            "what is private",
+            targets(
+                "[[target]] \"v\"\nprivate = true\nrest = true\nfields = [{ name = \"_id\" }, { name = \"p\", copy = \"d.p\" }]\n\
+                 [[target]] \"t\"\nfields = [\n  { name = \"_id\" },\n  { name = \"a\", copy = \"d.p.q\" },\n  { name = \"b\", copy = [\"x\", \"d\"] },\n  { name = \"c\", text = \"d\" },\n  { name = \"e\", each = \"d\" },\n  { name = \"d\" },\n]\n",
+            ),
         ),
     ];
-    let kind = |kind: &str| element(2, b"type", &string(kind.as_bytes()));
-    for (to, from, keeps) in table {
-        for legacy in from.split(' ') {
-            let kept = keeps.then_some(legacy);
-            for parameters in [
-                Vec::new(),
-                element(10, b"parameters", &[]),
-                element(3, b"parameters", &framed(&element(16, b"n", &[1, 0, 0, 0]))),
-            ] {
-                let step = step(&[kind(legacy), parameters].concat());
-                assert_eq!(text(&step, "transformation_type"), Some(to));
-                assert_eq!(
-                    text(get(&step, "parameters").expect("it is there").bytes, "legacy_type"),
-                    kept,
-                    "{legacy}"
-                );
-            }
-        }
+    let mut all = String::new();
+    for (title, text) in cases {
+        let checked = Plan::check(&text);
+        let says: Vec<String> = checked.problems.iter().map(ToString::to_string).collect();
+        assert!(checked.plan.is_none(), "{title}: {text}");
+        all += &format!("# {title}\n{}\n\n", says.join("\n"));
     }
-    // The new name is not translated, nor is the old one beside it; an unknown type is copied.
-    let own = step(&element(2, b"transformation_type", &string(b"formula")));
+    golden("mapping_problems.txt", &all);
+}
+
+#[test]
+fn a_problem_says_where_it_is() {
+    let checked = Plan::check(&rows(
+        &["{ name = \"a\", value = \"whoo\" }"],
+        "[let]\nwho = { copy = \"x\" }",
+    ));
+    let [problem] = &checked.problems[..] else { panic!("{:?}", checked.problems) };
+    assert_eq!((problem.line, problem.column, problem.severity), (10, 25, Severity::Error));
+    assert_eq!(problem.text, "  { name = \"a\", value = \"whoo\" },");
     assert_eq!(
-        (text(&own, "transformation_type"), get(&own, "parameters").map(|value| value.bytes.len())),
-        (Some("formula"), Some(5))
-    );
-    let both =
-        step(&[kind("formula"), element(2, b"transformation_type", &string(b"encode"))].concat());
-    assert_eq!(
-        (text(&both, "type"), text(&both, "transformation_type")),
-        (Some("formula"), Some("encode"))
-    );
-    assert_eq!(text(&step(&kind("pivot")), "transformation_type"), Some("pivot"));
-    assert_eq!(text(&step(&[]), "transformation_type"), Some("unknown"));
-    // What is in the way of the original stays, and the original goes to the journal only.
-    let taken = step(
-        &[kind("formula"), element(3, b"parameters", &framed(&element(10, b"legacy_type", &[])))]
-            .concat(),
-    );
-    assert!(
-        get(get(&taken, "parameters").expect("it is there").bytes, "legacy_type")
-            .expect("it is there")
-            .is_null()
-    );
-    let odd = step(&[kind("formula"), element(2, b"parameters", &string(b"odd"))].concat());
-    assert_eq!(
-        (text(&odd, "transformation_type"), text(&odd, "parameters")),
-        (Some("derive"), Some("odd"))
+        Plan::parse("format = 3").expect_err("it must not compile").to_string(),
+        "the mapping cannot be used:\n1:10: format 3 is unknown to this version, which reads format 2\n    1 | format = 3\n      |          ^"
     );
 }
 
 #[test]
-fn a_key_is_text_of_any_id() {
-    let id_text = |kind: u8, value: &[u8]| {
-        text(&map(&element(kind, b"_id", value))[0], "dataset_id").map(str::to_owned)
+fn the_number_of_targets_has_a_bound() {
+    let many = |count: usize| {
+        let one = |number: usize| {
+            format!("[[target]]\ncollection = \"t{number}\"\nfields = [{{ name = \"_id\" }}]\n")
+        };
+        format!("{HEAD}{}", (0..count).map(one).collect::<String>())
     };
-    let some = |text: &str| Some(text.to_owned());
-    assert_eq!(id_text(7, &[0xab; 12]), some(&"ab".repeat(12)));
-    assert_eq!(id_text(2, &string("ü".as_bytes())), some("ü"));
-    assert_eq!(id_text(16, &(-7i32).to_le_bytes()), some("-7"));
-    assert_eq!(id_text(18, &i64::MIN.to_le_bytes()), some("-9223372036854775808"));
-    assert_eq!(id_text(1, &9_007_199_254_740_992f64.to_le_bytes()), some("9007199254740992"));
-    assert_eq!(
-        id_text(1, &9_007_199_254_740_994f64.to_le_bytes()),
-        some("bson:01:0100000000004043")
-    );
-    assert_eq!(id_text(1, &0.5f64.to_le_bytes()), some("bson:01:000000000000e03f"));
-    let uuid = |subtype: u8| [&[16, 0, 0, 0, subtype][..], &(0..16).collect::<Vec<u8>>()].concat();
-    assert_eq!(id_text(5, &uuid(4)), some("00010203-0405-0607-0809-0a0b0c0d0e0f"));
-    assert_eq!(id_text(5, &uuid(3)), some("00010203-0405-0607-0809-0a0b0c0d0e0f"));
-    assert_eq!(id_text(5, &uuid(0)), some("bson:05:1000000000000102030405060708090a0b0c0d0e0f"));
-    assert_eq!(id_text(10, &[]), some("bson:0a:"));
-    let long = framed(&element(2, b"a", &string(&[b'x'; 300])));
-    let hash = mongosplit::hash::sha256(&long);
-    assert_eq!(id_text(3, &long), some(&format!("bson:03:sha256:{hash}")));
-}
-
-#[test]
-fn a_document_that_has_a_dataset_id_keeps_it() {
-    let ids = |own: &[u8]| {
-        let outputs = map(&[element(7, b"_id", &[0xab; 12]), own.to_vec()].concat());
-        let config = text(&outputs[1], "config_id").map(str::to_owned);
-        (
-            text(&outputs[0], "dataset_id").map(str::to_owned),
-            text(&outputs[1], "dataset_id").map(str::to_owned),
-            config,
-        )
-    };
-    let all = |id: &str| (Some(id.to_owned()), Some(id.to_owned()), Some(format!("{id}_config")));
-    assert_eq!(
-        ids(&element(2, b"dataset_id", &string(b"dataset_0123456789abcdef"))),
-        all("dataset_0123456789abcdef")
-    );
-    assert_eq!(ids(&element(2, b"dataset_id", &string(b""))), all(""));
-    // Of another type it is no id, and reaches only the journal.
-    assert_eq!(ids(&element(16, b"dataset_id", &7i32.to_le_bytes())), all(&"ab".repeat(12)));
-    assert_eq!(ids(&element(10, b"dataset_id", &[])), all(&"ab".repeat(12)));
+    assert!(Plan::check(&many(32)).plan.is_some());
+    let problems = Plan::check(&many(33)).problems;
+    assert_eq!(problems[0].message, "the mapping has 33 targets; 1 to 32 are allowed");
 }
 
 #[test]
 fn names_that_a_server_refuses_do_not_become_files() {
     let with = |source: &str, target: &str| {
-        refusal(&format!(
-            "format = 1\nname = \"m\"\nversion = \"0\"\ncollection = \"{source}\"\nkey = \"_id\"\n\
-             [[target]]\ncollection = \"{target}\"\nfield = [{{ name = \"_id\", copy = \"_id\" }}]\n"
-        ))
+        let text = format!(
+            "format = 2\nname = \"m\"\nversion = \"0\"\nsource = \"{source}\"\nkey = \"_id\"\n\
+             [[target]]\ncollection = \"{target}\"\nfields = [{{ name = \"_id\" }}]\n"
+        );
+        let problems = Plan::check(&text).problems;
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
     };
     let long = "a".repeat(254);
-    for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "", "system.users", "a\\\\b", &long]
-    {
+    for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "system.users", "a\\\\b", &long] {
         let expected = format!(
             "'{name}' is not a collection name: use 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front"
         );
-        assert!(
-            with(name, "t").contains(&format!("collection: {expected}")),
-            "{}",
-            with(name, "t")
-        );
-        assert!(
-            with("src", name).contains(&format!("target: {expected}")),
-            "{}",
-            with("src", name)
-        );
+        assert_eq!(with(name, "t"), [expected.as_str()]);
+        assert_eq!(with("src", name), [expected.as_str()]);
     }
-}
-
-#[test]
-fn a_definition_that_names_nothing_or_itself_is_refused() {
-    for value in ["typo", "a"] {
-        let said = refusal(&format!("{HEAD}[define]\na = {{ value = \"{value}\" }}\n{TARGET}"));
-        assert!(said.contains(&format!("define.a: '{value}' is not defined")), "{said}");
-    }
-    let said = refusal(&format!("{HEAD}[define]\na = {{ pluck = \"x\" }}\n{TARGET}"));
-    assert!(said.contains("define.a: 'x' is not of the form ARRAY[].FIELD"), "{said}");
-    let said = refusal(&format!(
-        "{HEAD}[define]\na = {{ copy = \"x\", or = [{{ copy = \"y\", or = [{{ text = \"z\" }}] }}] }}\n{TARGET}"
-    ));
-    assert!(
-        said.contains(
-            "define.a: an alternative cannot have its own `or`; list all alternatives in one"
-        ),
-        "{said}"
-    );
+    assert_eq!(with("src", ""), ["`collection` is empty"]);
+    assert!(with("src", &long[1..]).is_empty());
 }

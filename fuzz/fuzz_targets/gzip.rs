@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         decoder_buffered(BufReader::with_capacity(1, data)).take(MOST).read_to_end(&mut in_pieces);
     assert_eq!(outcome.ok().map(|_| in_pieces), ours);
 
-    let mut tape = Tape(data);
+    let mut tape = Tape::new(data);
     let (mut stream, mut content, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     let (behind, cut) = (tape.byte(), tape.below(256));
     while !tape.is_at_end() && ends.len() < 3 {

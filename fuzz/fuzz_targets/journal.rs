@@ -29,7 +29,9 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     Mapper::new(&BUILT_IN).map(documents.iter().copied(), |_| None, &mut mapped).unwrap();
     let mut writer = JournalWriter::default();
     let (mut header, mut batch) = (Vec::new(), Vec::new());
-    writer.write_header("db.c", BUILT_IN.id(), None, &mut header).expect("it is read back");
+    writer
+        .write_header("db.c", BUILT_IN.id(), BUILT_IN.text(), None, &mut header)
+        .expect("it is read back");
     writer
         .write_batch(documents.len(), &mapped.counts, &mapped.notes, &mut batch)
         .expect("it is read back");

@@ -7,6 +7,6 @@ use libfuzzer_sys::fuzz_target;
 use shared::{BUILT_IN, Tape, check};
 
 fuzz_target!(|data: &[u8]| {
-    let sources = Tape(data).sources();
+    let sources = Tape::new(data).sources();
     check(&BUILT_IN, &sources.iter().map(Vec::as_slice).collect::<Vec<_>>());
 });

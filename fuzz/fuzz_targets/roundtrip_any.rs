@@ -17,7 +17,7 @@ thread_local! {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut tape = Tape(data);
+    let mut tape = Tape::of_any(data);
     let seed = u64::from(tape.byte()) << 8 | u64::from(tape.byte());
     let compile = || {
         Plan::parse(&mappings::text(&mut Chance::new(seed)))

@@ -48,6 +48,10 @@ pub enum Problem {
     Index,
     /// What was derived again is not what the output has.
     Derived,
+    /// Two outputs for one database have documents with the same `_id`.
+    SameId,
+    /// Two outputs for one database have documents with the same value of a unique index.
+    SameValue,
 }
 
 /// Something in an output that does not match.
@@ -120,7 +124,9 @@ impl fmt::Display for Difference {
                 f,
                 "the source's metadata differs: that of {subject} (indexes and options): {found}"
             ),
-            Problem::Index => write!(f, "{subject}: {found}"),
+            Problem::Index | Problem::SameId | Problem::SameValue => {
+                write!(f, "{subject}: {found}")
+            }
             Problem::Derived => write!(f, "'{subject}' {found}"),
         }
     }

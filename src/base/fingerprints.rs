@@ -45,6 +45,11 @@ impl Fingerprints {
             }
         }
     }
+    /// Whether a fingerprint is in the set.
+    pub fn contains(&self, fingerprint: u128) -> bool {
+        let shard = &self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
+        shard.binary_search(&fingerprint).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +62,7 @@ mod tests {
         let of = |number: u32| xxhash_rust::xxh3::xxh3_128(&number.to_le_bytes());
         assert!((0..200_000).all(|number| set.insert(of(number))));
         assert!((0..200_000).all(|number| !set.insert(of(number))));
+        assert!(!set.contains(of(200_000)) && set.contains(of(199_999)));
         assert!(set.insert(of(200_000)));
     }
 }

@@ -28,9 +28,22 @@ pub fn id_fingerprint(document: &[u8]) -> u128 {
     fingerprint_of(Elements::new(document).find(b"_id").unwrap_or(whole))
 }
 
+/// How a document is found in a [`Lookup`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexed {
+    /// By this fingerprint.
+    By(u128),
+    /// Not at all: it belongs to somebody else.
+    LeftOut,
+    /// It lacks the value, which is an error.
+    Lacking,
+}
+
 /// A file of documents with an index by the fingerprint of one value.
 #[derive(Debug)]
 pub struct Lookup {
+    /// The number of documents in the file, indexed or not.
+    documents: u64,
     map: Mapped,
     /// The halves of a fingerprint and an offset, sorted.
     entries: Vec<Entry>,
@@ -55,30 +68,51 @@ impl Lookup {
         progress: &dyn Progress,
         value: impl Fn(&[u8]) -> Option<u128>,
     ) -> Result<Lookup> {
-        let (unpacked, place) = unpack(disk, path, scratch)?;
-        let map = Mapped::open(disk, &place)?;
+        Lookup::open_some(disk, path, scratch, progress, |document| {
+            Ok(value(document).map_or(Indexed::Lacking, Indexed::By))
+        })
+    }
+    /// [`Lookup::open`] for some of the documents of a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lookup::open`], and those of `place`.
+    pub fn open_some(
+        disk: &Disk,
+        path: &Path,
+        scratch: &Path,
+        progress: &dyn Progress,
+        mut place: impl FnMut(&[u8]) -> Result<Indexed>,
+    ) -> Result<Lookup> {
+        let (unpacked, file) = unpack(disk, path, scratch)?;
+        let map = Mapped::open(disk, &file)?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;
-        let mut input = Splitter::new(Stream::open(disk, &place)?, 0, path.display().to_string());
-        each_document(&mut input, Checking::Validity, progress, |document| {
-            let fingerprint = value(document.bytes()).ok_or_else(|| {
-                Error::input(
-                    path,
-                    format!(
+        let mut input = Splitter::new(Stream::open(disk, &file)?, 0, path.display().to_string());
+        let counts = each_document(&mut input, Checking::Validity, progress, |document| {
+            match place(document.bytes())? {
+                Indexed::By(fingerprint) => entries.push((halves(fingerprint), offset)),
+                Indexed::LeftOut => {}
+                Indexed::Lacking => {
+                    let what = format!(
                         "{} lacks the field by which documents are looked up",
                         document.position()
-                    ),
-                )
-            })?;
-            entries.push((halves(fingerprint), offset));
+                    );
+                    return Err(Error::input(path, what));
+                }
+            }
             offset += document.bytes().len() as u64;
             Ok(())
         })?;
         entries.sort_unstable();
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Lookup { map, entries, taken, _unpacked: unpacked })
+        Ok(Lookup { documents: counts.documents, map, entries, taken, _unpacked: unpacked })
     }
-    /// The number of documents.
+    /// The number of documents in the file, with those that are left out.
+    pub fn documents(&self) -> u64 {
+        self.documents
+    }
+    /// The number of documents that can be found.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

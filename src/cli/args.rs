@@ -28,7 +28,7 @@ pub enum Command {
     Reverse(Reverse),
     /// List what is in a dump, and check every document and checksum in it
     Inspect(Inspect),
-    /// Show the mapping
+    /// Show, check, test and make mappings
     #[command(subcommand)]
     Mapping(Mapping),
     /// Print the completions for a shell
@@ -80,7 +80,7 @@ pub struct Transform {
     /// Go on where oplog.bson has operations on the source
     #[arg(long)]
     pub ignore_oplog: bool,
-    /// Another mapping than the built-in one
+    /// Another mapping than the built-in one, or builtin:NAME
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,
     #[command(flatten)]
@@ -89,32 +89,35 @@ pub struct Transform {
 
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// What `transform` or `reverse` made
-    pub out: PathBuf,
-    /// Also derive everything anew from the source's dump
+    /// What `transform` or `reverse` made; several that are restored into one database are compared with one another
+    #[arg(required = true, value_name = "OUT")]
+    pub outs: Vec<PathBuf>,
+    /// Also derive everything anew from the source's dump (one OUT only)
     #[arg(long, value_name = "DUMP", conflicts_with = "restored")]
     pub source: Option<PathBuf>,
-    /// Compare with a dump of the restored database
+    /// Compare with a dump of the database that every OUT was restored into
     #[arg(long, value_name = "REDUMP")]
     pub restored: Option<PathBuf>,
     /// Findings fail the check
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
-    pub made_with: MadeWith,
-    #[command(flatten)]
     pub common: Common,
 }
 
 #[derive(Debug, Args)]
 pub struct Reverse {
-    /// What `transform` made
-    pub out: PathBuf,
+    /// What `transform` made; with --current, several of one mapping (shards) are reversed together, in this order
+    #[arg(required = true, value_name = "OUT")]
+    pub outs: Vec<PathBuf>,
     /// Where the source's dump goes; must not exist or be empty (- for an archive on standard output)
     pub dest: PathBuf,
     /// A dump of the new collections after the application has used them
     #[arg(long, value_name = "REDUMP")]
     pub current: Option<PathBuf>,
+    /// An output of another mapping in the same database: what it brought is left out (repeatable)
+    #[arg(long, value_name = "OTHER", requires = "current")]
+    pub beside: Vec<PathBuf>,
     /// Another database name in the result
     #[arg(long, value_name = "NAME")]
     pub to_db: Option<String>,
@@ -133,8 +136,6 @@ pub struct Reverse {
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
-    pub made_with: MadeWith,
-    #[command(flatten)]
     pub common: Common,
 }
 
@@ -148,19 +149,102 @@ pub struct Inspect {
 
 #[derive(Debug, Subcommand)]
 pub enum Mapping {
-    /// Print the mapping as a table
+    /// Print a mapping as a table, every rule in words
     Show {
-        /// Another mapping than the built-in one
-        #[arg(long, value_name = "FILE")]
-        mapping: Option<PathBuf>,
+        /// The mapping's file, or builtin:NAME
+        #[arg(value_name = "FILE", default_value = "builtin:user_data")]
+        file: PathBuf,
     },
+    /// Report all that is wrong with a mapping; with a dump, what it does to its documents
+    Check(Check),
+    /// Show what becomes of one document, and what the journal keeps of it
+    Explain(Explain),
+    /// Make a first mapping from a collection: one that copies all of it, with what was seen of each field
+    Init(Init),
+    /// Run the tests in mappings
+    Test {
+        /// The mappings' files, or builtin:NAME
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of mappings, for editors
+    Schema,
 }
 
 #[derive(Debug, Args)]
-pub struct MadeWith {
-    /// The mapping that the output was made with, where it is not the built-in one
+pub struct Check {
+    /// The mapping's file, or builtin:NAME
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What mongodump made; - for an archive on standard input
+    pub dump: Option<PathBuf>,
+    #[command(flatten)]
+    pub databases: Databases,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The mapping's file, or builtin:NAME
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What mongodump made; - for an archive on standard input
+    pub dump: PathBuf,
+    /// The document's _id: text, Extended JSON, or as messages show it
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub id: String,
+    /// The database whose source collection is read, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub db: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// What mongodump made; - for an archive on standard input
+    pub dump: PathBuf,
+    /// The collection
+    #[arg(long, value_name = "NAME")]
+    pub collection: String,
+    /// Its database, if several have a collection of that name
+    #[arg(long, value_name = "NAME")]
+    pub db: Option<String>,
+    /// Write the mapping to a file instead of standard output
     #[arg(long, value_name = "FILE")]
-    pub mapping: Option<PathBuf>,
+    pub out: Option<PathBuf>,
+    /// Replace an existing FILE, once the mapping is complete
+    #[arg(long)]
+    pub force: bool,
+    /// How files are read
+    #[arg(long, value_enum, default_value_t = Io::Auto)]
+    pub io: Io,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
+    pub progress: ProgressKind,
+    /// Print only errors, besides the mapping
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print on stderr what is opened as what, and how long reading takes
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl Init {
+    /// The options that it shares with other commands. It has no report: its result is a text.
+    pub fn common(&self) -> Common {
+        Common {
+            threads: None,
+            io: self.io,
+            json: false,
+            report: None,
+            log_file: None,
+            progress: self.progress,
+            quiet: self.quiet,
+            verbose: self.verbose,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,19 +1,20 @@
 //! The commands: turn arguments into options, run the operation, print its report, return an exit
 //! code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use mongosplit::Dump;
 use mongosplit::disk::{Disk, IoMode};
 use mongosplit::layout::{Layout, is_standard_output};
-use mongosplit::mapping::Plan;
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes};
-use mongosplit::{Error, Result, inspect, reverse, verify};
+use mongosplit::{Error, inspect, reverse, verify};
+use serde::Serialize;
 
 use super::args::{self, Arguments, Command, Common};
+use super::mapping::{self, plan_of};
 use super::session::{self, Outcome, Session, fail, print};
 use super::summary;
 
@@ -32,10 +33,7 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify(arguments),
         Command::Reverse(arguments) => reverse(arguments),
         Command::Inspect(arguments) => inspect(arguments),
-        Command::Mapping(args::Mapping::Show { mapping }) => {
-            print(&plan_of(mapping.as_deref())?.show())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Mapping(command) => mapping::execute(command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "mongosplit", &mut text);
@@ -111,23 +109,11 @@ fn gzip_level(output: &args::Output) -> Option<u32> {
     output.gzip_level.or(output.gzip.then_some(DEFAULT_GZIP_LEVEL))
 }
 
-fn io_mode(common: &Common) -> IoMode {
+pub fn io_mode(common: &Common) -> IoMode {
     match common.io {
         args::Io::Auto => IoMode::Auto,
         args::Io::Direct => IoMode::Direct,
         args::Io::Buffered => IoMode::Buffered,
-    }
-}
-
-fn plan_of(file: Option<&Path>) -> Result<Plan> {
-    match file {
-        None => Plan::built_in(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Error::Usage(format!("cannot read the mapping '{}': {error}", path.display()))
-            })?;
-            Plan::parse(&text)
-        }
     }
 }
 
@@ -145,39 +131,48 @@ fn detail_files(progress: &dyn Progress, manifest: &mongosplit::manifest::Manife
 
 fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let mapping = arguments.made_with.mapping.as_deref();
     let dump = arguments.source.as_deref().or(arguments.restored.as_deref());
     let setup = session::Setup {
-        inputs: [Some(arguments.out.as_path()), dump, mapping].into_iter().flatten().collect(),
+        inputs: arguments.outs.iter().map(PathBuf::as_path).chain(dump).collect(),
         is_report_in_lines: dump.is_some(),
         ..session::Setup::default()
     };
     Session::begin(common, setup)?.run(|session| {
-        if mapping.is_some() && arguments.source.is_none() {
-            return Err(Error::Usage(
-                "--mapping needs --source: verify maps documents for nothing else".to_owned(),
-            )
-            .into());
+        if arguments.source.is_some() && arguments.outs.len() > 1 {
+            let what = "--source takes one OUT: a dump is the source of one output; give each OUT \
+                        with its own dump";
+            return Err(Error::Usage(what.to_owned()).into());
         }
-        let options = verify::Options {
+        let options = |out: &Path| verify::Options {
             strict: arguments.strict,
             threads: common.threads.map(usize::from),
             io: io_mode(common),
-            ..verify::Options::new(&arguments.out)
+            ..verify::Options::new(out)
         };
-        let report = verify::verify(&options, &session.display)?;
-        let summary = summary::verify(&report);
-        let (Some(dump), true) = (dump, report.holds()) else {
-            let problem = (!report.holds()).then(|| summary.clone());
-            return session.finish(Outcome { report: &report, summary, problem });
+        let mut reports = Vec::new();
+        for out in &arguments.outs {
+            reports.push(verify::verify(&options(out), &session.display)?);
+        }
+        let options = options(&arguments.outs[0]);
+        let summary: String = match reports.as_slice() {
+            [report] => summary::verify(report),
+            reports => reports.iter().map(summary::verify_named).collect(),
+        };
+        let failed: String =
+            reports.iter().filter(|report| !report.holds()).map(summary::verify).collect();
+        let problem = Some(failed).filter(|failed| !failed.is_empty());
+        let (Some(dump), None) = (dump, &problem) else {
+            return match reports.as_slice() {
+                [report] => session.finish(Outcome { report, summary, problem }),
+                _ => verify_together(session, &options, reports, summary, problem),
+            };
         };
         // Differences are written to the report as they are found, one JSON object a line.
         let Session { display, report: lines, .. } = session;
         let mut each = |difference: &verify::DocumentDifference| lines.line(difference);
         if arguments.source.is_some() {
-            let plan = plan_of(mapping)?;
             let derived =
-                verify::compare_with_source(&options, &report, dump, &plan, display, &mut each)?;
+                verify::compare_with_source(&options, &reports[0], dump, display, &mut each)?;
             let compared = summary::verify_source(&derived);
             let problem = (!derived.differences.is_empty()).then(|| compared.clone());
             return session.finish_lines(Outcome {
@@ -186,20 +181,53 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
                 problem,
             });
         }
-        let restored =
-            verify::compare_with_restored(&options, &report.manifest, dump, display, &mut each)?;
+        let restored = verify::compare_with_restored(&options, &reports, dump, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
         let problem = (!restored.is_same()).then(|| compared.clone());
         session.finish_lines(Outcome { report: &restored, summary: summary + &compared, problem })
     })
 }
 
+/// The report of `verify` of several outputs.
+#[derive(Serialize)]
+struct Several {
+    outputs: Vec<verify::Report>,
+    /// Nothing if one of them does not match its manifest.
+    together: Option<verify::OutputsReport>,
+}
+
+/// Compares outputs with one another if each of them matches its manifest.
+fn verify_together(
+    session: &mut Session<'_>,
+    options: &verify::Options,
+    outputs: Vec<verify::Report>,
+    mut summary: String,
+    mut problem: Option<String>,
+) -> anyhow::Result<ExitCode> {
+    let mut together = None;
+    if outputs.iter().all(|report| report.differences.is_empty()) {
+        let report = verify::compare_outputs(options, &outputs, &session.display)?;
+        let compared = summary::verify_together(&report);
+        if !report.holds() {
+            *problem.get_or_insert_default() += &compared;
+        }
+        summary += &compared;
+        together = Some(report);
+    }
+    session.finish(Outcome { report: &Several { outputs, together }, summary, problem })
+}
+
 fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let mapping = arguments.made_with.mapping.as_deref();
     let redump = arguments.current.as_deref();
     let setup = session::Setup {
-        inputs: [Some(arguments.out.as_path()), redump, mapping].into_iter().flatten().collect(),
+        inputs: arguments
+            .outs
+            .iter()
+            .chain(&arguments.beside)
+            .map(PathBuf::as_path)
+            .chain(redump)
+            .collect(),
         output: layout(&arguments.dest, &arguments.output),
         stdout_is_taken: redump.is_none()
             && is_standard_output(&arguments.dest)
@@ -209,6 +237,8 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     };
     Session::begin(common, setup)?.run(|session| {
         let options = reverse::Options {
+            further: arguments.outs[1..].to_vec(),
+            beside: arguments.beside.clone(),
             to_database: arguments.to_db.clone(),
             gzip_level: gzip_level(&arguments.output),
             archive: arguments.output.archive,
@@ -219,20 +249,19 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             dry_run: arguments.dry_run,
             threads: common.threads.map(usize::from),
             io: io_mode(common),
-            ..reverse::Options::new(&arguments.out, &arguments.dest)
+            ..reverse::Options::new(&arguments.outs[0], &arguments.dest)
         };
-        let plan = plan_of(mapping)?;
         let Some(redump) = redump else {
             if arguments.strict {
                 let what = "--strict needs --current: without it the result is identical to the \
                             source, or an error";
                 return Err(Error::Usage(what.to_owned()).into());
             }
-            let report = reverse::reverse(&options, &plan, &session.display)?;
+            let report = reverse::reverse(&options, &session.display)?;
             detail_files(&session.display, &report.manifest);
             return session.finish(Outcome {
                 report: &report,
-                summary: summary::reverse(&report, &plan),
+                summary: summary::reverse(&report),
                 problem: None,
             });
         };
@@ -244,18 +273,12 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         // Events are written to the report as they happen, one JSON object a line.
         let Session { display, report: lines, .. } = session;
         let mut each = |event: &reverse::Event| lines.line(event);
-        let report = reverse::reverse_current(
-            &options,
-            redump,
-            arguments.strict,
-            &plan,
-            display,
-            &mut each,
-        )?;
+        let report =
+            reverse::reverse_current(&options, redump, arguments.strict, display, &mut each)?;
         detail_files(display, &report.reversal.manifest);
         session.finish_lines(Outcome {
             report: &report,
-            summary: summary::reverse_current(&report, &plan),
+            summary: summary::reverse_current(&report),
             problem: None,
         })
     })

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod mapping;
 mod progress;
 mod records;
 mod session;

@@ -1,5 +1,5 @@
-//! Reports and logs. Their places are checked before anything is read, and a report is published
-//! whole or not at all.
+//! Reports, logs and mappings. Their places are checked before anything is read, and a report or a
+//! mapping is published whole or not at all.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
@@ -13,12 +13,25 @@ use mongosplit::{Error, Result};
 use rustix::fs::Access;
 use tempfile::NamedTempFile;
 
-/// A report that is being written.
+/// A report or a mapping that is being written.
 #[derive(Debug)]
-pub struct ReportFile {
+pub struct WholeFile {
     to: BufWriter<To>,
     path: PathBuf,
+    purpose: Purpose,
 }
+
+/// What a file is for, in errors.
+#[derive(Debug, Clone, Copy)]
+struct Purpose {
+    /// The option that names it.
+    option: &'static str,
+    /// What is done with it, as a verb.
+    action: &'static str,
+}
+
+const REPORT: Purpose = Purpose { option: "--report", action: "write the report" };
+const MAPPING: Purpose = Purpose { option: "--out", action: "write the mapping" };
 
 #[derive(Debug)]
 enum To {
@@ -26,6 +39,8 @@ enum To {
     Temporary {
         file: NamedTempFile,
         place: PathBuf,
+        /// What is at `place` by then may be replaced.
+        may_replace: bool,
     },
     /// A pipe, a terminal or a device. It is opened at the first write, because opening a pipe
     /// waits for a reader.
@@ -59,49 +74,58 @@ impl Write for To {
     }
 }
 
-impl ReportFile {
-    fn begin(place: Place, path: &Path) -> Result<ReportFile> {
+impl WholeFile {
+    fn begin(place: Place, path: &Path, purpose: Purpose, may_replace: bool) -> Result<WholeFile> {
+        let option = purpose.option;
         let to = match place {
             Place::Special => To::Special { path: path.to_owned(), file: None },
             Place::Stdout => To::Stdout,
             Place::Stderr => To::Stderr,
             Place::Absent(place) => {
-                To::Temporary { file: temporary_next_to(&place, 0o666, path)?, place }
+                let file = temporary_next_to(&place, 0o666, path, option)?;
+                To::Temporary { file, place, may_replace }
             }
             Place::File(place, mode) => {
-                let file = temporary_next_to(&place, 0o600, path)?;
+                let file = temporary_next_to(&place, 0o600, path, option)?;
                 let permissions = std::fs::Permissions::from_mode(mode);
                 file.as_file()
                     .set_permissions(permissions)
-                    .map_err(|error| unwritable("--report", path, &error))?;
-                To::Temporary { file, place }
+                    .map_err(|error| unwritable(option, path, &error))?;
+                To::Temporary { file, place, may_replace }
             }
         };
-        Ok(ReportFile { to: BufWriter::new(to), path: path.to_owned() })
+        Ok(WholeFile { to: BufWriter::new(to), path: path.to_owned(), purpose })
     }
     /// Appends bytes.
     pub fn write(&mut self, text: &[u8]) -> Result<()> {
-        self.to.write_all(text).map_err(|source| Self::failed(&self.path, source))
+        let WholeFile { to, path, purpose } = self;
+        to.write_all(text).map_err(|source| purpose.failed(path, source))
     }
-    /// Publishes the report.
+    /// Publishes the file.
     pub fn finish(self) -> Result<()> {
-        let ReportFile { to, path } = self;
-        let to = to.into_inner().map_err(|error| Self::failed(&path, error.into_error()))?;
-        let To::Temporary { file, place } = to else { return Ok(()) };
-        file.as_file().sync_all().map_err(|source| Self::failed(&path, source))?;
-        file.persist(&place).map_err(|error| Self::failed(&path, error.error))?;
+        let WholeFile { to, path, purpose } = self;
+        let failed = |source| purpose.failed(&path, source);
+        let to = to.into_inner().map_err(|error| failed(error.into_error()))?;
+        let To::Temporary { file, place, may_replace } = to else { return Ok(()) };
+        file.as_file().sync_all().map_err(failed)?;
+        let persisted =
+            if may_replace { file.persist(&place) } else { file.persist_noclobber(&place) };
+        persisted.map_err(|error| failed(error.error))?;
         // A file system that cannot sync a directory has the report in place anyway.
         let _ = File::open(parent_of(&place)).and_then(|directory| directory.sync_all());
         Ok(())
     }
-    fn failed(path: &Path, source: io::Error) -> Error {
-        Error::Write { action: "write the report", path: path.to_owned(), source }
+}
+
+impl Purpose {
+    fn failed(self, path: &Path, source: io::Error) -> Error {
+        Error::Write { action: self.action, path: path.to_owned(), source }
     }
 }
 
 /// Creates a temporary file in the directory of `place`, removed unless it is persisted. Errors
-/// name `path`.
-fn temporary_next_to(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFile> {
+/// name `path` and its option.
+fn temporary_next_to(place: &Path, mode: u32, path: &Path, option: &str) -> Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // Opened here, because tempfile's own errors name the temporary file.
     let make = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
@@ -109,14 +133,14 @@ fn temporary_next_to(place: &Path, mode: u32, path: &Path) -> Result<NamedTempFi
         .prefix(&format!(".{name}."))
         .suffix(".mongosplit-tmp")
         .make_in(parent_of(place), |path| make(path));
-    made.map_err(|error| unwritable("--report", path, &error))
+    made.map_err(|error| unwritable(option, path, &error))
 }
 
 fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::Usage(format!("{option} '{}': cannot be written: {why}", path.display()))
 }
 
-/// What exists at the place of a report or a log.
+/// What exists at the place of a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// Nothing. The path has no links in its directory part.
@@ -192,7 +216,7 @@ pub fn open(
     log: Option<&Path>,
     inputs: &Inputs,
     output: Option<&Layout>,
-) -> Result<(Option<ReportFile>, Option<File>)> {
+) -> Result<(Option<WholeFile>, Option<File>)> {
     let report_place = report.map(|path| examine("--report", path, inputs, output)).transpose()?;
     let log_place = log.map(|path| examine("--log-file", path, inputs, output)).transpose()?;
     if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) =
@@ -204,8 +228,10 @@ pub fn open(
             path.display()
         )));
     }
-    let report =
-        report.zip(report_place).map(|(path, place)| ReportFile::begin(place, path)).transpose()?;
+    let report = report
+        .zip(report_place)
+        .map(|(path, place)| WholeFile::begin(place, path, REPORT, true))
+        .transpose()?;
     let log = log.zip(log_place).map(|(path, place)| {
         // With a second descriptor, the standard stream would overwrite what the log writes.
         let opened = match place {
@@ -216,4 +242,17 @@ pub fn open(
         opened.map_err(|error| unwritable("--log-file", path, &error))
     });
     Ok((report, log.transpose()?))
+}
+
+/// Opens a new file for a mapping, after checking its place. What exists there is refused, or
+/// replaced when the mapping is complete.
+pub fn open_mapping(path: &Path, inputs: &Inputs, may_replace: bool) -> Result<WholeFile> {
+    let place = examine(MAPPING.option, path, inputs, None)?;
+    if matches!(place, Place::File(..)) && !may_replace {
+        return Err(Error::output(
+            path,
+            "already exists; name another file, or give --force to replace it",
+        ));
+    }
+    WholeFile::begin(place, path, MAPPING, may_replace)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::args::Common;
 use super::progress::Display;
-use super::records::{self, ReportFile};
+use super::records::{self, WholeFile};
 use super::signals::Signals;
 
 /// What a command reads and writes, and how it reports.
@@ -45,7 +45,7 @@ pub struct Session<'a> {
 #[derive(Debug)]
 pub struct Report {
     /// None without `--report`, and once it is complete.
-    file: Option<ReportFile>,
+    file: Option<WholeFile>,
     is_in_lines: bool,
 }
 

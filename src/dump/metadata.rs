@@ -130,8 +130,16 @@ impl Metadata {
         let namespace = || self.indexes.iter().find_map(|index| index.get("ns")?.as_str());
         self.collection_name.as_deref().or_else(|| Some(namespace()?.split_once('.')?.1))
     }
+    /// What each index is.
+    pub(crate) fn index_definitions(&self) -> impl Iterator<Item = IndexDefinition> {
+        self.indexes.iter().map(IndexDefinition::of)
+    }
+    /// The unique indexes, as the metadata has them.
+    pub(crate) fn unique_indexes(&self) -> impl Iterator<Item = &Value> {
+        self.indexes.iter().filter(|index| index.get("unique") == Some(&Value::Bool(true)))
+    }
     /// All indexes but the one on `_id`, which every collection has.
-    fn own_indexes(&self) -> impl Iterator<Item = &Value> {
+    pub(crate) fn own_indexes(&self) -> impl Iterator<Item = &Value> {
         self.indexes.iter().filter(|index| index_name(index) != "_id_")
     }
     /// Names and seconds of the indexes that make a server delete old documents.
@@ -146,28 +154,66 @@ impl Metadata {
 }
 
 /// An index's name. mongorestore skips an index without one.
-fn index_name(index: &Value) -> &str {
+pub(crate) fn index_name(index: &Value) -> &str {
     index.get("name").and_then(Value::as_str).unwrap_or("(without a name)")
+}
+
+/// What a server compares of an index that it is to build again.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct IndexDefinition {
+    name: String,
+    key: String,
+    options: Value,
+}
+
+impl IndexDefinition {
+    fn of(index: &Value) -> Self {
+        let mut options = index_options(index);
+        if let Some(options) = options.as_object_mut() {
+            options.remove("name");
+        }
+        IndexDefinition { name: index_name(index).to_owned(), key: index_key(index), options }
+    }
+    /// Whether a server refuses one of them where the other is.
+    pub(crate) fn contradicts(&self, other: &IndexDefinition) -> bool {
+        match self.name == other.name {
+            true => self != other,
+            false => (&self.key, &self.options) == (&other.key, &other.options),
+        }
+    }
+}
+
+impl std::fmt::Display for IndexDefinition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "index '{}' with key {}", self.name.escape_debug(), self.key)?;
+        match self.options.as_object().is_none_or(serde_json::Map::is_empty) {
+            true => Ok(()),
+            false => write!(f, " and options {}", self.options),
+        }
+    }
+}
+
+/// An index's key as text: the order of its fields matters, and comparing maps ignores it.
+fn index_key(index: &Value) -> String {
+    index.get("key").map(relaxed).unwrap_or_default().to_string()
+}
+
+/// An index's options but for those that mean nothing: the format's version, the namespace of old
+/// servers, how the index was built, and `false`.
+fn index_options(index: &Value) -> Value {
+    let mut options = index.as_object().cloned().unwrap_or_default();
+    options.retain(|name, value| {
+        !["key", "v", "ns", "background"].contains(&name.as_str()) && *value != Value::Bool(false)
+    });
+    relaxed(&Value::Object(options))
 }
 
 /// Describes how an index differs from an earlier one.
 fn index_difference(is: &Value, was: &Value) -> Option<String> {
-    // The order of a key's fields matters, and comparing maps ignores it.
-    let key = |index: &Value| index.get("key").map(relaxed).unwrap_or_default().to_string();
-    if key(is) != key(was) {
-        return Some(format!("has key {}, it was {}", key(is), key(was)));
+    if index_key(is) != index_key(was) {
+        return Some(format!("has key {}, it was {}", index_key(is), index_key(was)));
     }
-    // These mean nothing: the format's version, the namespace of old servers, how the index was
-    // built, and `false`.
-    let options = |index: &Value| {
-        let mut options = index.as_object().cloned().unwrap_or_default();
-        options.retain(|name, value| {
-            !["key", "v", "ns", "background"].contains(&name.as_str())
-                && *value != Value::Bool(false)
-        });
-        relaxed(&Value::Object(options))
-    };
-    let (is, was) = (options(is), options(was));
+    let (is, was) = (index_options(is), index_options(was));
     if is == was {
         return None;
     }
@@ -236,7 +282,7 @@ fn is_plain(value: &Value) -> bool {
 }
 
 /// Extended JSON with plain numbers if the shell accepts them.
-fn relaxed(value: &Value) -> Value {
+pub(crate) fn relaxed(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             if let (1, Some((kind, Value::String(text)))) = (fields.len(), fields.iter().next()) {

@@ -16,9 +16,11 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use content::refuse_other_content;
 use content::{describe_directory, is_archive, looks_like};
+pub(crate) use metadata::IndexDefinition;
 pub(crate) use metadata::MOST_METADATA_BYTES;
 pub use metadata::Metadata;
 use metadata::check_metadata_size;
+pub(crate) use metadata::{index_name, relaxed};
 pub(crate) use names::metadata_file_of;
 pub(crate) use oplog::OplogOperations;
 pub(crate) use oplog::touching_in;

@@ -32,8 +32,12 @@ pub(crate) enum FixKind {
     Literal = 3,
     /// A string whose middle is in the journal.
     Splice = 4,
-    /// An array whose items are corrected one by one.
+    /// An array whose items are corrected one by one, or a field that was unwound.
     Items = 5,
+    /// A document whose fields are corrected one by one.
+    Document = 6,
+    /// What the inverse makes for another type of the source.
+    Typed = 7,
 }
 
 /// The notes on one batch of documents.
@@ -225,6 +229,8 @@ impl<'a> Reader<'a> {
             3 => FixKind::Literal,
             4 => FixKind::Splice,
             5 => FixKind::Items,
+            6 => FixKind::Document,
+            7 => FixKind::Typed,
             _ => return Err(Misfit("an unknown kind of fix")),
         };
         Ok(Some((head >> 3, kind)))

@@ -8,10 +8,16 @@ use super::codec::{Notes, Reader};
 use crate::base::mapping_id::MappingId;
 use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
+use crate::hash;
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
 /// The format version that this version of mongosplit writes and reads.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
+/// The number of the inverse that a journal is written for. It is raised when what the inverse
+/// produces changes: a journal holds only what its own inverse does not.
+pub const INVERSE: i32 = 1;
+/// The largest text of a mapping that a header holds.
+pub const MAX_MAPPING_BYTES: usize = 1024 * 1024;
 /// Largest document of a journal, the limit of bsondump (mongo-tools `bsondump/bsondump.go`).
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 /// How many field orders get a number for the whole journal.
@@ -29,7 +35,8 @@ pub struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Appends the header. `metadata` is the contents of the source's metadata file.
+    /// Appends the header. `text` is the mapping's file, `metadata` the contents of the source's
+    /// metadata file.
     ///
     /// # Errors
     ///
@@ -38,6 +45,7 @@ impl JournalWriter {
         &mut self,
         namespace: &str,
         mapping: &MappingId,
+        text: &str,
         metadata: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
@@ -51,7 +59,9 @@ impl JournalWriter {
         out.text(b"name\0", &[mapping.name.as_bytes()]);
         out.text(b"version\0", &[mapping.version.as_bytes()]);
         out.text(b"sha256\0", &[mapping.sha256.as_bytes()]);
+        out.text(b"text\0", &[text.as_bytes()]);
         out.close(open_mapping);
+        out.element(b"inverse\0", Value { kind: kind::INT32, bytes: &INVERSE.to_le_bytes() });
         match metadata {
             Some(bytes) => put_binary(b"metadata\0", bytes, out),
             None => out.element(b"metadata\0", Value::NULL),
@@ -59,8 +69,10 @@ impl JournalWriter {
         out.close(open);
         self.decoder.check(&out[from..])?;
         let header = Header::of(&out[from..]).map_err(Unreadable)?;
-        match (header.namespace.as_str(), &header.mapping, header.metadata.as_deref())
-            == (namespace, mapping, metadata)
+        let Header { namespace: read_namespace, mapping: id, text: read_text, metadata: read } =
+            &header;
+        match (read_namespace.as_str(), id, read_text.as_str(), read.as_deref())
+            == (namespace, mapping, text, metadata)
         {
             true => Ok(()),
             false => Err(Unreadable("the header is read back differently".to_owned())),
@@ -162,6 +174,11 @@ fn binary(value: Value<'_>) -> Option<&[u8]> {
     (value.kind == kind::BINARY).then(|| &value.bytes[5..])
 }
 
+/// A number of a header as errors show it.
+fn shown(number: Option<i64>) -> String {
+    number.map_or("none".to_owned(), |number| number.to_string())
+}
+
 /// A journal's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -169,6 +186,8 @@ pub struct Header {
     pub namespace: String,
     /// The mapping.
     pub mapping: MappingId,
+    /// The text of the mapping's file. Its SHA-256 is the one in `mapping`.
+    pub text: String,
     /// The contents of the source's metadata file, if it had one.
     pub metadata: Option<Vec<u8>>,
 }
@@ -188,9 +207,24 @@ impl Header {
         match field(b"format").and_then(|value| value.integer()) {
             Some(format) if format == i64::from(FORMAT) => {}
             format => {
-                let format = format.map_or("none".to_owned(), |format| format.to_string());
+                let hint = match format {
+                    Some(1) => {
+                        "; outputs of mongosplit 0.1 have format 1, and are read by the version that made them"
+                    }
+                    _ => "",
+                };
                 return Err(format!(
-                    "has journal format {format}, but this version of mongosplit reads {FORMAT}"
+                    "has journal format {}, but this version of mongosplit reads {FORMAT}{hint}",
+                    shown(format)
+                ));
+            }
+        }
+        match field(b"inverse").and_then(|value| value.integer()) {
+            Some(inverse) if inverse == i64::from(INVERSE) => {}
+            inverse => {
+                return Err(format!(
+                    "was written for inverse {}, but this version of mongosplit has {INVERSE}; use the version that made the output",
+                    shown(inverse)
                 ));
             }
         }
@@ -199,14 +233,27 @@ impl Header {
             text(mapping.and_then(|mapping| mapping.elements().find(name)))
                 .ok_or_else(|| "does not name a mapping".to_owned())
         };
+        let id = MappingId {
+            name: of_mapping(b"name")?,
+            version: of_mapping(b"version")?,
+            sha256: of_mapping(b"sha256")?,
+        };
+        let mapping_text = of_mapping(b"text")?;
+        let sha256 = hash::sha256(mapping_text.as_bytes());
+        if mapping_text.len() > MAX_MAPPING_BYTES {
+            return Err(format!(
+                "holds a mapping of {} bytes; at most {MAX_MAPPING_BYTES} are allowed",
+                mapping_text.len()
+            ));
+        }
+        if sha256 != id.sha256 {
+            return Err(format!("holds a mapping with SHA-256 {sha256}, but names {id}"));
+        }
         Ok(Header {
             namespace: text(field(b"namespace"))
                 .ok_or_else(|| "does not name a namespace".to_owned())?,
-            mapping: MappingId {
-                name: of_mapping(b"name")?,
-                version: of_mapping(b"version")?,
-                sha256: of_mapping(b"sha256")?,
-            },
+            mapping: id,
+            text: mapping_text,
             metadata: field(b"metadata").and_then(binary).map(<[u8]>::to_vec),
         })
     }

@@ -7,5 +7,6 @@ mod file;
 pub(crate) use codec::{FixKind, put_number};
 pub use codec::{Misfit, Notes, Reader};
 pub use file::{
-    FORMAT, Header, JournalBatch, JournalReader, JournalWriter, MAX_DOCUMENT_BYTES, Unreadable,
+    FORMAT, Header, INVERSE, JournalBatch, JournalReader, JournalWriter, MAX_DOCUMENT_BYTES,
+    MAX_MAPPING_BYTES, Unreadable,
 };

@@ -1,19 +1,29 @@
-//! Checks of the documents to be written: what the application's models accept, and what a server
+//! Checks of the documents to be written: what the application accepts (`must`), and what a server
 //! accepts.
 
+use regex::bytes::Regex;
 use thiserror::Error;
 
-use super::forward::holds_strings;
-use super::plan::{Check, Item, Plan, Row, RowValue, fingerprint};
+use super::evaluate::follow;
+use super::language::Kinds;
+use super::plan::{Operator, Path, Plan, Row, Table};
+use super::query::{OneOf, as_double};
 use super::shape::Record;
-use crate::raw::{self, Elements, Value, kind};
+use crate::raw::{self, Value, kind};
 
-/// Why a server would refuse a document.
+/// Why a server would refuse a document, or the mapping does not take it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// A server would generate a different `_id` in each collection.
     #[error("has no _id, so a server would give it a different one in each collection")]
     NoId,
+    /// A document of a target has no `_id`.
+    #[error("{collection}: the document would have no _id, so a server would make one up")]
+    NoTargetId {
+        /// The target.
+        collection: String,
+    },
     /// A type that `_id` cannot have.
     #[error("its _id is of type {0}, which a server refuses")]
     IdType(&'static str),
@@ -41,6 +51,16 @@ pub enum Refusal {
         /// Its depth.
         depth: u32,
     },
+    /// Unwinding makes too much of one document.
+    #[error("unwinding would make {bytes} bytes of its {of}; at most {limit} are made")]
+    TooMuch {
+        /// What all its unwound documents would have.
+        bytes: usize,
+        /// What the source document has.
+        of: usize,
+        /// 4 times that and 64 KiB.
+        limit: usize,
+    },
     /// An earlier document has the same value in a unique index.
     #[error("{collection}: an earlier document has the same value in the unique index '{index}'")]
     Duplicate {
@@ -49,47 +69,236 @@ pub enum Refusal {
         /// The index.
         index: String,
     },
+    /// No target takes it.
+    #[error("no target of the mapping takes it")]
+    Unmatched,
 }
 
-/// Checks one document of a target, but not its items. Calls `broken` with the number of each rule
-/// that it breaks, perhaps more than once, and `unique` with the value of each unique index.
-/// `source_depth` is the depth of the source document.
-pub(super) fn check_document(
+/// What a value must be, and the rule that a finding names otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    pub rule: usize,
+    /// The element types that pass.
+    pub kinds: Kinds,
+    /// A missing value passes.
+    pub optional: bool,
+    /// Every value of these types passes.
+    pub by_type_alone: bool,
+    /// The value must be one of these, unless there are none.
+    pub one_of: OneOf,
+    pub any_case: bool,
+    /// A string must match it.
+    pub pattern: Option<Regex>,
+    pub range: Option<Range>,
+    /// The least and the greatest number of items.
+    pub item_count: Option<(u64, u64)>,
+    pub items: Option<Box<Check>>,
+    pub properties: Vec<(Box<[u8]>, Check)>,
+    /// What each field must be that `properties` does not name.
+    pub additional: Option<Box<Check>>,
+    pub any_of: Vec<Check>,
+    pub not: Option<Box<Check>>,
+}
+
+/// What there is to check in a row. Most values pass by their type, which is found out here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowCheck {
+    pub row: usize,
+    pub kinds: Kinds,
+    /// A missing value passes.
+    pub optional: bool,
+    /// Every value of these types passes.
+    pub by_type_alone: bool,
+}
+
+impl RowCheck {
+    /// What there is to check in each row that has a check, or holds rows that have.
+    pub fn of(rows: &[Row]) -> Vec<RowCheck> {
+        let of = |(row, one): (usize, &Row)| {
+            let check = one.check.as_ref();
+            one.is_checked().then(|| RowCheck {
+                row,
+                kinds: check.map_or(Kinds(0), |check| check.kinds),
+                optional: check.is_some_and(|check| check.optional),
+                by_type_alone: check.is_some_and(|check| check.by_type_alone),
+            })
+        };
+        rows.iter().enumerate().filter_map(of).collect()
+    }
+}
+
+/// Numbers between two bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    pub from: std::ops::Bound<f64>,
+    pub to: std::ops::Bound<f64>,
+}
+
+impl Range {
+    /// Whether it contains a value, if that is a number.
+    #[inline]
+    pub fn has_value(self, value: Value<'_>) -> bool {
+        match value.kind {
+            kind::INT32 | kind::INT64 => {
+                value.integer().is_none_or(|number| self.has(number as f64))
+            }
+            _ => as_double(value).is_none_or(|number| self.has(number)),
+        }
+    }
+    /// Whether it contains a number. It never contains NaN.
+    pub fn has(self, number: f64) -> bool {
+        !number.is_nan() && std::ops::RangeBounds::contains(&(self.from, self.to), &number)
+    }
+}
+
+impl Check {
+    /// Whether a value conforms.
+    #[inline]
+    pub fn passes(&self, value: Value<'_>) -> bool {
+        let mut passes = true;
+        self.check(Some(value), &mut |_| passes = false);
+        passes
+    }
+
+    /// Calls `broken` with the number of each rule that the value breaks, perhaps more than once.
+    #[inline]
+    pub fn check(&self, value: Option<Value<'_>>, broken: &mut dyn FnMut(usize)) {
+        match value {
+            None if self.optional => {}
+            Some(value) if self.kinds.has(value.kind) => {
+                if !self.by_type_alone {
+                    self.check_content(value, broken);
+                }
+            }
+            _ => broken(self.rule),
+        }
+    }
+
+    /// Checks the content of a value whose type passes.
+    #[inline]
+    fn check_content(&self, value: Value<'_>, broken: &mut dyn FnMut(usize)) {
+        // Most checks have one or two parts.
+        let is_known = self.one_of.is_empty() || self.is_known(value);
+        let matches = self.pattern.is_none() || self.matches(value);
+        let is_in_range = self.range.is_none_or(|range| range.has_value(value));
+        let is_counted = self.item_count.is_none() || self.is_counted(value);
+        let is_combined = self.any_of.is_empty() && self.not.is_none() || self.is_combined(value);
+        if !(is_known && matches && is_in_range && is_counted && is_combined) {
+            broken(self.rule);
+        }
+        if let Some(items) = self.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
+            value.elements().for_each(|item| items.check(Some(item.value()), broken));
+        }
+        if value.kind == kind::DOCUMENT {
+            self.check_fields(value, broken);
+        }
+    }
+
+    fn check_fields(&self, value: Value<'_>, broken: &mut dyn FnMut(usize)) {
+        for (name, check) in &self.properties {
+            // The application's driver takes the last of several; here each must pass.
+            let mut is_there = false;
+            for element in value.elements().filter(|element| element.key() == &**name) {
+                is_there = true;
+                check.check(Some(element.value()), broken);
+            }
+            if !is_there {
+                check.check(None, broken);
+            }
+        }
+        if let Some(check) = &self.additional {
+            let is_named = |key: &[u8]| self.properties.iter().any(|(name, _)| **name == *key);
+            let others = value.elements().filter(|element| !is_named(element.key()));
+            others.for_each(|element| check.check(Some(element.value()), broken));
+        }
+    }
+
+    #[inline]
+    fn is_known(&self, value: Value<'_>) -> bool {
+        self.one_of.has(value)
+            || self.any_case
+                && value.text().is_some_and(|text| self.one_of.texts.has_in_any_case(text))
+    }
+
+    fn matches(&self, value: Value<'_>) -> bool {
+        let pattern = self.pattern.as_ref();
+        pattern.is_none_or(|pattern| value.text().is_none_or(|text| pattern.is_match(text)))
+    }
+
+    fn is_counted(&self, value: Value<'_>) -> bool {
+        self.item_count.is_none_or(|(least, most)| {
+            value.kind != kind::ARRAY || (least..=most).contains(&(value.elements().count() as u64))
+        })
+    }
+
+    fn is_combined(&self, value: Value<'_>) -> bool {
+        (self.any_of.is_empty() || self.any_of.iter().any(|check| check.passes(value)))
+            && self.not.as_ref().is_none_or(|check| !check.passes(value))
+    }
+}
+
+/// Checks a document of a table, but not its items. Calls `broken` with the number of each rule that
+/// it breaks, perhaps more than once.
+pub(super) fn check_table(table: &Table, record: Record<'_>, broken: &mut dyn FnMut(usize)) {
+    for one in &table.row_checks {
+        match record.get(one.row) {
+            Some(value) if one.by_type_alone && one.kinds.has(value.kind) => {}
+            None if one.optional => {}
+            value => check_row(&table.rows[one.row], value, broken),
+        }
+    }
+    for requirement in &table.requires {
+        // The application's own check treats empty values as missing.
+        let is_empty = |value: Value<'_>| {
+            value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty)
+        };
+        let is_set = |row: &usize| record.get(*row).is_some_and(|value| !is_empty(value));
+        if requirement.when.holds(record, &mut false) && !requirement.any.iter().any(is_set) {
+            broken(requirement.rule);
+        }
+    }
+}
+
+fn check_row(row: &Row, value: Option<Value<'_>>, broken: &mut dyn FnMut(usize)) {
+    if let Some(check) = &row.check {
+        check.check(value, broken);
+    }
+    if let Operator::Document(rows) = &row.chain.first.operator
+        && let Some(value) = value.filter(|value| value.kind == kind::DOCUMENT)
+    {
+        for row in rows.iter().filter(|row| row.is_checked()) {
+            check_row(row, value.elements().find(row.name()), broken);
+        }
+    }
+}
+
+/// Whether a server would refuse a document of a target, and why.
+pub(super) fn refusal(
     plan: &Plan,
     number: usize,
     record: Record<'_>,
     source_depth: u32,
-    mut broken: impl FnMut(usize),
-    mut unique: impl FnMut(usize, u128),
 ) -> Option<Refusal> {
-    let target = &plan.targets[number];
-    for (row_number, row) in target.rows.iter().enumerate() {
-        check_row(row, record.get(row_number), &mut broken);
-    }
-    for index in &target.unique {
-        let values = index.rows.iter().map(|row| record.get(*row).unwrap_or(Value::NULL));
-        unique(index.class, fingerprint(values));
-    }
-    refusal(plan, number, record, source_depth)
-}
-
-/// Whether a server would refuse a document, and why.
-fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) -> Option<Refusal> {
     let target = &plan.targets[number];
     let document = record.bytes;
     let collection = || target.collection.clone();
-    match target.names.number(b"_id").and_then(|id| record.get(id)).map(|id| id.kind) {
+    let id = plan.tables[number].names.number(b"_id").and_then(|id| record.get(id));
+    match id.map(|id| id.kind) {
+        None if target.unwind.is_some() => {
+            return Some(Refusal::NoTargetId { collection: collection() });
+        }
         None => return Some(Refusal::NoId),
         Some(refused @ (kind::ARRAY | kind::REGEX | kind::UNDEFINED)) => {
             return Some(Refusal::IdType(raw::kind_name(refused)));
         }
         Some(_) => {}
     }
-    let is_array = |row: &&usize| record.get(**row).is_some_and(|value| value.kind == kind::ARRAY);
-    for (rows, index) in
+    let is_array =
+        |path: &&Path| follow(record, path).is_some_and(|value| value.kind == kind::ARRAY);
+    for (paths, index) in
         target.compound.iter().zip(target.indexes.iter().filter(|index| index.key.len() > 1))
     {
-        if rows.iter().filter(is_array).count() > 1 {
+        if paths.iter().filter(is_array).count() > 1 {
             return Some(Refusal::ParallelArrays {
                 collection: collection(),
                 index: index.name.clone(),
@@ -99,113 +308,12 @@ fn refusal(plan: &Plan, number: usize, record: Record<'_>, source_depth: u32) ->
     if document.len() > raw::MAX_DOCUMENT_BYTES {
         return Some(Refusal::TooLarge { collection: collection(), bytes: document.len() });
     }
-    // Rows nest source values at most one level (`document`) deeper, plucked ones two.
-    if source_depth + 2 > raw::MAX_STORED_DEPTH {
+    // Only where the source is deep too can a target be: rows nest values a few levels deeper.
+    if source_depth + plan.levels_added() > raw::MAX_STORED_DEPTH {
         let depth = raw::depth(document);
         if depth > raw::MAX_STORED_DEPTH {
             return Some(Refusal::TooDeep { collection: collection(), depth });
         }
     }
     None
-}
-
-fn check_row(row: &Row, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
-    if let Some(check) = &row.check {
-        check_value(check, value, broken);
-    }
-    if let (RowValue::Document(rows), Some(value)) = (&row.value, value) {
-        for row in rows {
-            check_row(row, value.elements().find(&row.name_nul[..row.name_nul.len() - 1]), broken);
-        }
-    }
-}
-
-/// Checks one item of the target and appends the rules that it breaks.
-pub(super) fn check_item(item: &Item, record: Record<'_>, broken: &mut Vec<usize>) {
-    let mut broken = |rule| broken.push(rule);
-    for row in &item.rows {
-        if let Some(check) = &row.check {
-            check_value(check, record.get(row.own), &mut broken);
-        }
-    }
-    for requirement in &item.requires {
-        let text = record.get(item.rows[requirement.row].own).and_then(|value| value.text());
-        let applies = text.is_some_and(|text| requirement.one_of.find(text).is_some());
-        // The application's own check treats empty values as missing.
-        let is_empty = |value: Value<'_>| {
-            value.is_null() || value.is_empty_array() || value.text().is_some_and(<[u8]>::is_empty)
-        };
-        let is_set =
-            |row: &usize| record.get(item.rows[*row].own).is_some_and(|value| !is_empty(value));
-        if applies && !requirement.needs_any.iter().any(is_set) {
-            broken(requirement.rule);
-        }
-    }
-}
-
-#[inline]
-fn check_value(check: &Check, value: Option<Value<'_>>, broken: &mut impl FnMut(usize)) {
-    match value {
-        None if check.optional => {}
-        Some(value) if check.kinds.has(value.kind) => {
-            if !check.by_type_alone {
-                check_content(check, value, broken);
-            }
-        }
-        _ => broken(check.rule),
-    }
-}
-
-/// Checks the content of a value whose type passes.
-fn check_content(check: &Check, value: Value<'_>, broken: &mut impl FnMut(usize)) {
-    if check.strings && value.kind == kind::ARRAY && !holds_strings(value) {
-        return broken(check.rule);
-    }
-    if let Some(text) = value.text()
-        && !is_known_text(check, text)
-    {
-        broken(check.rule);
-    }
-    if let (Some(range), false) = (check.range, value.is_null())
-        && !range.has(
-            value
-                .integer()
-                .map(|integer| integer as f64)
-                .or_else(|| value.double())
-                .unwrap_or(f64::NAN),
-        )
-    {
-        broken(check.rule);
-    }
-    if let Some(items) = check.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
-        value.elements().for_each(|item| check_value(items, Some(item.value()), broken));
-    }
-    if value.kind == kind::DOCUMENT {
-        for (names, check) in &check.fields {
-            let Some(name) =
-                names.iter().find(|name| Elements::new(value.bytes).find(name).is_some())
-            else {
-                check_value(check, None, broken);
-                continue;
-            };
-            // The application's driver takes the last of several; here each must pass.
-            let of_name = value.elements().filter(|element| element.key() == &**name);
-            of_name.for_each(|element| check_value(check, Some(element.value()), broken));
-        }
-        if let Some(values) = &check.values {
-            value.elements().for_each(|field| check_value(values, Some(field.value()), broken));
-        }
-    }
-}
-
-/// Whether a string is one that passes.
-fn is_known_text(check: &Check, text: &[u8]) -> bool {
-    let begins = |start: &[u8]| {
-        text.get(..start.len())
-            .is_some_and(|head| head == start || check.any_case && head.eq_ignore_ascii_case(start))
-    };
-    let is_one = check.one_of.is_empty()
-        || check.one_of.find(text).is_some()
-        || check.any_case && check.one_of.has_in_any_case(text);
-    is_one && (check.starts_with.is_empty() || check.starts_with.iter().any(|start| begins(start)))
 }

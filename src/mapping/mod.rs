@@ -3,19 +3,34 @@
 //! A mapping file ([`Plan::parse`]) is data; nothing in this module names a field of `user_data`.
 
 mod backward;
+mod built_in;
+mod cases;
 mod check;
 mod compile;
 mod convert;
+mod evaluate;
+mod fate;
+mod findings;
 mod forward;
+mod kept;
+mod language;
 mod mapper;
 mod merge;
-mod model;
 mod plan;
+mod query;
+mod reads;
 mod shape;
 mod show;
 mod texts;
+mod views;
 
+pub use cases::Case;
 pub use check::Refusal;
-pub use mapper::{Findings, Mapped, Mapper, Refused, Restorer, SAMPLES};
-pub use merge::{Change, Conflict, Merged, Merger};
+pub use compile::Checked;
+pub use findings::{Findings, Found, SAMPLES};
+pub use kept::{Kept, KeptWhat};
+pub use language::{Problem, Severity, schema};
+pub use mapper::{KeptIndex, Mapped, Mapper, Refused, Restorer};
+pub use merge::{Change, Conflict, Merged, Merger, Sides};
 pub use plan::{Index, Plan, Rule};
+pub use reads::{Reads, Unread};

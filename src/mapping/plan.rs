@@ -1,114 +1,239 @@
 //! The compiled mapping. A [`Plan`] that exists has passed the mapping's own checks: every name in
 //! it is resolved, and its fields are private to this module's parent.
+//!
+//! The plan describes two sides. *Levels* are the documents that the mapping reads: the source
+//! document, its embedded documents that a path enters, and the items of arrays. *Tables* are the
+//! documents that it writes: those of the targets, and the items with a shape. What a level's fields
+//! become stands in its nodes; how a table's fields are computed, in its rows.
+//!
+//! It has more than 500 lines because it is the one page on which the whole plan stands.
+
+use std::num::NonZeroU128;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::check::Refusal;
-use super::model::TypeName;
+use super::check::{Check, Refusal, RowCheck};
+use super::convert::Conversion;
+use super::evaluate::descend;
+use super::language::{Constant, Order, Unmatched};
+use super::query::Query;
 use super::shape::Names;
 use super::texts::Texts;
 use crate::base::mapping_id::MappingId;
 use crate::fingerprints::fingerprint_of;
-use crate::raw::{self, Value, kind};
+use crate::raw::{self, Value};
 
 /// A compiled mapping, from [`Plan::built_in`] or [`Plan::parse`].
 #[derive(Debug)]
 pub struct Plan {
     pub(super) id: MappingId,
-    pub(super) collection: String,
+    /// The source collection.
+    pub(super) source: String,
     /// The text of the mapping file.
     pub(super) text: String,
-    /// The names of source fields that a rule reads, or that must not be passed through.
-    pub(super) names: Names,
-    /// What is known of each of these names.
-    pub(super) sources: Vec<Source>,
-    pub(super) defines: Vec<Define>,
+    pub(super) unmatched: Unmatched,
+    pub(super) lets: Vec<Let>,
+    /// All documents that the mapping reads. The first is the source document's top level.
+    pub(super) levels: Vec<Level>,
+    /// All documents that it writes: the targets' in their order, then those of shapes.
+    pub(super) tables: Vec<Table>,
     pub(super) targets: Vec<Target>,
-    pub(super) items: Vec<Item>,
     pub(super) rules: Vec<Rule>,
+    /// The arrays that are mapped item by item: the source's field and the target's field, each with
+    /// its collection.
     pub(super) arrays: Vec<(String, String)>,
     /// For each of these arrays: the number of the source's name, the target and its row.
     pub(super) array_rows: Vec<(usize, usize, usize)>,
-    /// The target that takes the fields that no rule reads.
-    pub(super) rest: Option<usize>,
-    /// The name of the join field, with its NUL.
-    pub(super) key_nul: Box<[u8]>,
-    /// The number of fingerprint classes that the unique indexes need; see [`Target::unique`].
+    /// The targets with `otherwise`, each with the targets with a `where` before it.
+    pub(super) families: Vec<Vec<usize>>,
+    pub(super) levels_added: u32,
+    /// The number of fingerprint classes that the unique indexes need; see [`Unique`].
     pub(super) unique_classes: usize,
 }
 
-/// A source field that the mapping knows.
+/// The number of the source document's level.
+pub(super) const SOURCE: usize = 0;
+
+/// A kind of document that the mapping reads.
 #[derive(Debug, Default)]
-pub(super) struct Source {
-    /// Bit `i` is set if a rule of target `i` reads it.
+pub(super) struct Level {
+    /// The names of fields that rules read, or that must not be passed through. If the level has a
+    /// table in source order, that table's rows come first.
+    pub names: Names,
+    /// What is known of the fields with each of these names.
+    pub nodes: Vec<Node>,
+    /// The rows that take the fields that no rule reads, in the order of the targets. The first of
+    /// a written target does.
+    pub takers: Vec<Taker>,
+    /// The table in source order that reads this level, if one does.
+    pub in_order: Option<usize>,
+    /// A private target reads it, so the names of its fields are not told.
+    pub is_private: bool,
+    /// Pools that takers refer to by number; see [`PoolPlace`].
+    pub pools: Vec<PoolPlace>,
+}
+
+/// A field of a level that the mapping knows.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// Bit `i` is set if a rule of view `i` reads the whole field, or computes something from it.
     pub read_by: u32,
-    /// The `rest` target has a row of this name, so the field cannot be passed through.
-    pub reserved: bool,
+    /// Bit `i` is set if a rule of view `i` reads something inside it.
+    pub entered_by: u32,
+    /// Bit `i` is set if view `i` has a row of this name, so the field cannot be passed through to
+    /// it.
+    pub reserved: u32,
+    /// Rows of this private view read it, so it reaches nothing else.
+    pub private: Option<usize>,
+    /// Something inside it is private or dropped, so it is not passed or copied as it stands.
+    pub hides: bool,
+    /// Only `copy` lists of a table in source order read it, so it stays where another is used.
+    pub only_alternative: bool,
+    /// The mapping says that it is meant to be in the journal only.
+    pub dropped: bool,
+    /// The level of the document in it, if a path enters it.
+    pub inside: Option<usize>,
     /// The places from which its value can be restored, best first.
     pub routes: Vec<Route>,
+    /// Its value where these views are written, as their `where` says.
+    pub known: Vec<(usize, Constant)>,
     pub journal_only_rule: usize,
     pub duplicate_rule: usize,
     pub newest: bool,
 }
 
-/// A place in a target that holds a source field's value.
-#[derive(Debug, Clone)]
-pub(super) struct Route {
-    pub target: usize,
-    /// The field's number in the target's names.
-    pub field: usize,
-    /// The field inside that field, for rows of a `document`.
-    pub inner: Option<Box<[u8]>>,
-    pub inverse: Inverse,
-    /// Which alternative of the row this is; 0 for the first.
-    pub rank: usize,
-    /// The path below the source field, if the row copies from inside it.
-    pub below: Vec<Box<[u8]>>,
-    /// The row treats an empty array as empty.
-    pub empty_array: bool,
+/// A place in a view's document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number of the row in the view's table.
+    pub row: usize,
+    /// Names of embedded documents and of the field in the innermost, for rows of a `document`.
+    pub inner: Vec<Box<[u8]>>,
 }
 
-/// How a target's value becomes the source's.
+/// A place in a view from which a field's value can be restored.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    /// The number of the target, or 0 where the level is that of an item.
+    pub view: usize,
+    /// None for a target that unwinds the field.
+    pub place: Option<Place>,
+    pub inverse: Inverse,
+    /// Which alternative of the row this is, 0 for the first; higher if the row has a condition.
+    pub rank: usize,
+    /// The value counts only where it conforms.
+    pub only: Option<Check>,
+    /// The field is not the first alternative of a `copy` list, or not in `copy` at all.
+    pub alternative: bool,
+}
+
+/// How a view's value becomes the source's.
 #[derive(Debug, Clone)]
 pub(super) enum Inverse {
     /// Unchanged.
     Same,
     /// Converted back.
-    Convert(Convert),
-    /// An array mapped item by item.
-    Each(usize),
+    Change(Change),
+    /// An array; each item is mapped by a table of the plan, or changed.
+    Each(Box<Inverse>),
+    /// A document that is mapped by this table.
+    Shape(usize),
+    /// The documents of a target that unwinds it: this target's number.
+    Unwound(usize),
 }
 
-/// A named text, computed once for each document: the first alternative that yields a text.
+/// Where the fields that no rule reads go.
+#[derive(Debug, Clone)]
+pub(super) struct Taker {
+    pub view: usize,
+    pub pool: PoolId,
+    /// The row copies the whole document but for what is private: it takes all other fields, read
+    /// or not.
+    pub all_but_private: bool,
+}
+
+/// One of the [takers](Level::takers) of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TakerId {
+    pub level: usize,
+    pub number: usize,
+}
+
+/// Which fields of a view are not those of rows, and so were taken from a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoolId {
+    /// The fields of the view's own document.
+    View,
+    /// Those of an embedded document: the number of a [`PoolPlace`] of the source document's or
+    /// item's level.
+    Inner(usize),
+}
+
+/// An embedded document of a view that holds fields taken from a level.
+#[derive(Debug, Clone)]
+pub(super) struct PoolPlace {
+    pub view: usize,
+    pub place: Place,
+    /// The names of the rows in that document.
+    pub rows: Names,
+}
+
+/// A named value, computed once for each source document.
 #[derive(Debug)]
-pub(super) struct Define {
+pub(super) struct Let {
     pub name: String,
-    pub alternatives: Vec<Expression>,
+    pub chain: Chain,
 }
 
-/// A target collection.
+/// A target collection. Its table has the same number.
 #[derive(Debug)]
 pub(super) struct Target {
     pub collection: String,
-    /// Source fields of which one must be neither absent nor null. If empty, the target is always
-    /// written.
-    pub when_any: Vec<usize>,
-    pub rows: Vec<Row>,
-    /// The names of the rows.
-    pub names: Names,
+    pub filter: Filter,
+    pub unwind: Option<Unwind>,
+    pub private: bool,
+    pub shared: bool,
+    pub drop_indexes: Vec<String>,
     pub indexes: Vec<Index>,
-    /// The row numbers of each compound index.
-    pub compound: Vec<Vec<usize>>,
+    /// The paths of each compound index, as in [`Unique`].
+    pub compound: Vec<Vec<Path>>,
     /// The unique indexes. Two of them share a class of fingerprints if the values of one differ
     /// exactly when those of the other do.
     pub unique: Vec<Unique>,
+    /// The path of the key's field.
+    pub key: Path,
+    /// The rule that the query of `where` met an array.
+    pub array_rule: usize,
 }
 
-/// A unique index, with its class of fingerprints and its rows.
+/// Which source documents a target takes.
+#[derive(Debug)]
+pub(super) enum Filter {
+    All,
+    Where(Query),
+    /// Those that none of these targets takes.
+    Otherwise(Vec<usize>),
+}
+
+/// What a target unwinds.
+#[derive(Debug)]
+pub(super) struct Unwind {
+    pub path: Path,
+    pub is_map: bool,
+    /// The level of the items.
+    pub level: usize,
+    /// A row that holds the position.
+    pub position: Option<Place>,
+    /// The rule that something was not unwound.
+    pub left_rule: usize,
+}
+
+/// A unique index, with its class of fingerprints and its fields.
 #[derive(Debug)]
 pub(super) struct Unique {
     pub class: usize,
-    pub rows: Vec<usize>,
+    /// Paths in the target's documents; their first name's number is that in its table's names.
+    pub paths: Vec<Path>,
     pub index: String,
 }
 
@@ -123,27 +248,102 @@ pub struct Index {
     pub unique: bool,
 }
 
-/// A row of a table: one field of a target.
+/// The fields of a kind of document that the mapping writes.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub name_nul: Box<[u8]>,
-    pub value: RowValue,
-    pub fast: FastPath,
-    pub check: Option<Check>,
+pub(super) struct Table {
+    /// For messages: a collection, or `shape NAME`.
+    pub name: String,
+    /// The level that the rows read.
+    pub level: usize,
+    pub rows: Vec<Row>,
+    /// The names of the rows, by their number, and then those of other fields that indexes name.
+    pub names: Names,
+    pub order: Order,
+    /// It takes the fields of its level that nothing reads.
+    pub rest: Option<TakerId>,
+    /// For a shape: they go to the end of this row's document.
+    pub rest_into: Option<usize>,
+    /// The row whose translation keeps originals, and where.
+    pub keeping: Option<Keeping>,
+    pub requires: Vec<Requirement>,
+    pub row_checks: Vec<RowCheck>,
+    /// Whether any row has a check, or the table a requirement.
+    pub checked: bool,
+    /// The rule that a value is no document, so that the table does not apply.
+    pub shape_rule: usize,
+    pub duplicate_rule: usize,
+    pub not_renamed_rule: usize,
 }
 
+/// Where the originals of a row's translation are kept.
+#[derive(Debug, Clone)]
+pub(super) struct Keeping {
+    /// The row that is translated.
+    pub row: usize,
+    /// Which alternative of its `copy` list is.
+    pub alternative: usize,
+    /// The row whose document keeps the original, and the name there.
+    pub holder: usize,
+    pub name: Box<[u8]>,
+    pub translation: Translation,
+}
+
+/// A row of a table.
 #[derive(Debug)]
-pub(super) enum RowValue {
-    Chain(Chain),
-    Document(Vec<Row>),
-    Each { path: Path, item: usize, fallback: Fallback },
+pub(super) struct Row {
+    /// The field's name with its NUL. Empty for `spread`.
+    pub name_nul: Box<[u8]>,
+    pub chain: Chain,
+    pub fast: FastPath,
+    pub check: Option<Check>,
+    pub back: Back,
+    /// Of several copies that changed, the latest date wins on the way back.
+    pub newest: bool,
+    /// The fields of the level that it copies whole, in the order in which they are tried.
+    pub alternatives: Vec<Alternative>,
+    /// The number of its own name in the level, if the level knows it.
+    pub own: Option<usize>,
+    /// It can have a value without any of these.
+    pub adds: bool,
+}
+
+/// A field that a row copies whole.
+#[derive(Debug)]
+pub(super) struct Alternative {
+    pub name: usize,
+    /// Its value is the row's, null included, but for this change of it: nothing else is tried.
+    pub is_direct: bool,
+    /// How its value is changed.
+    pub change: Option<Change>,
+}
+
+impl Row {
+    /// Whether it has a check, or holds rows that have.
+    pub fn is_checked(&self) -> bool {
+        self.check.is_some()
+            || matches!(&self.chain.first.operator, Operator::Document(rows) if rows.iter().any(Row::is_checked))
+    }
+    /// The field's name.
+    pub fn name(&self) -> &[u8] {
+        self.name_nul.split_last().map_or(&[], |(_, name)| name)
+    }
+}
+
+/// Under which name a value that was made since the migration goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Back {
+    /// That of its first alternative.
+    Default,
+    /// This, with its NUL.
+    Name(Box<[u8]>),
+    /// It does not go back.
+    Never,
 }
 
 /// What a row's rules usually amount to. It saves time and does not change the result.
 #[derive(Debug)]
 pub(super) enum FastPath {
-    /// The value of this source field, unless it is null, or an empty array that the row treats as
-    /// empty.
+    /// The value of this field of the level, if the row takes it as it stands.
     Field {
         name: usize,
         /// The row has the field's name, so the whole element can be copied.
@@ -155,203 +355,151 @@ pub(super) enum FastPath {
     None,
 }
 
-/// Alternatives in order, and the fallback if none has a value.
-#[derive(Debug, Default)]
+/// An operator, what is tried next, and the values that stand in.
+#[derive(Debug)]
 pub(super) struct Chain {
-    pub alternatives: Vec<Expression>,
-    pub fallback: Fallback,
-    /// Treat an empty array as empty.
-    pub empty_array: bool,
-    /// Yield nothing unless this is an array with items.
-    pub when: Option<Path>,
+    pub first: Expression,
+    /// Tried next where the value is missing.
+    pub when_missing: Vec<Expression>,
+    /// Tried next where the value is missing or null.
+    pub coalesce: Vec<Expression>,
+    /// Replaces a missing value.
+    pub if_missing: Option<Constant>,
+    /// Replaces null and a missing value.
+    pub if_null: Option<Constant>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Fallback {
-    /// Replaces null and absent values.
-    pub empty: Option<Constant>,
-    /// Replaces absent values.
-    pub absent: Option<Constant>,
-}
-
-/// A constant value of the mapping.
-#[derive(Debug, Clone)]
-pub(super) struct Constant {
-    pub kind: u8,
-    pub bytes: Box<[u8]>,
-}
-
-impl Constant {
-    pub fn value(&self) -> Value<'_> {
-        Value { kind: self.kind, bytes: &self.bytes }
+impl Chain {
+    /// All operators, in the order in which they are tried.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        std::iter::once(&self.first).chain(&self.when_missing).chain(&self.coalesce)
     }
 }
 
+/// One operator with its modifiers.
 #[derive(Debug)]
-pub(super) enum Expression {
-    Copy {
-        path: Path,
-        only: Option<TypeName>,
-        convert: Option<Convert>,
-    },
-    Constant(Constant),
-    Defined(usize),
-    Text(Path),
-    Template(Vec<Part>),
-    Pluck {
-        path: Path,
-        field: Box<[u8]>,
-        only: Option<TypeName>,
-    },
-    Count(Path),
-    NonEmpty(Path),
-    /// In an item: a field of the enclosing document.
-    Outer(Path),
+pub(super) struct Expression {
+    pub operator: Operator,
+    /// The value counts only where it conforms.
+    pub only: Option<Check>,
+    /// The value is missing unless this holds.
+    pub when: Option<Query>,
+    /// What becomes of the value, or, with [`Operator::Each`] and [`Operator::Pluck`], of each item.
+    pub change: Option<Change>,
 }
 
+impl Expression {
+    /// Whether the operator's value is the expression's as it stands.
+    pub fn is_plain(&self) -> bool {
+        self.only.is_none() && self.change.is_none()
+    }
+}
+
+/// What computes a value. Every walk over operators matches all of them, so that a new one does not
+/// compile before each walk knows it.
+#[derive(Debug)]
+pub(super) enum Operator {
+    Copy(Path),
+    /// A document's fields but for those that are private. The number is its level's.
+    CopyUnlessPrivate(Path, usize),
+    /// The first that is there.
+    First(Vec<Expression>),
+    /// The values of a field in an array's items.
+    Pluck {
+        path: Path,
+        below: Vec<Box<[u8]>>,
+        every: bool,
+    },
+    Each(Path),
+    Let(usize),
+    Text(Path),
+    Template(Vec<Part>),
+    Constant(Constant),
+    Document(Vec<Row>),
+    Size(Path),
+    NotEmpty(Path),
+    /// A document's fields that nothing reads, as a document. Without a path, those of the record
+    /// itself.
+    Rest(Option<Path>, TakerId),
+    /// The same, as fields.
+    Spread(Option<Path>, TakerId),
+    Outer(Path),
+    Position,
+    Uuid5(Vec<Vec<Part>>),
+}
+
+/// A part of a template.
 #[derive(Debug)]
 pub(super) enum Part {
     Literal(Box<[u8]>),
     Copy(Path),
-    Defined(usize),
+    Let(usize),
+    Outer(Path),
+    Position,
 }
 
-/// A field of a record, and the names below it.
-#[derive(Debug, Clone)]
+/// A field of a level, and the names below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path {
     pub head: usize,
     pub below: Vec<Box<[u8]>>,
 }
 
-/// How a value is converted.
+/// How a value is changed.
 #[derive(Debug, Clone)]
-pub(super) enum Convert {
-    Date,
+pub(super) enum Change {
+    Convert {
+        conversion: Conversion,
+        rule: Option<usize>,
+    },
     Translate(Translation),
+    /// A document is mapped by a table. Anything else breaks the rule.
+    Shape {
+        table: usize,
+        rule: Option<usize>,
+    },
 }
 
+/// Values and what they become.
 #[derive(Debug, Clone)]
 pub(super) struct Translation {
-    /// Each text, what it becomes (a string value), and whether the original is kept.
-    pub forward: Texts<(Constant, bool)>,
-    /// Each text and its original (a string value), if there is only one and it is not kept.
-    pub backward: Texts<Constant>,
-    /// Where the original is kept: a row, and a name in its document.
-    pub keep: Option<(usize, Box<[u8]>)>,
+    /// Texts: what each becomes, and whether the original is kept.
+    pub texts: Texts<(Constant, bool)>,
+    /// Values of other types, likewise.
+    pub others: Vec<(Constant, Constant, bool)>,
+    /// What each result goes back to, if there is only one original and it is not kept.
+    pub backward: Vec<(Constant, Constant)>,
 }
 
 impl Translation {
+    /// What a value becomes, and whether the original is kept.
     pub fn translate(&self, value: Value<'_>) -> Option<(&Constant, bool)> {
-        self.forward.find(value.text()?).map(|(to, keep)| (to, *keep))
+        match value.text() {
+            Some(text) => self.texts.find(text).map(|(to, keep)| (to, *keep)),
+            None => {
+                let mut others = self.others.iter();
+                others.find(|(from, _, _)| from.value() == value).map(|(_, to, keep)| (to, *keep))
+            }
+        }
+    }
+    /// The original of a result.
+    pub fn original(&self, value: Value<'_>) -> Option<Value<'_>> {
+        let mut backward = self.backward.iter();
+        backward.find(|(to, _)| to.value() == value).map(|(_, from)| from.value())
     }
 }
 
-/// How the items of an array are mapped.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub rows: Vec<ItemRow>,
-    /// The names of rows, the old names of renamed fields, and the names that rows read, in one
-    /// table.
-    pub names: Names,
-    pub requires: Vec<Requirement>,
-    pub not_renamed_rule: usize,
-    pub duplicate_rule: usize,
-    /// The row whose translation keeps the original.
-    pub keeping_row: Option<usize>,
-    pub check_rule: usize,
-    /// Whether any row has a check.
-    pub checked: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct ItemRow {
-    pub name_nul: Box<[u8]>,
-    /// The number of the row's name.
-    pub own: usize,
-    pub rename: Option<usize>,
-    /// The source's name for the field in a new item, with its NUL.
-    pub back_nul: Box<[u8]>,
-    pub convert: Option<Convert>,
-    pub convert_own: bool,
-    /// What is added if the item lacks the field.
-    pub missing: Chain,
-    pub check: Option<Check>,
-    /// It has no source field, so it does not go back.
-    pub generated: bool,
-}
-
+/// Where a query holds for what a table writes, one of these fields is set.
 #[derive(Debug)]
 pub(super) struct Requirement {
-    pub row: usize,
-    pub one_of: Texts<()>,
-    pub needs_any: Vec<usize>,
+    pub when: Query,
+    pub any: Vec<usize>,
     pub rule: usize,
 }
 
-/// What a value must be, and the rule that a finding names otherwise.
-#[derive(Debug)]
-pub(super) struct Check {
-    pub rule: usize,
-    /// The element types that pass.
-    pub kinds: Kinds,
-    /// An absent value passes.
-    pub optional: bool,
-    /// Every value of these types passes.
-    pub by_type_alone: bool,
-    /// An array passes only if all its items are strings.
-    pub strings: bool,
-    /// A string must be one of these, unless there are none.
-    pub one_of: Texts<()>,
-    /// A string must begin with one of these, unless there are none.
-    pub starts_with: Vec<Box<[u8]>>,
-    pub any_case: bool,
-    pub range: Option<Range>,
-    pub items: Option<Box<Check>>,
-    pub values: Option<Box<Check>>,
-    /// For some fields: their possible names, of which the first that exists is checked, and what
-    /// it must be.
-    pub fields: Vec<(Vec<Box<[u8]>>, Check)>,
-}
-
-/// Numbers between two bounds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Range {
-    pub from: std::ops::Bound<f64>,
-    pub to: std::ops::Bound<f64>,
-}
-
-impl Range {
-    /// Whether it contains a number. It never contains NaN.
-    pub fn has(self, number: f64) -> bool {
-        !number.is_nan() && std::ops::RangeBounds::contains(&(self.from, self.to), &number)
-    }
-}
-
-/// A set of element types. MinKey and MaxKey are the same in it, but no [`TypeName`] means them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kinds(u32);
-
-impl Kinds {
-    pub fn of(name: TypeName) -> Self {
-        let bit = |kind: u8| 1u32 << (kind & 31);
-        Kinds(match name {
-            TypeName::Null => bit(kind::NULL),
-            TypeName::String => bit(kind::STRING),
-            TypeName::Boolean => bit(kind::BOOLEAN),
-            TypeName::Integer => bit(kind::INT32) | bit(kind::INT64),
-            TypeName::Number => bit(kind::INT32) | bit(kind::INT64) | bit(kind::DOUBLE),
-            TypeName::Date => bit(kind::DATE),
-            TypeName::ObjectId => bit(kind::OBJECT_ID),
-            TypeName::Document => bit(kind::DOCUMENT),
-            TypeName::Array | TypeName::Strings => bit(kind::ARRAY),
-        })
-    }
-    pub fn of_any(names: &[TypeName]) -> Self {
-        Kinds(names.iter().fold(0, |kinds, name| kinds | Kinds::of(*name).0))
-    }
-    #[inline]
-    pub fn has(self, kind: u8) -> bool {
-        self.0 >> (kind & 31) & 1 != 0
+impl Constant {
+    pub fn value(&self) -> Value<'_> {
+        Value { kind: self.kind, bytes: &self.bytes }
     }
 }
 
@@ -368,15 +516,23 @@ pub struct Rule {
 pub(super) const MAX_TARGETS: usize = 32;
 /// The number of the rule `invalid-utf8`, which every mapping has.
 pub(super) const INVALID_UTF8: usize = 0;
+/// The number of the rule `left-out`, which every mapping has.
+pub(super) const LEFT_OUT: usize = 1;
+/// The number of the rule `unmatched`, which every mapping has.
+pub(super) const UNMATCHED: usize = 2;
 
 impl Plan {
     /// The name, version and SHA-256 of the mapping file.
     pub fn id(&self) -> &MappingId {
         &self.id
     }
+    /// The text of the mapping file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
     /// The source collection.
     pub fn collection(&self) -> &str {
-        &self.collection
+        &self.source
     }
     /// The target collections, in order.
     pub fn target_collections(&self) -> impl Iterator<Item = &str> {
@@ -398,10 +554,37 @@ impl Plan {
     pub fn indexes(&self, target: usize) -> &[Index] {
         &self.targets[target].indexes
     }
-    /// Whether every source document becomes a document of this target.
+    /// The source's indexes that a target with the source's name does not keep.
+    #[doc(hidden)]
+    pub fn drop_indexes(&self, target: usize) -> &[String] {
+        &self.targets[target].drop_indexes
+    }
+    /// Whether every source document becomes exactly one document of this target.
     #[doc(hidden)]
     pub fn is_unconditional(&self, target: usize) -> bool {
-        self.targets[target].when_any.is_empty()
+        let target = &self.targets[target];
+        matches!(target.filter, Filter::All) && target.unwind.is_none()
+    }
+    /// Whether a source document becomes any number of documents of this target.
+    #[doc(hidden)]
+    pub fn is_unwound(&self, target: usize) -> bool {
+        self.targets[target].unwind.is_some()
+    }
+    /// Whether another mapping fills the target's collection, too.
+    #[doc(hidden)]
+    pub fn is_shared(&self, target: usize) -> bool {
+        self.targets[target].shared
+    }
+    /// Whether a target's collection has the source's name.
+    #[doc(hidden)]
+    pub fn is_source(&self, target: usize) -> bool {
+        self.targets[target].collection == self.source
+    }
+    /// Families of targets with a `where` that end in an `otherwise`: each source document becomes
+    /// a document of at least one of a family.
+    #[doc(hidden)]
+    pub fn families(&self) -> &[Vec<usize>] {
+        &self.families
     }
     /// The rules that findings refer to by number.
     #[doc(hidden)]
@@ -422,16 +605,9 @@ impl Plan {
     /// it.
     #[doc(hidden)]
     pub fn unique_fingerprints(&self, target: usize, document: &[u8]) -> Vec<(usize, u128)> {
-        let target = &self.targets[target];
-        let value = |row: &usize| {
-            raw::Elements::new(document).find(target.names.name(*row)).unwrap_or(Value::NULL)
-        };
-        target
-            .unique
-            .iter()
-            .enumerate()
-            .map(|(number, index)| (number, fingerprint(index.rows.iter().map(value))))
-            .collect()
+        let unique = self.targets[target].unique.iter().enumerate();
+        let value = |path: &Path| self.field_of(target, document, path);
+        unique.map(|(number, index)| (number, index.fingerprint(value).get())).collect()
     }
     /// The name of a unique index, by its number in a target.
     #[doc(hidden)]
@@ -443,54 +619,91 @@ impl Plan {
     #[doc(hidden)]
     pub fn duplicate(&self, class: usize) -> Refusal {
         let find = |target: &Target| {
-            target
-                .unique
-                .iter()
+            let mut unique = target.unique.iter();
+            unique
                 .find(|unique| unique.class == class)
                 .map(|unique| (target.collection.clone(), unique.index.clone()))
         };
         let (collection, index) = self.targets.iter().find_map(find).unwrap_or_default();
         Refusal::Duplicate { collection, index }
     }
-    /// The target whose documents determine which source documents exist.
+    /// The target that determines which source documents exist, given those that are written: the
+    /// first that unwinds nothing.
     #[doc(hidden)]
-    pub fn driver(&self) -> usize {
-        self.rest.unwrap_or(0)
+    pub fn driver_of(&self, mut is_written: impl FnMut(usize) -> bool) -> Option<usize> {
+        (0..self.targets.len())
+            .find(|target| self.targets[*target].unwind.is_none() && is_written(*target))
     }
-    /// The name of the field by which the targets' documents are joined.
+    /// Whether a target can be a document's driver.
     #[doc(hidden)]
-    pub fn key_name(&self) -> String {
-        String::from_utf8_lossy(&self.key_nul[..self.key_nul.len() - 1]).into_owned()
+    pub fn is_driver(&self, target: usize) -> bool {
+        self.drivers().contains(&target)
     }
-    /// The value by which the targets' documents are joined.
+    /// The targets that can be a document's driver, in order: up to the first that is always
+    /// written.
     #[doc(hidden)]
-    pub fn key<'a>(&self, document: &'a [u8]) -> Option<Value<'a>> {
-        raw::Elements::new(document).find(&self.key_nul[..self.key_nul.len() - 1])
+    pub fn drivers(&self) -> Vec<usize> {
+        let mut drivers = Vec::new();
+        for target in (0..self.targets.len()).filter(|target| !self.is_unwound(*target)) {
+            drivers.push(target);
+            if self.is_unconditional(target) {
+                break;
+            }
+        }
+        drivers
+    }
+    /// The name of the field by which a target's documents are joined to the others'.
+    #[doc(hidden)]
+    pub fn key_name(&self, target: usize) -> String {
+        let key = &self.targets[target].key;
+        let head = self.tables[target].names.name(key.head);
+        let names = std::iter::once(head).chain(key.below.iter().map(|name| &**name));
+        names.map(String::from_utf8_lossy).collect::<Vec<_>>().join(".")
+    }
+    /// The value by which a target's documents are joined to the others'.
+    #[doc(hidden)]
+    pub fn key<'a>(&self, target: usize, document: &'a [u8]) -> Option<Value<'a>> {
+        self.field_of(target, document, &self.targets[target].key)
+    }
+    /// The value at a path of a target's document.
+    fn field_of<'a>(&self, target: usize, document: &'a [u8], path: &Path) -> Option<Value<'a>> {
+        let head = self.tables[target].names.name(path.head);
+        descend(raw::Elements::new(document).find(head)?, &path.below)
+    }
+    /// The source fields that rules of written targets read and that no document had. `seen` is that of
+    /// all batches, `counts` the number of each target's documents.
+    #[doc(hidden)]
+    pub fn unseen(&self, seen: &[bool], counts: &[u64]) -> Vec<String> {
+        let has = |(number, _): &(usize, &u64)| 1u32 << number;
+        let written = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let written = written.fold(0, |mask, one| mask | has(&one));
+        let level = &self.levels[SOURCE];
+        let is_missing = |name: &usize| {
+            let node = &level.nodes[*name];
+            (node.read_by | node.entered_by) & written != 0
+                && !seen.get(*name).copied().unwrap_or(false)
+        };
+        let names = (0..level.nodes.len()).filter(is_missing);
+        names.map(|name| String::from_utf8_lossy(level.names.name(name)).into_owned()).collect()
+    }
+    /// How many levels deeper than in the source a value can be in a target, at most.
+    pub(super) fn levels_added(&self) -> u32 {
+        self.levels_added
     }
 }
 
-/// The copies among a row's alternatives, including those inside defined values, in the order in
-/// which they are tried.
-pub(super) fn copies<'p>(defines: &'p [Define], chain: &'p Chain) -> Vec<&'p Expression> {
-    let mut found = Vec::new();
-    let mut known = Vec::new();
-    let mut open: Vec<&Expression> = chain.alternatives.iter().rev().collect();
-    while let Some(expression) = open.pop() {
-        match expression {
-            Expression::Copy { .. } => found.push(expression),
-            Expression::Defined(number) if !known.contains(number) => {
-                known.push(*number);
-                open.extend(defines[*number].alternatives.iter().rev());
-            }
-            _ => {}
-        }
+impl Unique {
+    /// The fingerprint of a document's value in the index, given the values at its paths. A missing
+    /// field counts as null, as it does for the server.
+    pub fn fingerprint<'v>(&self, value: impl Fn(&Path) -> Option<Value<'v>>) -> NonZeroU128 {
+        fingerprint(self.paths.iter().map(|path| value(path).unwrap_or(Value::NULL)))
     }
-    found
 }
 
 /// One fingerprint of several values.
-pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> u128 {
+pub(super) fn fingerprint<'v>(values: impl Iterator<Item = Value<'v>>) -> NonZeroU128 {
     let both =
         |one: u128, other: u128| xxh3_128([one.to_le_bytes(), other.to_le_bytes()].as_flattened());
-    values.map(fingerprint_of).reduce(both).unwrap_or_default()
+    let all = values.map(fingerprint_of).reduce(both).unwrap_or_default();
+    NonZeroU128::new(all).unwrap_or(NonZeroU128::MIN)
 }

@@ -33,6 +33,11 @@ impl<'a> Record<'a> {
             bytes: &self.bytes[span.value as usize..span.end as usize],
         }
     }
+    /// The name at a position.
+    pub fn name(&self, position: usize) -> &'a [u8] {
+        let span = self.spans[position];
+        &self.bytes[span.start as usize + 1..span.value as usize - 1]
+    }
     /// The bytes of the elements from one position up to, but not including, another.
     #[inline]
     pub fn run(&self, from: usize, to: usize) -> &'a [u8] {

@@ -124,11 +124,10 @@ impl Migration {
         let mut options = reverse::Options::new(self.path("out"), &dest);
         options.threads = Some(2);
         change(&mut options);
-        let result =
-            reverse::reverse_current(&options, redump, strict, &self.plan, &Silent, &mut |event| {
-                events.push(event.clone());
-                Ok(())
-            });
+        let result = reverse::reverse_current(&options, redump, strict, &Silent, &mut |event| {
+            events.push(event.clone());
+            Ok(())
+        });
         match result {
             Ok(report) => {
                 let bytes = std::fs::read(dest.join(DATABASE).join("user_data.bson")).unwrap();

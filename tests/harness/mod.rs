@@ -3,11 +3,14 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part of it")]
 
+pub mod becomes;
 pub mod data;
 pub mod faults;
 pub mod files;
 pub mod golden;
+pub mod laws;
 pub mod migration;
+pub mod notation;
 pub mod run;
 pub mod samples;
 pub mod world;

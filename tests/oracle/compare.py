@@ -1,8 +1,8 @@
 """Compares what `mongosplit transform` wrote with what the oracle expects, document by document.
 
-    compare.py DUMP.bson OUTDIR
+    compare.py DUMP.bson OUTDIR [--mapping ml_models]
 
-DUMP.bson is the source's user_data.bson (plain), OUTDIR the output directory (plain). Documents that a server would
+DUMP.bson is the source's user_data.bson or ml_models.bson (plain), OUTDIR the output directory (plain). Documents that a server would
 refuse are expected in OUTDIR/*.rejected. Document numbers count from 1, in the source's order. Exit code 1 on a difference.
 """
 
@@ -12,9 +12,11 @@ import sys
 from itertools import zip_longest
 from pathlib import Path
 
+import ml_models
 import oracle
 
-TARGETS = ("dataset_metadata", "transformation_configs", "model_configs")
+READINGS = {"user_data": oracle, "ml_models": ml_models}
+TARGETS = {"user_data": ("dataset_metadata", "transformation_configs", "model_configs"), "ml_models": ("model_configs",)}
 NAMES = {0x01: "double", 0x02: "string", 0x03: "document", 0x04: "array", 0x05: "binary", 0x06: "undefined",
          0x07: "objectid", 0x08: "bool", 0x09: "date", 0x0A: "null", 0x0B: "regex", 0x0C: "dbpointer", 0x0D: "code",
          0x0E: "symbol", 0x0F: "code_w_scope", 0x10: "int32", 0x11: "timestamp", 0x12: "int64", 0x13: "decimal128",
@@ -87,16 +89,18 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("dump", metavar="DUMP.bson")
     args.add_argument("out", metavar="OUTDIR")
+    args.add_argument("--mapping", choices=READINGS, default="user_data", help="which reading (default user_data)")
     args.add_argument("--limit", type=int, default=5, help="differences to print (default 5)")
     args = args.parse_args()
 
-    written = {target: oracle.documents(the_file(args.out, f"*/{target}.bson")) for target in TARGETS}
+    written = {target: oracle.documents(the_file(args.out, f"*/{target}.bson")) for target in TARGETS[args.mapping]}
     left_out = sorted(Path(args.out).glob("*.rejected"))
     written["rejected"] = oracle.documents(left_out[0]) if left_out else iter(())
-    restorability, comparison = oracle.Restorability(), Comparison(args.limit)
+    reading = READINGS[args.mapping]
+    restorability, comparison = oracle.Restorability(reading.key_text), Comparison(args.limit)
     number = rejected = 0
     for number, raw in enumerate(oracle.documents(args.dump), 1):
-        outputs = oracle.map_document(raw)
+        outputs = reading.map_document(raw)
         if restorability.refusals(raw, outputs):
             outputs = {"rejected": raw}
             rejected += 1

@@ -1,6 +1,6 @@
-"""Writes hostile `user_data` documents: any type in any field, duplicates, odd orders, nearly valid dates.
+"""Writes hostile `user_data` or `ml_models` documents: any type in any field, duplicates, odd orders, nearly valid dates.
 
-    generate_hostile.py SEED COUNT OUT.bson [--unrestorable]
+    generate_hostile.py SEED COUNT OUT.bson [--mapping ml_models] [--unrestorable]
 
 The same seed gives the same bytes. Every document is well-framed BSON, and restorable unless --unrestorable asks
 for some (about one in ten) that a server would refuse, which `transform` takes with --skip-unrestorable only.
@@ -10,6 +10,7 @@ import argparse
 import random
 import struct
 
+import ml_models
 import oracle
 from oracle import Value, array, build, document, string
 
@@ -208,6 +209,18 @@ class Hostile:
     def history(self):
         return self.array_of(self.some(lambda: self.value() if self.chance(self.wild / 4) else self.step(), 6))
 
+    def model_part(self, named, name):
+        """What a model holds: fields that the new model names or not, `name` for the latter, some of them in both places."""
+        named, others = sorted(named), [b"alpha", b"C", b"kernel", b"log_loss", b"a.b", b"", b"$x"]
+        inside = lambda: document((key, self.scalar()) for key in self.rng.sample(others, self.rng.randint(0, 3)))
+        held = [(key, self.count) for key in self.rng.sample(named, self.rng.randint(0, 3))]
+        held += [(key, self.scalar) for key in self.rng.sample(others, self.rng.choice([0, 1, 1, 2, 4]))]
+        if self.chance(0.5):
+            held.append((name, self.one(*[lambda: inside] * 6, lambda: self.odd)))
+        if self.chance(0.5):
+            self.rng.shuffle(held)
+        return document(self.fields_from(held, [*named, *others, name, name]))
+
     # ---- documents ----
 
     def fields_from(self, held, more_names):
@@ -269,16 +282,52 @@ class Hostile:
             held = held[:1] + [pair for pair in held[1:] if self.chance(0.6)]
         if self.chance(0.3):
             model = [(name, self.string) for name in oracle.MODEL_COPIES] + [
-                (b"model_name", self.string), (b"hyperparameters", self.details), (b"training_metrics", self.details), (b"model_status", self.string)]
+                (b"model_name", self.string), (b"model_status", self.string),
+                (b"hyperparameters", lambda: self.model_part(oracle.HYPERPARAMETERS, b"additional_params")),
+                (b"training_metrics", lambda: self.model_part(oracle.METRICS, b"additional_metrics"))]
             held += self.rng.sample(model, self.rng.randint(1, len(model)))
         pairs = self.fields_from(held, READ_NAMES + DATASET_NAMES + CONFIG_NAMES + ODD_NAMES)
         if not any(key == b"_id" for key, _ in pairs):
             pairs.insert(self.rng.randint(0, len(pairs)), (b"_id", self.id()))
         return build(pairs)
 
-    def unrestorable(self, earlier):
-        """A document that a server would refuse; `earlier` is an `_id` that is taken."""
-        pairs = oracle.fields(self.document())
+    def score(self):
+        return self.one(lambda: double(self.rng.choice([0.0, 1.0, 0.5, -0.0, 1.0000001, -1523.75, 93.5, float("nan"), float("inf")])), self.count)
+
+    def metrics(self):
+        named = sorted(ml_models.METRICS)
+        held = [(key, self.score) for key in self.rng.sample(named, self.rng.randint(0, 5)) if key != b"confusion_matrix"]
+        if self.chance(0.4):
+            row = lambda: self.array_of(self.some(self.count))
+            held.append((b"confusion_matrix", lambda: self.array_of(self.some(row))))
+        held += [(key, self.score) for key in (b"cv_score", b"log_loss", b"n_features", b"legacy_cv_score") if self.chance(0.25)]
+        return document(self.fields_from(held, [*named, b"a.b", b"additional_metrics", b"legacy_test_score"]))
+
+    def training_config(self):
+        sizes = [*ml_models.SHARES, 0.22, 0.0, -0.2]
+        held = [(b"cv_folds", self.count), (b"test_size", lambda: double(self.rng.choice(sizes))), (b"max_models", self.count)]
+        return document(self.fields_from(self.rng.sample(held, self.rng.randint(0, 3)), [key for key, _ in held] + [b"additional_params"]))
+
+    def ml_model(self):
+        self.wild = self.rng.choice([0.0, 0.1, 0.3, 0.6, 0.9])
+        self.invalid = 0.3 if self.chance(0.1) else 0.0
+        scores = dict.fromkeys([b"cv_score", b"test_score", b"training_time"], self.score)
+        counts = dict.fromkeys([b"model_size", b"n_samples_train", b"n_features"], self.count)
+        dates = dict.fromkeys([b"created_at", b"updated_at", b"last_used_at"], self.date)
+        makers = {**dict.fromkeys(sorted(ml_models.READ), self.string), **scores, **counts, **dates, b"_id": self.id, b"is_active": self.bool,
+                  b"feature_names": self.strings, b"feature_importance": self.details, b"metrics": self.metrics,
+                  b"training_config": self.training_config}
+        held = list(makers.items())
+        pairs = self.fields_from(held, sorted(ml_models.READ | ml_models.TARGET_FIELDS) + ODD_NAMES)
+        # of a free-form document that occurs twice, which is read is not worth a rule
+        free = [key for key, _ in pairs if key in (b"metrics", b"training_config")]
+        pairs = [pair for pair in pairs if free.count(pair[0]) < 2]
+        if not any(key == b"_id" for key, _ in pairs):
+            pairs.insert(self.rng.randint(0, len(pairs)), (b"_id", self.id()))
+        return build(pairs)
+
+    def unrestorable(self, pairs, earlier, deeper):
+        """A document of these fields that a server would refuse; `earlier` are those of one before, `deeper` get a level more."""
         bad = self.rng.randrange(5)
         if bad == 0:
             pairs = [pair for pair in pairs if pair[0] != b"_id"]
@@ -287,10 +336,12 @@ class Hostile:
         elif bad == 2:
             pairs[:0] = [(b"user_id", self.strings()), (b"created_at", array())]
         elif bad == 3:
-            pairs.insert(0, self.one(lambda: (b"deep", self.nested(180)), lambda: (b"pii_report", document([(b"d", self.nested(178))])),
-                                     lambda: (b"algorithm", self.nested(500))))
+            name = self.rng.choice(deeper)
+            name, value = self.one(lambda: (b"deep", self.nested(180)), lambda: (name, document([(b"d", self.nested(178))])),
+                                   lambda: (b"algorithm", self.nested(500)))
+            pairs = [(name, value)] + [pair for pair in pairs if pair[0] != name]
         else:
-            pairs.insert(0, (b"_id", earlier))
+            pairs[:0] = [(key, value) for key, value in earlier if key in (b"_id", b"dataset_id", b"model_id")]
         return build(pairs)
 
 
@@ -299,21 +350,33 @@ def main():
     args.add_argument("seed", metavar="SEED", type=int)
     args.add_argument("count", metavar="COUNT", type=int)
     args.add_argument("out", metavar="OUT.bson")
+    args.add_argument("--mapping", choices=["user_data", "ml_models"], default="user_data", help="whose source (default user_data)")
     args.add_argument("--unrestorable", action="store_true", help="about one document in ten is one that a server would refuse")
     args = args.parse_args()
 
-    hostile, restorability, earlier = Hostile(args.seed), oracle.Restorability(), oracle.NOTHING
+    hostile, earlier, ids = Hostile(args.seed), (), set()
+    if args.mapping == "user_data":
+        reading, make, deeper = oracle, hostile.document, [b"pii_report", b"hyperparameters"]
+    else:
+        reading, make, deeper = ml_models, hostile.ml_model, [b"metrics", b"training_config"]
+    restorability = oracle.Restorability(reading.key_text)
     with open(args.out, "wb") as out:
         left = args.count
         while left:
             refused = args.unrestorable and hostile.chance(0.1)
-            raw = hostile.unrestorable(earlier) if refused else hostile.document()
-            if not refused and restorability.refusals(raw, oracle.map_document(raw)):
-                continue  # by accident: its _id is taken, or it is nested too deep
+            raw = make()
+            if refused:
+                raw = hostile.unrestorable(oracle.fields(raw), earlier, deeper)
+            elif restorability.refusals(raw, reading.map_document(raw)):
+                continue  # by accident: its key is taken, or it is nested too deep
+            else:
+                id_text = oracle.dataset_id_text(oracle.first(oracle.fields(raw))[b"_id"])
+                if id_text in ids:
+                    continue  # two documents of one _id, which no collection holds
+                ids.add(id_text)
+                earlier = oracle.fields(raw)
             out.write(raw)
             left -= 1
-            if not refused:
-                earlier = oracle.first(oracle.fields(raw))[b"_id"]
 
 
 if __name__ == "__main__":

@@ -150,6 +150,9 @@ DATASET_FIELDS = set(b"""
     _id user_id dataset_id filename original_filename file_type file_path s3_url file_size num_rows num_columns columns
     data_schema schema statistics quality_report data_preview aiSummary pii_report is_processed processed_at
     onboarding_progress created_at updated_at version parent_dataset_id""".split())
+# What the new model names; it finds anything else in its `additional_` document only.
+HYPERPARAMETERS = set(b"n_estimators max_depth learning_rate random_state".split())
+METRICS = set(b"cv_score test_score accuracy precision recall f1_score roc_auc rmse mae r2_score confusion_matrix".split())
 
 
 def map_document(raw):
@@ -245,8 +248,8 @@ def model_config(source):
         (b"model_id", key_of(source, b"_model")),
         (b"name", first_set(source, b"model_name", b"original_filename", b"filename")),
         *((name, get(name)) for name in MODEL_COPIES),
-        (b"hyperparameters", or_when_empty(get(b"hyperparameters"), document())),
-        (b"performance_metrics", get(b"training_metrics")),
+        (b"hyperparameters", gathered(or_when_empty(get(b"hyperparameters"), document()), HYPERPARAMETERS, b"additional_params")),
+        (b"performance_metrics", gathered(get(b"training_metrics"), METRICS, b"additional_metrics")),
         (b"status", or_when_empty(get(b"model_status"), string(b"trained"))),
         (b"version", VERSION),
         (b"is_active", TRUE),
@@ -325,6 +328,28 @@ def with_defaults(pairs, defaults):
 def schema_field(item):
     return with_defaults(fields(item.data), [(b"data_type", NOTHING), (b"example_values", array()),
                                              (b"is_constant", FALSE), (b"is_high_cardinality", FALSE)])
+
+
+def gathered(value, named, name):
+    """A document with its fields that are not `named` behind those of its document `name`; any other value as it is."""
+    if not is_a(value, DOCUMENT):
+        return value
+    pairs = fields(value.data)
+    own = first(pairs).get(name)
+    others = [(key, other) for key, other in pairs if key not in named and key != name]
+    if not others or not empty(own) and own.type != DOCUMENT:
+        return value  # there is nothing to gather, or nowhere to put it
+    inside = fields(own.data) if is_a(own, DOCUMENT) else []
+    taken = {key for key, _ in inside}
+    whole = document(inside + [(key, other) for key, other in others if key not in taken])
+    written, done = [], False
+    for key, kept in pairs:
+        if key == name and not done:
+            written.append((name, whole))
+            done = True
+        elif key in named or key == name:  # a later occurrence is copied as it stands
+            written.append((key, kept))
+    return document(written if done else [*written, (name, whole)])
 
 
 def pii_report(source):
@@ -438,10 +463,12 @@ MAX_BYTES, MAX_DEPTH = 16_777_216, 180
 
 
 class Restorability:
-    """Asked about every document in source order, as the unique index needs the earlier ones."""
+    """Asked about every document in source order, as the unique index needs the earlier ones.
 
-    def __init__(self):
-        self.taken = set()
+    `key` gives the text that the unique indexes hold, from a source document's fields; None without any."""
+
+    def __init__(self, key=key_text):
+        self.key, self.taken = key, set()
 
     def refusals(self, raw, outputs):
         """Why a server would refuse the document's targets; empty where it would not."""
@@ -459,12 +486,12 @@ class Restorability:
                 reasons.append(f"{target} has {len(doc)} bytes")
             if depth(doc) > MAX_DEPTH:
                 reasons.append(f"{target} is nested {depth(doc)} levels deep")
-        key = key_text(source)
+        key = self.key(source)
         if key is not None:
             # sixteen bytes would do; a text may be long
             name = hashlib.sha256(key).digest()
             if name in self.taken:
-                reasons.append("dataset_id is taken by an earlier document")
+                reasons.append("its key is taken by an earlier document")
             elif not reasons:  # a document left out takes nothing
                 self.taken.add(name)
         return reasons

@@ -203,6 +203,28 @@ class Model(unittest.TestCase):
             (b"status", string(b"trained")), (b"version", string(b"1.0.0")), (b"is_active", TRUE)])
         self.assertNotIn(b"tags", dict(mapped(ID, (b"training_metrics", FALSE), (b"tags", TRUE))))
 
+    def test_what_the_new_model_does_not_name(self):
+        def written(*pairs, name=b"hyperparameters", source=b"hyperparameters"):
+            return oracle.fields(field(name, (source, document(pairs)), target="model_configs").data)
+        depth, alpha, beta = (b"max_depth", int32(3)), (b"alpha", int32(1)), (b"beta", int32(2))
+        more = lambda *pairs: (b"additional_params", document(pairs))
+        self.assertEqual(written(depth), [depth])
+        self.assertEqual(written(more(), depth), [more(), depth])
+        self.assertEqual(written(alpha, depth), [depth, more(alpha)])
+        self.assertEqual(written(more(alpha), beta, depth), [more(alpha, beta), depth])
+        self.assertEqual(written((b"additional_params", NOTHING), beta, depth), [more(beta), depth])
+        self.assertEqual(written((b"additional_params", NOTHING), depth), [(b"additional_params", NOTHING), depth])
+        self.assertEqual(written((b"additional_params", FALSE), beta), [(b"additional_params", FALSE), beta])
+        self.assertEqual(written((b"additional_params", array()), beta), [(b"additional_params", array()), beta])
+        self.assertEqual(written(beta, more(alpha), (b"alpha", TRUE), beta), [more(alpha, beta, beta)])
+        self.assertEqual(written(more(alpha), depth, more(beta), depth), [more(alpha), depth, more(beta), depth])
+        self.assertEqual(written(more(alpha), alpha, more(beta)), [more(alpha), more(beta)])
+        metrics = lambda *pairs: written(*pairs, name=b"performance_metrics", source=b"training_metrics")
+        self.assertEqual(metrics((b"f1", int32(1)), (b"f1_score", int32(0)), depth), [
+            (b"f1_score", int32(0)), (b"additional_metrics", document([(b"f1", int32(1)), depth]))])
+        for odd in (NOTHING, array([document([alpha])]), string(b"")):
+            self.assertEqual(field(b"performance_metrics", (b"training_metrics", odd), (b"algorithm", TRUE), target="model_configs"), odd)
+
 
 class Refused(unittest.TestCase):
     def refusals(self, *documents):

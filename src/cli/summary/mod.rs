@@ -7,8 +7,11 @@ macro_rules! line {
     };
 }
 
+mod check;
+mod explain;
 mod inspect;
 mod reverse;
+mod tests;
 mod transform;
 mod verify;
 
@@ -17,10 +20,13 @@ use mongosplit::manifest::Source;
 
 use super::text::{shell_path, thousands};
 
+pub use check::check;
+pub use explain::explain;
 pub use inspect::{damage, inspect};
 pub use reverse::{reverse, reverse_current};
+pub use tests::tests;
 pub use transform::transform;
-pub use verify::{verify, verify_restored, verify_source};
+pub use verify::{verify, verify_named, verify_restored, verify_source, verify_together};
 
 fn remarks<T: std::fmt::Display>(text: &mut String, remarks: &[T]) {
     for remark in remarks {

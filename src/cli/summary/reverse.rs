@@ -1,15 +1,13 @@
 //! The summaries of `reverse`.
 
-use mongosplit::base::namespace::database_of;
 use mongosplit::manifest;
-use mongosplit::mapping::Plan;
 use mongosplit::reverse;
 
 use super::super::text::{count, duration, shell_word, thousands};
 use super::restored_from;
 
 /// The summary of `reverse`.
-pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
+pub fn reverse(report: &reverse::Report) -> String {
     let mut text = String::new();
     for source in &report.manifest.sources {
         restored_source(&mut text, report.dry_run, source);
@@ -26,7 +24,7 @@ pub fn reverse(report: &reverse::Report, plan: &Plan) -> String {
         count(report.manifest.sources.iter().map(|source| source.documents).sum(), "document"),
         duration(report.seconds)
     );
-    reverse_next_steps(&mut text, report, plan);
+    reverse_next_steps(&mut text, report);
     text
 }
 
@@ -37,7 +35,7 @@ fn restored_source(text: &mut String, is_dry_run: bool, source: &manifest::Sourc
 }
 
 /// The summary of `reverse --current`.
-pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
+pub fn reverse_current(report: &reverse::CurrentReport) -> String {
     let mut text = String::new();
     let (reversal, counts) = (&report.reversal, &report.counts);
     for source in &reversal.manifest.sources {
@@ -67,6 +65,17 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
             thousands(counts.source_removed)
         );
     }
+    for other in &report.beside {
+        line!(
+            text,
+            "  beside '{}' (mapping '{}'): {} of {} left out, and {} created since, which belong to it",
+            other.out.display(),
+            other.mapping.name.escape_debug(),
+            count(other.brought, "document"),
+            other.namespace,
+            thousands(other.created)
+        );
+    }
     if counts.is_unchanged() {
         line!(
             text,
@@ -84,7 +93,7 @@ pub fn reverse_current(report: &reverse::CurrentReport, plan: &Plan) -> String {
         line!(text, "! {remark}");
     }
     line!(text, "✓ Rollback complete in {}", duration(reversal.seconds));
-    reverse_next_steps(&mut text, reversal, plan);
+    reverse_next_steps(&mut text, reversal);
     text
 }
 
@@ -115,7 +124,7 @@ fn event_details(event: &reverse::Event) -> String {
     if details.is_empty() { String::new() } else { format!(": {}", details.join("; ")) }
 }
 
-fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) {
+fn reverse_next_steps(text: &mut String, report: &reverse::Report) {
     for reverse::TtlIndex { namespace, index, seconds } in &report.ttl_indexes {
         line!(
             text,
@@ -130,9 +139,9 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
     let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
     let dest = restored_from(&report.layout);
     for source in &report.manifest.sources {
-        let database = database_of(&source.namespace);
+        let (database, collection) = source.namespace.split_once('.').unwrap_or_default();
         let namespace = shell_word(&source.namespace);
-        let rollback = shell_word(&format!("{database}.{}_rollback", plan.collection()));
+        let rollback = shell_word(&format!("{database}.{collection}_rollback"));
         line!(text, "\nNext, for {}:", source.namespace);
         line!(
             text,
@@ -145,13 +154,14 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report, plan: &Plan) 
         );
         line!(
             text,
-            "  db.adminCommand({{renameCollection: \"{database}.{0}_rollback\", to: \"{database}.{0}\", dropTarget: true}})",
-            plan.collection()
+            "  db.adminCommand({{renameCollection: \"{database}.{collection}_rollback\", to: \"{database}.{collection}\", dropTarget: true}})"
         );
     }
+    // All sources of an output are collections of one name.
+    let first = report.manifest.sources.first().and_then(|source| source.namespace.split_once('.'));
     line!(
         text,
         "Do not restore over a live {}: every document fails, and mongorestore still exits with 0.",
-        plan.collection()
+        first.unwrap_or_default().1
     );
 }

@@ -133,10 +133,19 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
         manifest.sources.iter().flat_map(|source| &source.targets).collect();
     let documents: u64 = targets.iter().map(|target| target.documents).sum();
     let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let includes: Vec<String> = targets
+    let mut includes: Vec<String> = targets
         .iter()
         .map(|target| format!(" --nsInclude {}", shell_word(&target.namespace)))
         .collect();
+    // What takes the source's place is restored beside it first.
+    let replaced = replaced(manifest);
+    includes.extend(replaced.iter().map(|namespace| {
+        format!(
+            " --nsFrom {} --nsTo {}",
+            shell_word(namespace),
+            shell_word(&format!("{namespace}_split"))
+        )
+    }));
     let out = shell_path(report.layout.place());
     let is_stream = report.layout.is_stream();
     if is_stream {
@@ -158,21 +167,58 @@ fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
         text,
         "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
     );
+    if !replaced.is_empty() {
+        line!(text, "Then, while nothing writes, in mongosh:");
+    }
+    for namespace in &replaced {
+        line!(
+            text,
+            "  db.adminCommand({{renameCollection: \"{namespace}_split\", to: \"{namespace}\", dropTarget: true}})"
+        );
+    }
     line!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
     line!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
-    let again = if is_stream {
-        format!(
-            "and `mongosplit verify {out}` passes, restore the copy with --drop. If it does not pass, run the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
-        )
-    } else {
-        "and only then, run the same command with --drop".to_owned()
+    let shared: Vec<&str> = plan
+        .target_collections()
+        .enumerate()
+        .filter(|(number, _)| plan.is_shared(*number))
+        .map(|(_, collection)| collection)
+        .collect();
+    line!(text, "If the first restore failed, {}.", again(&out, is_stream, &shared));
+    let itself = match replaced.is_empty() {
+        true => format!("{} itself, ", plan.collection()),
+        false => String::new(),
     };
-    line!(text, "If the first restore failed, {again}.");
-    line!(
-        text,
-        "Not in the output: {} itself, other collections, users and roles, the oplog.",
-        plan.collection()
-    );
+    line!(text, "Not in the output: {itself}other collections, users and roles, the oplog.");
+}
+
+/// The sources whose place a target takes, by namespace.
+fn replaced(manifest: &manifest::Manifest) -> Vec<&str> {
+    let sources = manifest
+        .sources
+        .iter()
+        .filter(|source| source.targets.iter().any(|target| target.namespace == source.namespace));
+    sources.map(|source| source.namespace.as_str()).collect()
+}
+
+/// What to do after a restore that failed. Collections that other runs fill too must not be dropped.
+fn again(out: &str, is_stream: bool, shared: &[&str]) -> String {
+    if !shared.is_empty() {
+        let restore = match is_stream {
+            true => format!("and `mongosplit verify {out}` passes, restore the copy"),
+            false => "run the same command".to_owned(),
+        };
+        return format!(
+            "{restore} without --stopOnError: documents that are there already are reported as failed and stay, the others are inserted. Drop nothing: other runs fill {} too. Then check with a new dump",
+            shared.join(", ")
+        );
+    }
+    if is_stream {
+        return format!(
+            "and `mongosplit verify {out}` passes, restore the copy with --drop. If it does not pass, run the pipe again: dump only the source collection, transform with --force, mongorestore with --drop"
+        );
+    }
+    "and only then, run the same command with --drop".to_owned()
 }
 
 /// What to do with an archive on standard output, and why to keep a copy.
@@ -186,4 +232,19 @@ fn stream_steps(text: &mut String, layout: &Layout, restore: &str) {
         text,
         "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::again;
+
+    #[test]
+    fn a_shared_collection_is_never_dropped() {
+        assert_eq!(again("out", false, &[]), "and only then, run the same command with --drop");
+        for is_stream in [false, true] {
+            let text = again("out", is_stream, &["model_configs"]);
+            assert!(!text.contains("--drop"), "{text}");
+            assert!(text.contains("Drop nothing: other runs fill model_configs too"), "{text}");
+        }
+    }
 }

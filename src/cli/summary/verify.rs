@@ -42,6 +42,77 @@ pub fn verify(report: &verify::Report) -> String {
     text
 }
 
+/// The summary of `verify` for one of several outputs.
+pub fn verify_named(report: &verify::Report) -> String {
+    let summary = verify(report);
+    // What does not hold names its output already.
+    if report.holds() { format!("{}\n{summary}", report.out.display()) } else { summary }
+}
+
+/// How many contradictions a summary names.
+const FIRST: usize = 20;
+
+/// The summary of `verify` for several outputs, compared with one another.
+pub fn verify_together(report: &verify::OutputsReport) -> String {
+    let mut text = String::new();
+    let outputs = report.outputs.len();
+    let shared = report.shared.len() as u64;
+    match report.contradictions {
+        0 => {
+            line!(
+                text,
+                "✓ {outputs} outputs can be restored into one database: no _id, unique value or index of {} contradicts another ({})",
+                count(shared, "shared collection"),
+                duration(report.seconds)
+            );
+        }
+        contradictions => {
+            line!(
+                text,
+                "✗ {} between {outputs} outputs for one database:",
+                count(contradictions, "contradiction")
+            );
+        }
+    }
+    for collection in &report.shared {
+        line!(
+            text,
+            "    {:<48} {:>12}  in {} outputs",
+            collection.namespace,
+            thousands(collection.documents),
+            collection.outputs
+        );
+    }
+    report.named.iter().take(FIRST).for_each(|difference| {
+        line!(text, "    {difference}");
+    });
+    let more = report.contradictions.saturating_sub(FIRST as u64);
+    if more > 0 {
+        line!(
+            text,
+            "    and {} more; the report (--json, --report) names the first 1,000",
+            thousands(more)
+        );
+    }
+    let has = |problems: &[verify::Problem]| {
+        report.named.iter().any(|difference| problems.contains(&difference.problem))
+    };
+    if has(&[verify::Problem::SameId, verify::Problem::SameValue]) {
+        line!(
+            text,
+            "Restored into one database, the second document of each pair fails. Remove one of the two where it comes from, dump that source again and run `transform` again. A document that two shards have is an orphan on one of them: run cleanupOrphaned there first"
+        );
+    }
+    if has(&[verify::Problem::Index]) {
+        line!(
+            text,
+            "A server builds one of two such indexes. Give both mappings the same definition and run `transform` again, or restore one output with --noIndexRestore and build its other indexes by hand"
+        );
+    }
+    remarks(&mut text, &report.remarks);
+    text
+}
+
 /// The summary of `verify --source`.
 pub fn verify_source(report: &verify::SourceReport) -> String {
     let mut text = String::new();
@@ -121,10 +192,14 @@ fn restored_lines(report: &verify::RestoredReport) -> String {
         };
         line!(
             text,
-            "    {} {} _id {}{fields}",
+            "    {} {} _id {}{fields}{}",
             difference.difference.name(),
             difference.namespace,
-            difference.id
+            difference.id,
+            match &difference.output {
+                Some(output) => format!(" (of '{}')", output.display()),
+                None => String::new(),
+            }
         );
     }
     let differences = report.missing + report.extra + report.changed;

@@ -1,49 +1,41 @@
-//! Compiles a mapping file to a [`Plan`]: resolves names, finds contradictions and reports all of
-//! them at once.
+//! Compiles a mapping to a [`Plan`]: resolves names, finds contradictions and reports all of them at
+//! once.
 
-mod expressions;
-mod items;
+mod changes;
+mod checks;
+mod indexes;
+mod lets;
+mod levels;
+mod operators;
+mod privacy;
 mod routes;
+mod rows;
+mod shapes;
+mod targets;
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use expressions::{defined_in, heads, operators};
+pub(super) use checks::{describe, query_text};
+use levels::Levels;
+use privacy::PrivatePaths;
 
-use super::model;
+use super::language::{self, At, Mapping, Problem, Problems, Severity};
 use super::plan::{
-    Chain, Constant, Define, Expression, FastPath, INVALID_UTF8, Index, Item, MAX_TARGETS, Path,
-    Plan, Row, RowValue, Rule, Source, Target, Unique,
+    Filter, INVALID_UTF8, LEFT_OUT, Let, MAX_TARGETS, Plan, Rule, SOURCE, Table, Target, UNMATCHED,
 };
-use super::shape::Names;
 use crate::base::mapping_id::MappingId;
 use crate::error::{Error, Result};
-use crate::raw::{self, Writer, kind};
+use crate::raw;
 
-const BUILT_IN: &str = include_str!("../../../mappings/user_data.toml");
-/// The mapping file format that this version reads.
-const FORMAT: u32 = 1;
 /// The most bytes that a collection's name can have if its database has the shortest possible name.
 /// A server accepts 255 for both names and the dot (MongoDB manual, "Limits and Thresholds", Length
 /// of Namespace).
 const MAX_COLLECTION_NAME: usize = 253;
 
 impl Plan {
-    /// The built-in mapping of `user_data`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let plan = mongosplit::Plan::built_in()?;
-    /// let targets: Vec<&str> = plan.target_collections().collect();
-    /// assert_eq!(plan.collection(), "user_data");
-    /// assert_eq!(targets, ["dataset_metadata", "transformation_configs", "model_configs"]);
-    /// assert!(plan.show().contains("aiSummary"));
-    /// # Ok::<(), mongosplit::Error>(())
-    /// ```
-    pub fn built_in() -> Result<Plan> {
-        Plan::parse(BUILT_IN)
-    }
-
     /// Compiles the text of a mapping file.
     ///
     /// # Errors
@@ -53,46 +45,100 @@ impl Plan {
     /// # Examples
     ///
     /// ```
-    /// let error = mongosplit::Plan::parse("format = 1").unwrap_err();
+    /// let error = mongosplit::Plan::parse("format = 2").unwrap_err();
     /// assert_eq!(error.exit_code(), 2);
     /// ```
     pub fn parse(text: &str) -> Result<Plan> {
-        let mapping: model::Mapping = toml::from_str(text)
-            .map_err(|error| Error::Usage(format!("the mapping is not readable: {error}")))?;
-        let mut compiler = Compiler::default();
-        let plan = compiler.mapping(&mapping, text);
-        if compiler.problems.is_empty() {
-            return Ok(plan);
-        }
-        Err(Error::Usage(format!(
-            "mapping '{}' cannot be used:\n  {}",
-            mapping.name,
-            compiler.problems.join("\n  ")
-        )))
+        Plan::check(text).into_plan()
+    }
+
+    /// Compiles the text of a mapping file, and keeps all that there is to say about it.
+    pub fn check(text: &str) -> Checked {
+        let mut problems = Problems::new(text);
+        let plan = language::read(text, &mut problems)
+            .and_then(|mapping| Compiler::new(&mapping, &mut problems).mapping(text));
+        let plan = plan.filter(|_| !problems.has_errors());
+        Checked { plan, problems: problems.into_sorted() }
     }
 }
 
-#[derive(Default)]
-struct Compiler {
-    problems: Vec<String>,
-    names: Names,
-    sources: Vec<Source>,
-    defines: Vec<Define>,
-    rules: Vec<Rule>,
-    items: Vec<(String, Item)>,
-    /// The target whose rows are being compiled; none while definitions and items are.
+/// What [`Plan::check`] found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The plan, if there is no error.
+    pub plan: Option<Plan>,
+    /// Errors and remarks, in the order of the text.
+    pub problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// The same, with the name of the file in each problem.
+    pub fn in_file(mut self, file: &str) -> Self {
+        self.problems.iter_mut().for_each(|problem| problem.file = Some(file.to_owned()));
+        self
+    }
+
+    /// The plan, or an [`Error::Usage`](crate::Error::Usage) that lists all that is wrong.
+    pub fn into_plan(self) -> Result<Plan> {
+        self.plan.ok_or_else(|| {
+            let errors = self.problems.iter().filter(|one| one.severity == Severity::Error);
+            let errors: Vec<String> = errors.map(Problem::to_string).collect();
+            Error::Usage(format!("the mapping cannot be used:\n{}", errors.join("\n")))
+        })
+    }
+}
+
+/// What the rows of a table read, while they are compiled.
+#[derive(Clone, Copy)]
+struct Reads<'m> {
+    level: usize,
+    /// The table's number in the level's views. None in `[let]`.
+    view: Option<usize>,
+    /// The rows are those of an item: of a shape, or of a target that unwinds.
+    is_item: bool,
+    is_unwound: bool,
+    /// The target that the rows belong to, for what is private.
     target: Option<usize>,
+    /// For messages and rules: a collection or a shape.
+    name: &'m str,
 }
 
-/// What the paths of an expression start from.
-enum Scope<'a> {
-    Document,
-    Item(&'a mut Names),
+struct Compiler<'m, 't> {
+    mapping: &'m Mapping,
+    problems: &'m mut Problems<'t>,
+    levels: Levels,
+    rules: Vec<Rule>,
+    lets: Vec<Let>,
+    /// The number of each name of `[let]`, in the order in which they are computed.
+    let_numbers: HashMap<&'m str, usize>,
+    /// The table of each shape.
+    shape_tables: HashMap<&'m str, usize>,
+    tables: Vec<Option<Table>>,
+    private: PrivatePaths,
+    /// The number of embedded documents and the depth of constants, which bound how much deeper a
+    /// target's document is.
+    levels_added: u32,
 }
 
-impl Compiler {
-    fn problem(&mut self, at: &str, what: impl std::fmt::Display) {
-        self.problems.push(format!("{at}: {what}"));
+impl<'m, 't> Compiler<'m, 't> {
+    fn new(mapping: &'m Mapping, problems: &'m mut Problems<'t>) -> Self {
+        Compiler {
+            mapping,
+            problems,
+            levels: Levels::default(),
+            rules: Vec::new(),
+            lets: Vec::new(),
+            let_numbers: HashMap::new(),
+            shape_tables: HashMap::new(),
+            tables: Vec::new(),
+            private: PrivatePaths::default(),
+            levels_added: 2,
+        }
+    }
+
+    fn error(&mut self, at: &Range<usize>, what: impl Into<String>) {
+        self.problems.error(at, what);
     }
 
     fn rule(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
@@ -106,144 +152,80 @@ impl Compiler {
         self.rules.len() - 1
     }
 
-    fn source(&mut self, name: &str) -> usize {
-        let number = self.names.add(name.as_bytes());
-        if number == self.sources.len() {
-            let journal_only_rule = self.rule(
-                format!("journal-only {name}"),
-                "the value reaches only the rollback journal",
-            );
-            let duplicate_rule = self.rule(
-                format!("duplicate-field {name}"),
-                "the field occurs more than once; the first counts",
-            );
-            self.sources.push(Source { journal_only_rule, duplicate_rule, ..Source::default() });
-        }
-        number
-    }
-
-    fn mapping(&mut self, mapping: &model::Mapping, text: &str) -> Plan {
-        let rule = self.rule(
+    fn mapping(mut self, text: &str) -> Option<Plan> {
+        let mapping = self.mapping;
+        let invalid = self.rule(
             "invalid-utf8",
             "a string or a name is not UTF-8; its bytes are copied as they are",
         );
-        assert_eq!(rule, INVALID_UTF8);
-        if mapping.format != FORMAT {
-            self.problem("format", format!("is {}, this version reads {FORMAT}", mapping.format));
-        }
-        if mapping.target.is_empty() || mapping.target.len() > MAX_TARGETS {
-            self.problem(
-                "target",
-                format!("has {} targets; 1 to {MAX_TARGETS} are allowed", mapping.target.len()),
+        let left_out = self.rule(
+            "left-out",
+            "fields that no rule reads and no target takes; they are in the rollback journal only",
+        );
+        let unmatched = self
+            .rule("unmatched", "no target takes the document; it is in the rollback journal only");
+        assert_eq!([invalid, left_out, unmatched], [INVALID_UTF8, LEFT_OUT, UNMATCHED]);
+        if mapping.targets.is_empty() || mapping.targets.len() > MAX_TARGETS {
+            self.error(
+                &mapping.source.at,
+                format!(
+                    "the mapping has {} targets; 1 to {MAX_TARGETS} are allowed",
+                    mapping.targets.len()
+                ),
             );
+            return None;
         }
-        self.collection_name("collection", &mapping.collection);
-        for (name, definition) in &mapping.define {
-            let at = format!("define.{name}");
-            let mut alternatives = vec![self.expression(&at, definition, &mut Scope::Document)];
-            for other in &definition.or {
-                alternatives.push(self.alternative(&at, other, &mut Scope::Document));
-            }
-            self.defines.push(Define { name: name.clone(), alternatives });
-        }
-        for (name, item) in &mapping.item {
-            let item = self.item(name, item);
-            self.items.push((name.clone(), item));
-        }
-        let mut rest = None;
+        self.collection_name(&mapping.source);
+        self.levels.add(None);
+        self.find_private();
+        self.number_shapes();
+        self.number_lets();
+        self.tables.resize_with(mapping.targets.len() + mapping.shapes.len(), || None);
+        self.compile_lets();
+        self.compile_shapes();
         let mut targets: Vec<Target> = Vec::new();
-        for (number, target) in mapping.target.iter().take(MAX_TARGETS).enumerate() {
-            self.target = Some(number);
-            if targets.iter().any(|other| other.collection == target.collection) {
-                self.problem(&target.collection, "is listed as a target twice");
-            }
-            self.collection_name("target", &target.collection);
-            if target.collection == mapping.collection {
-                self.problem(&target.collection, "is both source and target");
-            }
-            if target.rest {
-                if !target.when_any.is_empty() {
-                    self.problem(
-                        &target.collection,
-                        "has `rest`, so it is always written and cannot have `when_any`",
-                    );
-                }
-                if rest.is_some() {
-                    self.problem(
-                        &target.collection,
-                        "is a second target with `rest`; only one can have it",
-                    );
-                }
-                rest = Some(number);
-            }
-            let compiled = self.one_target(target);
-            if compiled.names.number(mapping.key.as_bytes()).is_none() {
-                self.problem(
-                    &target.collection,
-                    format!("has no field '{}', which the mapping names as its key", mapping.key),
-                );
-            }
-            if compiled.names.number(b"_id").is_none() {
-                self.problem(
-                    &target.collection,
-                    "has no field '_id', so a server would add one to each of its documents",
-                );
-            }
-            targets.push(compiled);
+        for (number, target) in mapping.targets.iter().enumerate() {
+            let target = self.target(number, target);
+            targets.push(target);
         }
-        if let Some(rest) = rest {
-            for row in &targets[rest].rows {
-                let name =
-                    String::from_utf8_lossy(&row.name_nul[..row.name_nul.len() - 1]).into_owned();
-                let number = self.source(&name);
-                self.sources[number].reserved = true;
-            }
+        if self.problems.has_errors() {
+            return None;
         }
-        self.routes(&targets, mapping);
-        let unique_classes = self.unique_classes(&mut targets);
-        let mut arrays = Vec::new();
-        let mut array_rows = Vec::new();
-        for (number, target) in targets.iter().enumerate() {
-            for (row_number, row) in target.rows.iter().enumerate() {
-                if let RowValue::Each { path, .. } = &row.value {
-                    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-                    let field = format!(
-                        "{}.{}",
-                        target.collection,
-                        text(&row.name_nul[..row.name_nul.len() - 1])
-                    );
-                    arrays.push((
-                        format!("{}.{}", mapping.collection, text(self.names.name(path.head))),
-                        field,
-                    ));
-                    array_rows.push((path.head, number, row_number));
-                }
-            }
-        }
-        Plan {
+        self.drops();
+        self.mark_private();
+        let mut tables: Vec<Table> = self.tables.drain(..).flatten().collect();
+        self.routes(&mut tables, &mut targets);
+        self.mark_private_levels(&tables, &targets);
+        self.rules_of_levels();
+        self.rests(&tables);
+        self.keys(&tables, &targets);
+        let unique_classes = self.unique_classes(&tables, &mut targets);
+        let families = families(&targets);
+        let (arrays, array_rows) = self.arrays(&tables, &targets);
+        Some(Plan {
             id: MappingId {
-                name: mapping.name.clone(),
-                version: mapping.version.clone(),
+                name: mapping.name.value.clone(),
+                version: mapping.version.value.clone(),
                 sha256: raw::hex(&Sha256::digest(text.as_bytes())),
             },
             text: text.to_owned(),
-            collection: mapping.collection.clone(),
-            names: std::mem::take(&mut self.names),
-            sources: std::mem::take(&mut self.sources),
-            defines: std::mem::take(&mut self.defines),
+            source: mapping.source.value.clone(),
+            unmatched: mapping.unmatched,
+            lets: self.lets,
+            levels: self.levels.finish(),
+            tables,
             targets,
-            items: std::mem::take(&mut self.items).into_iter().map(|(_, item)| item).collect(),
-            rules: std::mem::take(&mut self.rules),
+            rules: self.rules,
             arrays,
             array_rows,
-            rest,
-            key_nul: nul(&mapping.key),
+            families,
+            levels_added: self.levels_added,
             unique_classes,
-        }
+        })
     }
 
     /// Collection names become file names, so those that a server refuses must be refused here.
-    fn collection_name(&mut self, at: &str, name: &str) {
+    fn collection_name(&mut self, name: &At<String>) {
         let is_reserved =
             name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
         if name.is_empty()
@@ -251,8 +233,8 @@ impl Compiler {
             || is_reserved
             || name.contains(['\0', '$', '/', '\\'])
         {
-            self.problem(
-                at,
+            self.error(
+                &name.at,
                 format!(
                     "'{}' is not a collection name: use 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front",
                     name.escape_debug()
@@ -261,152 +243,71 @@ impl Compiler {
         }
     }
 
-    fn one_target(&mut self, target: &model::Target) -> Target {
-        let when_any = target.when_any.iter().map(|name| self.read(name)).collect();
-        let mut names = Names::default();
-        let rows = self.rows(&target.collection, &target.field);
-        for row in &target.field {
-            // A repeated name gets one number; `rows` has reported it.
-            names.add(row.name.as_bytes());
-        }
-        let mut indexes = Vec::new();
-        let mut compound = Vec::new();
-        let mut unique = Vec::new();
-        for index in &target.index {
-            let at = format!("{}, index '{}'", target.collection, index.name);
-            let mut key = Vec::new();
-            let mut rows = Vec::new();
-            for (field, direction) in &index.key {
-                match names.number(field.as_bytes()) {
-                    Some(row) => rows.push(row),
-                    None => self.problem(&at, format!("the target has no field '{field}'")),
+    /// Marks the fields that are meant to be in the journal only.
+    fn drops(&mut self) {
+        for path in &self.mapping.drop {
+            let mut levels = vec![SOURCE];
+            let mut names = path.names.as_slice();
+            if let Some(below) = &path.items {
+                levels = self.levels_of_items(&path.names);
+                if levels.is_empty() {
+                    self.error(
+                        &path.at,
+                        format!(
+                            "nothing maps the items of '{}', so their fields cannot be dropped; drop the whole field",
+                            path.names.join(".")
+                        ),
+                    );
                 }
-                match direction.as_integer() {
-                    Some(direction @ (1 | -1)) => key.push((field.clone(), direction)),
-                    _ => self.problem(&at, format!("the direction of '{field}' must be 1 or -1")),
+                names = below;
+            }
+            for level in levels {
+                self.levels.hide(level, names);
+                if let Some((level, node)) = self.levels.node_at(level, names) {
+                    self.levels.node_mut(level, node).dropped = true;
                 }
             }
-            if rows.len() > 1 {
-                compound.push(rows.clone());
-            }
-            if index.unique {
-                unique.push(Unique { class: 0, rows, index: index.name.clone() });
-            }
-            indexes.push(Index { name: index.name.clone(), key, unique: index.unique });
-        }
-        Target {
-            collection: target.collection.clone(),
-            when_any,
-            rows,
-            names,
-            indexes,
-            compound,
-            unique,
         }
     }
 
-    fn rows(&mut self, at: &str, fields: &[model::Field]) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (number, field) in fields.iter().enumerate() {
-            let at = format!("{at}.{}", field.name);
-            if field.name.is_empty() || field.name.contains('\0') {
-                self.problem(&at, "is not a field name");
+    /// The rules that a field of a level can break, by its path.
+    fn rules_of_levels(&mut self) {
+        for level in 0..self.levels.len() {
+            for node in 0..self.levels.level(level).nodes.len() {
+                let path = self.levels.path(level, node);
+                let journal_only = self.rule(
+                    format!("journal-only {path}"),
+                    "the value reaches only the rollback journal",
+                );
+                let duplicate = self.rule(
+                    format!("duplicate-field {path}"),
+                    "the field occurs more than once; the first counts",
+                );
+                let node = self.levels.node_mut(level, node);
+                node.journal_only_rule = journal_only;
+                node.duplicate_rule = duplicate;
             }
-            if fields[..number].iter().any(|other| other.name == field.name) {
-                self.problem(&at, "has two rules");
-            }
-            let value = self.row_value(&at, field);
-            let check = field.must.as_ref().map(|must| self.check(&at, must));
-            rows.push(Row {
-                name_nul: nul(&field.name),
-                fast: self.fast_path(&field.name, &value),
-                value,
-                check,
-            });
-        }
-        rows
-    }
-
-    fn row_value(&mut self, at: &str, field: &model::Field) -> RowValue {
-        let fallback = self.fallback(at, field.empty.as_deref(), field.absent.as_deref());
-        let operators = operators(&field.expression())
-            + usize::from(field.document.is_some())
-            + usize::from(field.each.is_some());
-        if operators != 1 {
-            self.problem(at, format!("has {operators} operators; exactly one is needed"));
-        }
-        if let Some(fields) = &field.document {
-            return RowValue::Document(self.rows(at, fields));
-        }
-        if let Some(array) = &field.each {
-            let path = self.path(at, array, &mut Scope::Document);
-            if !path.below.is_empty() {
-                self.problem(at, "`each` needs a top-level field");
-            }
-            let name = field.item.as_deref().unwrap_or_default();
-            let item = self.items.iter().position(|(known, _)| known == name);
-            if item.is_none() {
-                self.problem(at, format!("there is no item '{name}'"));
-            }
-            let item = item.unwrap_or_default();
-            let outer: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
-                let alternatives = item.rows.iter().flat_map(|row| &row.missing.alternatives);
-                alternatives
-                    .filter(|other| matches!(other, Expression::Outer(_)))
-                    .flat_map(heads)
-                    .collect()
-            });
-            self.mark_read(&outer);
-            let defined: Vec<usize> = self.items.get(item).map_or(Vec::new(), |(_, item)| {
-                item.rows
-                    .iter()
-                    .flat_map(|row| &row.missing.alternatives)
-                    .flat_map(defined_in)
-                    .collect()
-            });
-            defined.into_iter().for_each(|number| self.mark_defined(number));
-            return RowValue::Each { path, item, fallback };
-        }
-        let mut alternatives = vec![self.expression(at, &field.expression(), &mut Scope::Document)];
-        for other in &field.or {
-            alternatives.push(self.alternative(at, other, &mut Scope::Document));
-        }
-        if let Some(convert) = self.convert(at, field.date, &field.translate, &[]) {
-            match &mut alternatives[0] {
-                Expression::Copy { convert: place, .. } => *place = Some(convert),
-                _ => self.problem(at, "`date` and `translate` need `copy`"),
-            }
-        }
-        let when = field.when.as_ref().map(|path| self.path(at, path, &mut Scope::Document));
-        RowValue::Chain(Chain { alternatives, fallback, empty_array: field.empty_array, when })
-    }
-
-    /// What the rules of a row with this name usually amount to.
-    fn fast_path(&self, name: &str, value: &RowValue) -> FastPath {
-        let RowValue::Chain(Chain { alternatives, when: None, fallback, .. }) = value else {
-            return FastPath::None;
-        };
-        match alternatives.as_slice() {
-            [Expression::Copy { path: Path { head, below }, only: None, convert: None }, ..]
-                if below.is_empty() =>
-            {
-                FastPath::Field { name: *head, whole: self.names.name(*head) == name.as_bytes() }
-            }
-            [Expression::Constant(constant)] if fallback.empty.is_none() => {
-                let mut element = Vec::new();
-                element.element(&nul(name), constant.value());
-                FastPath::Element(element.into())
-            }
-            _ => FastPath::None,
         }
     }
 }
 
+/// The targets with `otherwise`, each with those before it whose rest it takes.
+fn families(targets: &[Target]) -> Vec<Vec<usize>> {
+    let family = |(number, target): (usize, &Target)| match &target.filter {
+        Filter::Otherwise(others) if target.unwind.is_none() => {
+            Some(others.iter().copied().chain([number]).collect())
+        }
+        _ => None,
+    };
+    targets.iter().enumerate().filter_map(family).collect()
+}
+
+/// A name with its NUL.
 fn nul(name: &str) -> Box<[u8]> {
     [name.as_bytes(), &[0]].concat().into()
 }
 
-fn string(text: &str) -> Constant {
-    let length = (text.len() as i32 + 1).to_le_bytes();
-    Constant { kind: kind::STRING, bytes: [&length[..], text.as_bytes(), &[0]].concat().into() }
+/// The number of a target's row names that no field can have: a name with a NUL.
+fn no_name(number: usize) -> Vec<u8> {
+    format!("\0{number}").into_bytes()
 }

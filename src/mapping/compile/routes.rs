@@ -1,124 +1,300 @@
-//! The way back: from which rows each source field can be restored, and which unique indexes share
-//! their values.
+//! The way back: from which rows each field of a level can be restored.
 
 use super::Compiler;
-use crate::mapping::model;
-use crate::mapping::plan::{Expression, Inverse, Part, Route, Row, RowValue, Target, copies};
+use super::privacy::{equalities, query_of};
+use crate::mapping::language::Order;
+use crate::mapping::plan::{
+    Chain, Change, Expression, Inverse, Operator, Path, Place, PoolId, Route, Row, SOURCE, Table,
+    Target,
+};
 
-impl Compiler {
-    /// Finds the places from which each source field can be restored. Rows that always hold its
-    /// value come before rows that hold it only if another field is empty; both are in the
-    /// mapping's order.
-    pub(super) fn routes(&mut self, targets: &[Target], mapping: &model::Mapping) {
-        for (target, compiled) in targets.iter().enumerate() {
-            for (field, row) in compiled.rows.iter().enumerate() {
-                let written = &mapping.target[target].field[field];
-                match &row.value {
-                    RowValue::Document(rows) => {
-                        for (inner, row) in rows.iter().enumerate() {
-                            let written = &written.document.as_deref().unwrap_or_default()[inner];
-                            self.row_routes(target, field, Some(&row.name_nul), row, written);
-                        }
-                    }
-                    _ => self.row_routes(target, field, None, row, written),
+/// The arrays that are mapped item by item: their names in the source and the target, and the number
+/// of the source's name, of the target and of its row.
+type Arrays = (Vec<(String, String)>, Vec<(usize, usize, usize)>);
+
+/// Where the value that is looked at stands, and how certain it is to be there.
+#[derive(Clone)]
+struct At {
+    level: usize,
+    view: usize,
+    place: Place,
+    rank: usize,
+    newest: bool,
+}
+
+impl Compiler<'_, '_> {
+    /// Finds the places from which each field can be restored. Rows that always hold its value come
+    /// before rows that hold it only if another is missing; both are in the mapping's order.
+    pub(super) fn routes(&mut self, tables: &mut [Table], targets: &mut [Target]) {
+        for (number, target) in targets.iter_mut().enumerate() {
+            if let Some(unwind) = &mut target.unwind {
+                unwind.position = position(&tables[number].rows);
+                let path = self.names(&unwind.path, SOURCE);
+                let route = Route {
+                    view: number,
+                    place: None,
+                    inverse: Inverse::Unwound(number),
+                    rank: 0,
+                    only: None,
+                    alternative: false,
+                };
+                self.add_route(SOURCE, &path, route, false);
+            }
+        }
+        for (number, table) in tables.iter().enumerate() {
+            let view = if table.level == SOURCE { number } else { 0 };
+            self.rows_routes(table.level, view, &table.rows, None);
+        }
+        for number in 0..self.mapping.targets.len() {
+            let Some(query) = query_of(&self.mapping.targets[number].filter) else { continue };
+            for (path, value) in equalities(query) {
+                if let Some((level, node)) = self.levels.node_at(SOURCE, &path.names) {
+                    let known = (number, value.clone());
+                    self.levels.node_mut(level, node).known.push(known);
                 }
             }
         }
-        for source in &mut self.sources {
-            source.routes.sort_by_key(|route| (!route.below.is_empty(), route.rank));
+        for table in tables.iter_mut() {
+            for row in table.rows.iter_mut().filter(|row| !row.name_nul.is_empty()) {
+                row.own = match table.order {
+                    Order::Source => Some(self.levels.node(table.level, row.name())),
+                    Order::Table => self.levels.level(table.level).names.number(row.name()),
+                };
+            }
+        }
+        for level in 0..self.levels.len() {
+            self.finish_level(level, tables);
+        }
+        // Names that were added since belong to tables in source order, too.
+        for table in tables {
+            let level = self.levels.level(table.level);
+            if level.in_order.is_some() {
+                for name in 0..level.names.len() {
+                    table.names.add(level.names.name(name));
+                }
+            }
         }
     }
 
-    pub(super) fn row_routes(
-        &mut self,
-        target: usize,
-        field: usize,
-        inner: Option<&[u8]>,
-        row: &Row,
-        written: &model::Field,
-    ) {
-        let empty_array = matches!(&row.value, RowValue::Chain(chain) if chain.empty_array);
-        let mut add = |source: usize, rank: usize, inverse: Inverse, below: &[Box<[u8]>]| {
-            let inner = inner.map(|name_nul| name_nul[..name_nul.len() - 1].into());
-            self.sources[source].newest |= written.merge == Some(model::Merge::Newest);
-            self.sources[source].routes.push(Route {
-                target,
-                field,
-                inner,
-                inverse,
-                rank,
-                below: below.to_vec(),
-                empty_array,
-            });
+    /// Sorts the routes of a level, and reserves the names that rows write.
+    fn finish_level(&mut self, level: usize, tables: &[Table]) {
+        let of_view = |view: usize, level: usize, in_order: Option<usize>| match level {
+            SOURCE => Some(view),
+            _ => tables.iter().position(|table| table.level == level).or(in_order),
         };
-        match &row.value {
-            RowValue::Each { path, item, .. } => add(path.head, 0, Inverse::Each(*item), &[]),
-            RowValue::Chain(chain) => {
-                for (rank, alternative) in copies(&self.defines, chain).into_iter().enumerate() {
-                    if let Expression::Copy { path, convert, .. } = alternative {
-                        let inverse = convert.clone().map_or(Inverse::Same, Inverse::Convert);
-                        // A row that holds its value only sometimes comes after those that always
-                        // do.
-                        add(
-                            path.head,
-                            rank + usize::from(chain.when.is_some()),
-                            inverse,
-                            &path.below,
-                        );
-                    }
-                }
+        let in_order = self.levels.level(level).in_order;
+        let views: Vec<usize> = self
+            .levels
+            .level(level)
+            .takers
+            .iter()
+            .filter(|taker| taker.pool == PoolId::View)
+            .map(|taker| taker.view)
+            .collect();
+        for view in views {
+            let Some(table) = of_view(view, level, in_order) else { continue };
+            // Only a table over this very level has its names beside the level's fields.
+            if tables[table].level != level {
+                continue;
             }
-            RowValue::Document(_) => {}
+            for row in tables[table].rows.iter().filter(|row| !row.name_nul.is_empty()) {
+                let node = self.levels.node(level, row.name());
+                self.levels.node_mut(level, node).reserved |= 1 << view;
+            }
+        }
+        for node in &mut self.levels.level_mut(level).nodes {
+            node.routes.sort_by_key(|route| route.rank);
+            node.only_alternative =
+                !node.routes.is_empty() && node.routes.iter().all(|route| route.alternative);
         }
     }
 
-    /// Assigns a class of fingerprints to each unique index. Texts made of one defined value and
-    /// fixed parts differ exactly when the value does, so all such rows share a class.
-    pub(super) fn unique_classes(&self, targets: &mut [Target]) -> usize {
-        let mut of_defined: Vec<usize> = Vec::new();
-        let mut classes = 0;
-        for target in targets {
-            let rows = &target.rows;
-            for unique in &mut target.unique {
-                let defined = match unique.rows.as_slice() {
-                    [row] => deciding_define(&rows[*row]),
-                    _ => None,
+    fn rows_routes(&mut self, level: usize, view: usize, rows: &[Row], inside: Option<&Place>) {
+        for (number, row) in rows.iter().enumerate() {
+            let place = match inside {
+                None => Place { row: number, inner: Vec::new() },
+                Some(place) => {
+                    let mut place = place.clone();
+                    place.inner.push(row.name().into());
+                    place
+                }
+            };
+            if let Operator::Document(inner) = &row.chain.first.operator {
+                self.rows_routes(level, view, inner, Some(&place));
+            }
+            let at = At { level, view, place, rank: 0, newest: row.newest };
+            self.chain_routes(&row.chain, at);
+        }
+    }
+
+    fn chain_routes(&mut self, chain: &Chain, at: At) {
+        let mut rank = at.rank;
+        for (number, expression) in chain.expressions().enumerate() {
+            let conditional = expression.when.is_some();
+            let here = At { rank: rank + usize::from(conditional), ..at.clone() };
+            rank = self.expression_routes(expression, here, number > 0, true) + 1;
+        }
+    }
+
+    /// Adds the routes of an expression, and returns the last rank. `is_later` says that another was
+    /// tried before it.
+    fn expression_routes(
+        &mut self,
+        expression: &Expression,
+        at: At,
+        is_later: bool,
+        is_own: bool,
+    ) -> usize {
+        let change = expression.change.as_ref();
+        let route = |inverse: Inverse, alternative: bool| Route {
+            view: at.view,
+            place: Some(at.place.clone()),
+            inverse,
+            rank: at.rank,
+            only: expression.only.clone(),
+            alternative,
+        };
+        match &expression.operator {
+            Operator::Copy(path) => {
+                let names = self.names(path, at.level);
+                let alternative = is_own && !is_later && path.below.is_empty();
+                self.add_route(at.level, &names, route(inverse_of(change), alternative), at.newest);
+            }
+            Operator::Each(path) => {
+                let names = self.names(path, at.level);
+                let inverse = match change {
+                    None => Inverse::Same,
+                    change => Inverse::Each(Box::new(inverse_of(change))),
                 };
-                unique.class = match defined
-                    .and_then(|defined| of_defined.iter().position(|known| *known == defined))
-                {
-                    Some(class) => class,
-                    None => {
-                        // A target that is not always written cannot represent the others.
-                        of_defined.push(
-                            defined.filter(|_| target.when_any.is_empty()).unwrap_or(usize::MAX),
-                        );
-                        classes += 1;
-                        classes - 1
-                    }
-                };
+                self.add_route(at.level, &names, route(inverse, false), at.newest);
+            }
+            Operator::First(all) => {
+                let mut rank = at.rank;
+                for one in all {
+                    let here = At { rank, ..at.clone() };
+                    rank = self.expression_routes(one, here, is_later, is_own) + 1;
+                }
+                return rank.saturating_sub(1);
+            }
+            Operator::Let(number) if change.is_none() && at.level == SOURCE => {
+                let chain = std::mem::replace(&mut self.lets[*number].chain, nothing());
+                self.chain_routes(&chain, at.clone());
+                self.lets[*number].chain = chain;
+            }
+            Operator::Let(_)
+            | Operator::CopyUnlessPrivate(..)
+            | Operator::Pluck { .. }
+            | Operator::Text(_)
+            | Operator::Template(_)
+            | Operator::Constant(_)
+            | Operator::Document(_)
+            | Operator::Size(_)
+            | Operator::NotEmpty(_)
+            | Operator::Rest(..)
+            | Operator::Spread(..)
+            | Operator::Outer(_)
+            | Operator::Position
+            | Operator::Uuid5(_) => {}
+        }
+        at.rank
+    }
+
+    fn names(&self, path: &Path, level: usize) -> Vec<String> {
+        let head = self.levels.level(level).names.name(path.head);
+        let names = [head].into_iter().chain(path.below.iter().map(|name| &**name));
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
+    fn add_route(&mut self, level: usize, names: &[String], route: Route, newest: bool) {
+        if let Some((level, node)) = self.levels.node_at(level, names) {
+            let node = self.levels.node_mut(level, node);
+            node.newest |= newest;
+            node.routes.push(route);
+        }
+    }
+
+    /// The levels of the items of an array that is mapped item by item, or unwound.
+    pub(super) fn levels_of_items(&self, names: &[String]) -> Vec<usize> {
+        let mut levels = Vec::new();
+        for target in &self.mapping.targets {
+            if target.unwind.as_ref().is_some_and(|unwind| unwind.path.names == names)
+                && let Some(number) =
+                    self.mapping.targets.iter().position(|other| std::ptr::eq(other, target))
+            {
+                levels.extend(self.tables[number].as_ref().map(|table| table.level));
             }
         }
-        classes
+        for table in self.tables.iter().flatten().filter(|table| table.level == SOURCE) {
+            for row in &table.rows {
+                if let Expression {
+                    operator: Operator::Each(path),
+                    change: Some(Change::Shape { table: shape, .. }),
+                    ..
+                } = &row.chain.first
+                    && self.names(path, SOURCE) == names
+                {
+                    levels.extend(self.tables[*shape].as_ref().map(|table| table.level));
+                }
+            }
+        }
+        levels
+    }
+
+    /// The arrays that targets map item by item, whose documents are counted on both sides.
+    pub(super) fn arrays(&self, tables: &[Table], targets: &[Target]) -> Arrays {
+        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        for (number, target) in targets.iter().enumerate() {
+            if target.unwind.is_some() {
+                continue;
+            }
+            for (row_number, row) in tables[number].rows.iter().enumerate() {
+                let Expression { operator: Operator::Each(path), only: None, when: None, .. } =
+                    &row.chain.first
+                else {
+                    continue;
+                };
+                if !path.below.is_empty() {
+                    continue;
+                }
+                let field = String::from_utf8_lossy(row.name()).into_owned();
+                let source = self.names(path, SOURCE).join(".");
+                names.push((
+                    format!("{}.{source}", self.mapping.source.value),
+                    format!("{}.{field}", target.collection),
+                ));
+                rows.push((path.head, number, row_number));
+            }
+        }
+        (names, rows)
     }
 }
 
-/// The one defined value that determines the value of a row, if there is one.
-fn deciding_define(row: &Row) -> Option<usize> {
-    let RowValue::Chain(chain) = &row.value else { return None };
-    match chain.alternatives.as_slice() {
-        [Expression::Defined(defined)] => Some(*defined),
-        [Expression::Template(parts)] => {
-            let mut defined = None;
-            for part in parts {
-                match part {
-                    Part::Literal(_) => {}
-                    Part::Defined(number) if defined.is_none() => defined = Some(*number),
-                    _ => return None,
-                }
-            }
-            defined
-        }
-        _ => None,
+fn inverse_of(change: Option<&Change>) -> Inverse {
+    match change {
+        None => Inverse::Same,
+        Some(Change::Shape { table, .. }) => Inverse::Shape(*table),
+        Some(change) => Inverse::Change(change.clone()),
+    }
+}
+
+/// The row that holds the position in an unwound field.
+fn position(rows: &[Row]) -> Option<Place> {
+    let holds = |row: &Row| {
+        row.chain
+            .expressions()
+            .any(|one| matches!(one.operator, Operator::Position) && one.change.is_none())
+    };
+    let row = rows.iter().position(holds)?;
+    Some(Place { row, inner: Vec::new() })
+}
+
+/// A chain that stands in while another is walked.
+fn nothing() -> Chain {
+    Chain {
+        first: Expression { operator: Operator::Position, only: None, when: None, change: None },
+        when_missing: Vec::new(),
+        coalesce: Vec::new(),
+        if_missing: None,
+        if_null: None,
     }
 }

@@ -1,7 +1,6 @@
 //! Compares values, and the items of arrays, for a merge.
 
 use crate::fingerprints::document_digest;
-use crate::mapping::plan::Item;
 use crate::raw::{Elements, Value, Writer, differing_paths, kind};
 
 /// Whether two values are the same, ignoring the order of fields.
@@ -15,26 +14,39 @@ pub(super) fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     }
 }
 
-/// A digest of the fields of an item that go back to the source, ignoring their order.
-pub(super) fn carried_digest(item: &Item, value: Value<'_>) -> u128 {
-    let is_generated =
-        |key: &[u8]| item.rows.iter().any(|row| row.generated && key_nul_is(&row.name_nul, key));
-    if value.kind != kind::DOCUMENT || !item.rows.iter().any(|row| row.generated) {
+/// Whether two documents are the same, ignoring the order of fields.
+pub(super) fn same_document(one: &[u8], other: &[u8]) -> bool {
+    one == other || differing_paths(one, other).is_empty()
+}
+
+/// Whether a document has the `_id` of the one that was migrated.
+pub(super) fn has_same_id(base: Option<&[u8]>, current: &[u8]) -> bool {
+    base.is_some_and(|base| id(base) == id(current))
+}
+
+/// A document's `_id`.
+pub(super) fn id(document: &[u8]) -> Option<Value<'_>> {
+    Elements::new(document).find(b"_id")
+}
+
+/// The value, if it is a document.
+pub(super) fn document(value: Option<Value<'_>>) -> Option<Value<'_>> {
+    value.filter(|value| value.kind == kind::DOCUMENT)
+}
+
+/// A digest of the fields of a document that `goes_back` names, ignoring their order.
+pub(super) fn carried_digest(value: Value<'_>, goes_back: impl Fn(&[u8]) -> bool) -> u128 {
+    if value.kind != kind::DOCUMENT || value.elements().all(|element| goes_back(element.key())) {
         return unordered_digest(value);
     }
     let mut carried = Vec::new();
     let open = carried.open();
     value
         .elements()
-        .filter(|element| !is_generated(element.key()))
+        .filter(|element| goes_back(element.key()))
         .for_each(|element| carried.put(element.bytes));
     carried.close(open);
     unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
-}
-
-/// Whether a name with a NUL equals this name without one.
-pub(super) fn key_nul_is(name_nul: &[u8], key: &[u8]) -> bool {
-    name_nul.strip_suffix(&[0]) == Some(key)
 }
 
 /// The items of a longest common subsequence, as positions in both.
@@ -65,7 +77,7 @@ pub(super) fn is_within(path: &str, of: &str) -> bool {
 }
 
 /// A digest of a value that does not depend on the order of its fields, at any depth.
-pub(super) fn unordered_digest(value: Value<'_>) -> u128 {
+fn unordered_digest(value: Value<'_>) -> u128 {
     // The open documents and arrays: the elements left, the sum so far, and the type and name to
     // mix in at the end.
     let mut open: Vec<(Elements<'_>, u128, Vec<u8>)> = Vec::new();
@@ -96,34 +108,4 @@ pub(super) fn unordered_digest(value: Value<'_>) -> u128 {
         }
     }
     0
-}
-
-/// A copy of a document with one field set. Nothing if the value is neither a document nor null.
-pub(super) fn with_field(
-    document: Option<Value<'_>>,
-    field: &[u8],
-    value: Value<'_>,
-) -> Option<Vec<u8>> {
-    let elements = match document {
-        Some(document) if document.kind == kind::DOCUMENT => Elements::new(document.bytes),
-        Some(other) if !other.is_null() => return None,
-        _ => Elements::of_body(&[]),
-    };
-    let key_nul = [field, &[0]].concat();
-    let mut out = Vec::new();
-    let open = out.open();
-    let mut is_set = false;
-    for element in elements {
-        if element.key() == field && !is_set {
-            out.element(&key_nul, value);
-            is_set = true;
-        } else {
-            out.put(element.bytes);
-        }
-    }
-    if !is_set {
-        out.element(&key_nul, value);
-    }
-    out.close(open);
-    Some(out)
 }

@@ -4,12 +4,14 @@ mod current;
 pub(crate) mod original;
 mod plain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
-pub use current::{Counts, Event, EventKind, Report as CurrentReport, reverse_current};
+pub use current::{
+    BesideReport, Counts, Event, EventKind, Report as CurrentReport, reverse_current,
+};
 pub use plain::{reverse, reverse_on};
 
 use crate::artifact::apart;
@@ -23,6 +25,7 @@ use crate::dump::Metadata;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::Plan;
+use crate::ops::verify::collections::distinct;
 use crate::pipeline::Threads;
 use crate::progress::Progress;
 use crate::transform::{layout_as_path, metadata_path, rounded_seconds};
@@ -35,6 +38,11 @@ use original::OpenSource;
 pub struct Options {
     /// The output of `transform`.
     pub out: PathBuf,
+    /// With a later dump: further outputs of the same mapping, such as those of other shards. Their
+    /// documents come after those of `out`.
+    pub further: Vec<PathBuf>,
+    /// With a later dump: outputs of other mappings that were restored into the same database.
+    pub beside: Vec<PathBuf>,
     /// Where the result goes.
     pub dest: PathBuf,
     /// Another name for the database in the result.
@@ -60,6 +68,10 @@ pub struct Options {
 }
 
 impl Options {
+    /// The outputs to reverse, in order.
+    pub(crate) fn outs(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.out).chain(&self.further)
+    }
     /// The result's layout in the file system.
     ///
     /// # Errors
@@ -72,6 +84,8 @@ impl Options {
     pub fn new(out: impl Into<PathBuf>, dest: impl Into<PathBuf>) -> Self {
         Options {
             out: out.into(),
+            further: Vec::new(),
+            beside: Vec::new(),
             dest: dest.into(),
             to_database: None,
             gzip_level: None,
@@ -115,43 +129,32 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Opens an output that this plan can reverse, and checks which files it has and their sizes.
-pub(crate) fn open_output(disk: &Disk, options: &Options, plan: &Plan) -> Result<Artifact> {
-    let layout = options.layout()?;
-    if !options.dry_run {
-        apart::check_output(&[&options.out], &layout)?;
-    }
-    let artifact = Artifact::open(disk, &options.out)?;
-    let manifest = &artifact.manifest;
-    if manifest.kind != Kind::Transform {
+/// Opens an output to reverse, with its mapping, and checks which files it has and their sizes.
+pub(crate) fn open_output(disk: &Disk, out: &Path) -> Result<(Artifact, Plan)> {
+    let artifact = Artifact::open(disk, out)?;
+    if artifact.manifest.kind != Kind::Transform {
         return Err(Error::Check(format!(
             "'{}' is the result of `reverse`; only an output of `transform` can be reversed",
-            options.out.display()
+            out.display()
         )));
     }
-    if manifest.mapping.sha256 != plan.id().sha256 {
-        return Err(Error::Check(format!(
-            "'{}' was made with {}, this is {}; give that mapping with --mapping, or use the version of mongosplit that made the output ({})",
-            options.out.display(),
-            manifest.mapping,
-            plan.id(),
-            manifest.tool
-        )));
-    }
-    if let (Some(name), true) = (&options.to_database, manifest.sources.len() > 1) {
+    reader::contents(disk, &artifact)?.require(out)?;
+    let plan = original::recorded_plan(disk, &artifact)?;
+    Ok((artifact, plan))
+}
+
+/// Checks that the databases of these sources can be named as the options want.
+fn check_databases(options: &Options, namespaces: &[&str]) -> Result<()> {
+    if let (Some(name), true) = (&options.to_database, namespaces.len() > 1) {
         return Err(Error::Usage(format!(
             "--to-db {name} would put the collections of {} databases into one; leave it out, or transform one database with --db NAME and reverse that",
-            manifest.sources.len()
+            namespaces.len()
         )));
     }
-    for source in &manifest.sources {
-        database_of(&source.namespace, options.to_database.as_deref())?;
+    for namespace in namespaces {
+        database_of(namespace, options.to_database.as_deref())?;
     }
-    reader::contents(disk, &artifact)?.require(&options.out)?;
-    if !options.dry_run {
-        staging::check_place(form_of(options, layout, 0o666))?;
-    }
-    Ok(artifact)
+    Ok(())
 }
 
 /// The manifest's entry for a restored source, once its documents are proven to be the source's.
@@ -181,6 +184,9 @@ fn proven(
 /// All that a reversal reads and writes, opened.
 struct Opened<'r> {
     artifact: Artifact,
+    /// Further outputs of the same mapping. Their sources are opened when their turn comes.
+    further: Vec<Artifact>,
+    plan: Plan,
     layout: Layout,
     threads: Threads,
     sources: Vec<OpenSource>,
@@ -189,20 +195,60 @@ struct Opened<'r> {
 }
 
 impl<'r> Opened<'r> {
-    fn new(disk: &'r Disk, options: &Options, plan: &Plan) -> Result<Self> {
+    fn new(disk: &'r Disk, options: &Options) -> Result<Self> {
         let layout = options.layout()?;
-        let artifact = open_output(disk, options, plan)?;
+        if !options.dry_run {
+            let inputs: Vec<&Path> =
+                options.outs().chain(&options.beside).map(PathBuf::as_path).collect();
+            apart::check_output(&inputs, &layout)?;
+        }
+        distinct(options.outs().chain(&options.beside))?;
+        let (artifact, plan) = open_output(disk, &options.out)?;
+        let mut further = Vec::new();
+        for out in &options.further {
+            let (other, _) = open_output(disk, out)?;
+            let (one, another) = (&artifact.manifest.mapping, &other.manifest.mapping);
+            if one.sha256 != another.sha256 {
+                return Err(Error::Check(format!(
+                    "'{}' was made with {one}, '{}' with {another}; only outputs of one mapping are reversed together. Give the other one with --beside",
+                    options.out.display(),
+                    out.display()
+                )));
+            }
+            further.push(other);
+        }
+        let mut namespaces: Vec<&str> = Vec::new();
+        for source in
+            std::iter::once(&artifact).chain(&further).flat_map(|one| &one.manifest.sources)
+        {
+            if !namespaces.contains(&source.namespace.as_str()) {
+                namespaces.push(&source.namespace);
+            }
+        }
+        check_databases(options, &namespaces)?;
+        if !options.dry_run {
+            staging::check_place(form_of(options, layout.clone(), 0o666))?;
+        }
         let threads = Threads::new(options.threads)?;
-        let open = |source| OpenSource::open(disk, &artifact, plan, source);
-        let sources = artifact.manifest.sources.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let mode = sources
-            .iter()
-            .flat_map(|source| &source.streams)
-            .fold(0o666, |mode, stream| mode & stream.mode);
+        let open = |artifact: &Artifact| -> Result<Vec<OpenSource>> {
+            let sources = artifact.manifest.sources.iter();
+            sources.map(|source| OpenSource::open(disk, artifact, &plan, source)).collect()
+        };
+        let sources = open(&artifact)?;
+        let mut mode = mode_of(&sources);
+        for artifact in &further {
+            mode &= mode_of(&open(artifact)?);
+        }
         let begin = || Staging::begin(disk, form_of(options, layout.clone(), mode));
         let staging = (!options.dry_run).then(begin).transpose()?;
-        Ok(Opened { artifact, layout, threads, sources, staging })
+        Ok(Opened { artifact, further, plan, layout, threads, sources, staging })
     }
+}
+
+/// The permission bits that all files of these sources share.
+fn mode_of(sources: &[OpenSource]) -> u32 {
+    let streams = sources.iter().flat_map(|source| &source.streams);
+    streams.fold(0o666, |mode, stream| mode & stream.mode)
 }
 
 /// The result of a reversal while it is written.

@@ -1,6 +1,6 @@
 //! The source's documents, brought back from an output and its journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::artifact::difference::Difference;
 use crate::artifact::reader::{
@@ -17,6 +17,73 @@ use crate::manifest::{self, Role};
 use crate::mapping::{Plan, Restorer};
 use crate::progress::Progress;
 use crate::raw::MAX_DOCUMENT_BYTES;
+
+/// The mapping that an output was made with, from its journals.
+///
+/// # Errors
+///
+/// [`Error::Check`] if a journal is of another run, or its mapping cannot be used.
+pub(crate) fn recorded_plan(disk: &Disk, artifact: &Artifact) -> Result<Plan> {
+    let mut plan = None;
+    for source in &artifact.manifest.sources {
+        let (header, path) = journal_header(disk, artifact, source)?;
+        // All headers that pass have the manifest's mapping, so its text is the same in all.
+        if plan.is_none() {
+            plan = Some(plan_of(&header, &path)?);
+        }
+    }
+    plan.ok_or_else(|| {
+        Error::Check(format!(
+            "'{}': the manifest names no source collection, so there is nothing to reverse",
+            artifact.out().display()
+        ))
+    })
+}
+
+/// Compiles the mapping in a journal's header.
+pub(crate) fn plan_of(header: &Header, journal: &Path) -> Result<Plan> {
+    let refuse = |what: String| Error::Check(format!("'{}': {what}", journal.display()));
+    let plan = Plan::parse(&header.text).map_err(|error| {
+        refuse(format!(
+            "its mapping cannot be compiled by this version of mongosplit; use the version that made the output: {error}"
+        ))
+    })?;
+    if *plan.id() != header.mapping {
+        return Err(refuse(format!("names {}, but holds {}", header.mapping, plan.id())));
+    }
+    Ok(plan)
+}
+
+/// Reads the header of a source's journal, which must be of the manifest's run.
+fn journal_header(
+    disk: &Disk,
+    artifact: &Artifact,
+    source: &manifest::Source,
+) -> Result<(Header, PathBuf)> {
+    let file = artifact.manifest.file(Role::Journal, &source.namespace);
+    let file = file.ok_or_else(|| not_named(artifact, "journal", source))?;
+    let path = artifact.path(file);
+    let stream = Stream::open(disk, &path)?;
+    let (_, header) = JournalReader::open(stream, path.display().to_string()).map_err(|error| {
+        // An altered file is reported as such.
+        match stored_difference(disk, &path, file) {
+            Ok(Some(difference)) => not_verified(artifact.out(), &[difference]),
+            _ => error,
+        }
+    })?;
+    match journal_mismatch(&header, &path, &artifact.manifest, &source.namespace) {
+        Some(difference) => Err(Error::Check(difference.to_string())),
+        None => Ok((header, path)),
+    }
+}
+
+fn not_named(artifact: &Artifact, what: &str, source: &manifest::Source) -> Error {
+    Error::Check(format!(
+        "'{}': the manifest names no {what} of {}",
+        artifact.out().display(),
+        source.namespace
+    ))
+}
 
 /// One source's files, opened.
 pub(crate) struct OpenSource {
@@ -38,13 +105,7 @@ impl OpenSource {
         source: &manifest::Source,
     ) -> Result<OpenSource> {
         let (out, manifest) = (artifact.out(), &artifact.manifest);
-        let missing = |what: &str| {
-            Error::Check(format!(
-                "'{}': the manifest names no {what} of {}",
-                out.display(),
-                source.namespace
-            ))
-        };
+        let missing = |what: &str| not_named(artifact, what, source);
         let mut streams = Vec::new();
         let file =
             manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
@@ -230,10 +291,9 @@ pub(crate) fn read_pieces(
 pub(crate) fn journaled_metadata(
     disk: &Disk,
     artifact: &Artifact,
-    plan: &Plan,
     source: &manifest::Source,
 ) -> Result<Option<Vec<u8>>> {
-    Ok(OpenSource::open(disk, artifact, plan, source)?.header.metadata)
+    Ok(journal_header(disk, artifact, source)?.0.metadata)
 }
 
 /// Passes each source document of an output to `each`, in order.
@@ -319,7 +379,12 @@ impl<'b> BatchRestorer<'b> {
         }
         Ok(true)
     }
-    /// For each target, the document that the last source document became.
+    /// The documents of a target that the last source document became.
+    pub(crate) fn migrated_to(&self, target: usize) -> Vec<&'b [u8]> {
+        let group = &self.pieces.targets[target];
+        (self.first[target]..self.next[target]).filter_map(|at| group.document(at)).collect()
+    }
+    /// For each target, the document that the last source document became, or the first of them.
     pub(crate) fn migrated(&self) -> impl Iterator<Item = Option<&'b [u8]>> {
         let targets = self.pieces.targets.iter().zip(&self.first).zip(&self.next);
         targets

@@ -22,40 +22,39 @@ use crate::transform::documents_path;
 ///
 /// # Errors
 ///
-/// [`Error::Check`] if the output does not verify, or was made with another mapping. Nothing is
-/// published.
+/// [`Error::Check`] if the output does not verify, or its mapping is none that this version reads.
+/// Nothing is published.
 ///
 /// # Examples
 ///
 /// See the [example of the crate](crate#example).
-pub fn reverse(options: &Options, plan: &Plan, progress: &dyn Progress) -> Result<Report> {
-    reverse_on(&Disk::new(options.io), options, plan, progress)
+pub fn reverse(options: &Options, progress: &dyn Progress) -> Result<Report> {
+    reverse_on(&Disk::new(options.io), options, progress)
 }
 
 /// [`reverse`], with the file operations of `disk`.
 #[doc(hidden)]
-pub fn reverse_on(
-    disk: &Disk,
-    options: &Options,
-    plan: &Plan,
-    progress: &dyn Progress,
-) -> Result<Report> {
+pub fn reverse_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
-    let opened = Opened::new(disk, options, plan)?;
+    if !options.further.is_empty() || !options.beside.is_empty() {
+        let what = "several outputs, or others beside them, are reversed with a dump of what they are now: give it with --current. Without it, each output is reversed by itself";
+        return Err(Error::Usage(what.to_owned()));
+    }
+    let opened = Opened::new(disk, options)?;
     let is_out = opened.staging.as_ref().map(Staging::is_out);
-    let outcome = restore(disk, options, plan, opened, began, progress);
+    let outcome = restore(disk, options, opened, began, progress);
     outcome.map_err(|error| error.after_output(is_out.as_deref()))
 }
 
 fn restore(
     disk: &Disk,
     options: &Options,
-    plan: &Plan,
     opened: Opened<'_>,
     began: Instant,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let Opened { artifact, layout, threads, sources, mut staging } = opened;
+    let Opened { artifact, plan, layout, threads, sources, mut staging, .. } = opened;
+    let plan = &plan;
     let manifest = &artifact.manifest;
     let total: u64 = manifest
         .files

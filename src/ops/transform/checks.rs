@@ -28,8 +28,12 @@ pub(super) fn check_results(
                     source.refused_count - source.refused.len() as u64
                 ));
             }
+            let who = match source.refused.iter().any(|refused| refused.by_mapping) {
+                true => "a server or the mapping would refuse",
+                false => "a server would refuse",
+            };
             return Err(Error::Check(format!(
-                "'{file}': a server would refuse {} of the {} documents of {namespace}:\n{}\nfix them in the database and dump again, or leave them out with --skip-unrestorable",
+                "'{file}': {who} {} of the {} documents of {namespace}:\n{}\nfix them in the database and dump again, or leave them out with --skip-unrestorable",
                 source.refused_count,
                 source.documents,
                 lines.join("\n")
@@ -46,7 +50,7 @@ pub(super) fn check_results(
                 format!(
                     "  {}: {} ({}, first _id {})",
                     rule.name,
-                    rule.text,
+                    source.findings.text(rule),
                     counted(found.documents, "document"),
                     found.first_ids.first().map_or("none", String::as_str)
                 )
@@ -70,10 +74,30 @@ pub(super) fn check_results(
 /// Checks that every source document is in each target that takes all, or was set aside.
 pub(super) fn check_conservation(manifest: &Manifest, plan: &Plan) -> Result<()> {
     for source in &manifest.sources {
+        for family in plan.families() {
+            let documents: u64 =
+                family.iter().map(|target| source.targets[*target].documents).sum();
+            if documents + source.rejected < source.documents {
+                let names: Vec<&str> = family
+                    .iter()
+                    .map(|target| source.targets[*target].namespace.as_str())
+                    .collect();
+                return Err(Error::Check(format!(
+                    "{} has {} documents, {} have {documents} together, and {} were set aside: documents are missing. Nothing was published; please report this",
+                    source.namespace,
+                    source.documents,
+                    names.join(", "),
+                    source.rejected
+                )));
+            }
+        }
         for (number, target) in source.targets.iter().enumerate() {
             let holds = match plan.is_unconditional(number) {
                 true => target.documents + source.rejected == source.documents,
-                false => target.documents + source.rejected <= source.documents,
+                false => {
+                    plan.is_unwound(number)
+                        || target.documents + source.rejected <= source.documents
+                }
             };
             if !holds {
                 return Err(Error::Check(format!(
@@ -89,3 +113,22 @@ pub(super) fn check_conservation(manifest: &Manifest, plan: &Plan) -> Result<()>
     }
     Ok(())
 }
+
+/// A remark on what the mapping reads and no document has: it may be misspelt there.
+pub(super) fn unread(source: &Outputs<'_>, plan: &Plan) -> Option<String> {
+    let unseen = plan.unseen(&source.seen_names, &source.counts);
+    let more = unseen.len().saturating_sub(MOST_NAMES);
+    let names: Vec<String> =
+        unseen.iter().take(MOST_NAMES).map(|name| name.escape_debug().to_string()).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| {
+        format!(
+            "the mapping reads fields that no document of {} has: {}{more}",
+            source.collection.namespace(),
+            names.join(", ")
+        )
+    })
+}
+
+/// The most names in a remark.
+const MOST_NAMES: usize = 20;

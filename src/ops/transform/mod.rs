@@ -1,6 +1,7 @@
 //! `transform`: splits a dump's source collection into the collections that replace it.
 
 mod checks;
+mod indexes;
 mod options;
 mod outputs;
 mod preflight;
@@ -100,6 +101,9 @@ pub struct SetAside {
     /// The unique value that an earlier document has as well.
     #[serde(skip)]
     duplicate: Option<UniqueValue>,
+    /// The mapping refuses it, not a server.
+    #[serde(skip)]
+    by_mapping: bool,
 }
 
 /// A value of a unique index: the number of its class, and its fingerprint.
@@ -201,7 +205,13 @@ impl<'r> Prepared<'r> {
         let reader = Reading::open(disk, options, &layout, plan, &dump, &collections)?;
         let mut sources = Vec::new();
         for collection in &collections {
-            let source = Outputs::new(collection, options, dump.metadata(disk, collection)?)?;
+            let mut source = Outputs::new(collection, options, dump.metadata(disk, collection)?)?;
+            source.kept = indexes::kept_unique(
+                plan,
+                source.metadata.as_ref(),
+                &collection.namespace(),
+                &mut remarks,
+            );
             remarks.extend(metadata_remark(&dump, collection, source.metadata.as_ref()));
             sources.push(source);
         }
@@ -247,6 +257,7 @@ impl<'r> Prepared<'r> {
         let files = files_of(&self.dump, &self.collections);
         let stages = Transforming {
             plan,
+            kept: self.sources.iter().map(|source| source.kept.clone()).collect(),
             mappers: Pool::default(),
             existing: self.existing,
             options,
@@ -268,6 +279,7 @@ impl<'r> Prepared<'r> {
             stages.name_earlier(&mut again, &mut sources)?;
         }
         checks::check_results(options, &stages.files, &sources, plan, &self.dump.remarks)?;
+        self.remarks.extend(sources.iter().filter_map(|source| checks::unread(source, plan)));
 
         let mut manifest = empty_manifest(options, &self.layout, plan);
         let mut reports = Vec::new();

@@ -1,8 +1,7 @@
 //! The output files of one source while they are written, and the counts that go with them.
 
-use bson::{Bson, Document, doc};
-
-use super::{ArrayCount, Indexes, Options, SetAside, SourceReport};
+use super::indexes::metadata_text;
+use super::{ArrayCount, Options, SetAside, SourceReport};
 use crate::artifact::archive_writer;
 use crate::artifact::staging::Staging;
 use crate::artifact::writer::{DocumentSink, OutputFile};
@@ -13,7 +12,7 @@ use crate::fingerprints::Fingerprints;
 use crate::hash::HashingCounter;
 use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
-use crate::mapping::{Findings, Plan};
+use crate::mapping::{Findings, KeptIndex, Plan};
 
 /// The output of one source once it is written.
 pub(super) struct Finished {
@@ -36,6 +35,8 @@ pub(super) struct Outputs<'d> {
     pub(super) journal: Option<OutputFile<'d>>,
     pub(super) rejected: Option<OutputFile<'d>>,
     pub(super) journal_writer: JournalWriter,
+    /// The unique indexes of the source that a target keeps.
+    pub(super) kept: Vec<KeptIndex>,
     pub(super) seen: Vec<Fingerprints>,
     /// Hashes the source's documents.
     pub(super) hash: HashingCounter,
@@ -43,6 +44,8 @@ pub(super) struct Outputs<'d> {
     pub(super) counts: Vec<u64>,
     pub(super) digests: Vec<u128>,
     pub(super) whole: u64,
+    /// For each name that the mapping knows, whether a document had it.
+    pub(super) seen_names: Vec<bool>,
     pub(super) findings: Findings,
     pub(super) refused: Vec<SetAside>,
     pub(super) refused_count: u64,
@@ -74,12 +77,14 @@ impl<'d> Outputs<'d> {
             journal: None,
             rejected: None,
             journal_writer: JournalWriter::default(),
+            kept: Vec::new(),
             seen: Vec::new(),
             hash: HashingCounter::default(),
             documents: 0,
             counts: Vec::new(),
             digests: Vec::new(),
             whole: 0,
+            seen_names: Vec::new(),
             findings: Findings::default(),
             refused: Vec::new(),
             refused_count: 0,
@@ -123,7 +128,7 @@ impl<'d> Outputs<'d> {
         let mut header = Vec::new();
         let metadata = self.journaled.as_deref();
         self.journal_writer
-            .write_header(&namespace, plan.id(), metadata, &mut header)
+            .write_header(&namespace, plan.id(), plan.text(), metadata, &mut header)
             .map_err(|why| unreadable_journal(&namespace, "header", &why))?;
         journal.append(&header)?;
         journal.count(1);
@@ -135,7 +140,8 @@ impl<'d> Outputs<'d> {
         self.counts = vec![0; plan.target_count()];
         self.digests = vec![0; plan.target_count()];
         self.arrays = vec![[0; 2]; plan.arrays().len()];
-        self.seen = (0..plan.unique_classes()).map(|_| Fingerprints::default()).collect();
+        let classes = plan.unique_classes() + self.kept.len();
+        self.seen = (0..classes).map(|_| Fingerprints::default()).collect();
         Ok(())
     }
 
@@ -167,8 +173,10 @@ impl<'d> Outputs<'d> {
                 target,
                 options.gzip_level,
             )?;
-            metadata
-                .append(metadata_text(plan, number, names[number], options.indexes).as_bytes())?;
+            metadata.append(
+                metadata_text(plan, number, names[number], options, self.metadata.as_ref())
+                    .as_bytes(),
+            )?;
             files.push(metadata.finish()?);
         }
         for file in [self.journal, self.rejected].into_iter().flatten() {
@@ -177,7 +185,7 @@ impl<'d> Outputs<'d> {
         let (bytes, sha256) = self.hash.finish();
         let findings = self.findings.iter(plan).map(|(rule, found)| manifest::Finding {
             rule: rule.name.clone(),
-            expects: rule.text.clone(),
+            expects: self.findings.text(rule),
             documents: found.documents,
             first_ids: found.first_ids.clone(),
         });
@@ -194,7 +202,9 @@ impl<'d> Outputs<'d> {
             },
             findings: findings.collect(),
         };
-        let metadata = self.metadata.as_ref();
+        // A target that takes the source's place keeps what its mapping does not drop.
+        let is_kept = source.targets.iter().any(|target| target.namespace == namespace);
+        let metadata = self.metadata.as_ref().filter(|_| !is_kept);
         let arrays = plan.arrays().iter().zip(&self.arrays).map(
             |((source_field, target_field), [source, target])| ArrayCount {
                 source_field: source_field.clone(),
@@ -246,7 +256,7 @@ pub(super) fn archived(
         let target = |(number, name): (usize, &str)| archive_writer::Collection {
             database: source.database.clone(),
             name: name.to_owned(),
-            metadata: metadata_text(plan, number, name, options.indexes),
+            metadata: metadata_text(plan, number, name, options, source.metadata.as_ref()),
         };
         plan.target_collections().enumerate().map(target).collect()
     };
@@ -266,27 +276,4 @@ pub(crate) fn metadata_path(database: &str, collection: &str, gzip: bool) -> Str
 fn path_of(database: &str, collection: &str, suffix: &str, gzip: bool) -> String {
     let gz = if gzip { ".gz" } else { "" };
     format!("{database}/{}.{suffix}{gz}", collection_file_name(collection))
-}
-
-/// The metadata of a target, as mongorestore reads it: canonical Extended JSON.
-fn metadata_text(plan: &Plan, target: usize, collection: &str, indexes: Indexes) -> String {
-    let mut list = vec![doc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" }];
-    for index in plan.indexes(target) {
-        if indexes == Indexes::None || indexes == Indexes::NonUnique && index.unique {
-            continue;
-        }
-        let key: Document = index
-            .key
-            .iter()
-            .map(|(name, direction)| (name.clone(), Bson::Int32(*direction as i32)))
-            .collect();
-        let mut entry = doc! { "v": 2, "key": key, "name": &index.name };
-        if index.unique {
-            entry.insert("unique", true);
-        }
-        list.push(entry);
-    }
-    let metadata =
-        doc! { "options": {}, "indexes": list, "collectionName": collection, "type": "collection" };
-    Bson::from(metadata).into_canonical_extjson().to_string()
 }

@@ -162,6 +162,10 @@ fn standing_targets<'a>(
     {
         let database = options.to_database.as_ref().unwrap_or(&source.database);
         for (target, name) in plan.target_collections().enumerate() {
+            // What stands in the source's own place is the source.
+            if (database, name) == (&source.database, source.name.as_str()) {
+                continue;
+            }
             let found = dump
                 .collections
                 .iter()

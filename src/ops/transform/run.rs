@@ -11,12 +11,14 @@ use crate::artifact::writer::{DocumentSink, OutputFile};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::hash::HashingCounter;
-use crate::mapping::{Mapped, Mapper, Plan};
+use crate::mapping::{KeptIndex, Mapped, Mapper, Plan, Refusal};
 use crate::pipeline::{self, Pool, Stages};
 use crate::progress::Progress;
 
 pub(super) struct Transforming<'a> {
     pub(super) plan: &'a Plan,
+    /// For each source, the unique indexes that a target keeps.
+    pub(super) kept: Vec<Vec<KeptIndex>>,
     pub(super) mappers: Pool<Mapper<'a>>,
     pub(super) existing: ExistingDocuments,
     pub(super) options: &'a Options,
@@ -45,9 +47,20 @@ impl Transforming<'_> {
         duplicates: &HashMap<usize, UniqueValue>,
         mapped: &mut Mapped,
     ) -> Result<()> {
-        let refusal =
-            |index: usize| duplicates.get(&index).map(|(class, _)| self.plan.duplicate(*class));
-        let map = |mapper: &mut Mapper<'_>| mapper.map(batch.documents(), refusal, mapped);
+        let kept = &self.kept[batch.source];
+        let refusal = |index: usize| {
+            let (class, _) = duplicates.get(&index)?;
+            match class.checked_sub(self.plan.unique_classes()).and_then(|number| kept.get(number))
+            {
+                None => Some(self.plan.duplicate(*class)),
+                Some(index) => Some(Refusal::Duplicate {
+                    collection: self.plan.collection().to_owned(),
+                    index: index.name.clone(),
+                }),
+            }
+        };
+        let map =
+            |mapper: &mut Mapper<'_>| mapper.map_keeping(batch.documents(), kept, refusal, mapped);
         let mapped = self.mappers.with(|| Mapper::new(self.plan), map);
         mapped.map_err(|(index, fault)| {
             Error::document(batch.position(index, &self.files[batch.source]), fault)
@@ -60,18 +73,38 @@ impl Transforming<'_> {
         mapped: &'m Mapped,
     ) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
         let classes = self.plan.unique_classes();
-        mapped.fingerprints.iter().enumerate().filter_map(move |(number, fingerprint)| {
+        let single = mapped.fingerprints.iter().enumerate();
+        let single = single.filter_map(move |(number, fingerprint)| {
             Some((number / classes, (number % classes, (*fingerprint)?)))
-        })
+        });
+        let several = mapped.unwound_fingerprints.iter();
+        single.chain(several.map(|(index, class, value)| (*index, (*class, *value))))
     }
 
     /// The documents of a batch whose unique value an earlier document has. Remembers the values of
     /// the others.
     fn duplicates(&self, source: &mut Outputs<'_>, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
+        let mut values: Vec<(usize, UniqueValue)> = self.unique_values(mapped).collect();
+        // Those of unwound documents come behind all others.
+        values.sort_by_key(|(index, _)| *index);
         let mut duplicates = HashMap::new();
-        for (index, value) in self.unique_values(mapped) {
-            if !source.seen[value.0].insert(value.1.get()) {
-                duplicates.entry(index).or_insert(value);
+        for of_document in values.chunk_by(|(one, _), (other, _)| one == other) {
+            let is_seen = |(number, (_, (class, value))): &(usize, &(usize, UniqueValue))| {
+                source.seen[*class].contains(value.get())
+                    || of_document[..*number]
+                        .iter()
+                        .any(|(_, earlier)| *earlier == (*class, *value))
+            };
+            match of_document.iter().enumerate().find(is_seen) {
+                // The other values of a document that is refused do not count as seen.
+                Some((_, (index, value))) => {
+                    duplicates.insert(*index, *value);
+                }
+                None => {
+                    for (_, (class, value)) in of_document {
+                        source.seen[*class].insert(value.get());
+                    }
+                }
             }
         }
         duplicates
@@ -179,6 +212,10 @@ impl Transforming<'_> {
                     id: position.id,
                     reason: refused.reason.to_string(),
                     duplicate: duplicates.get(&refused.index).copied(),
+                    by_mapping: matches!(
+                        refused.reason,
+                        Refusal::Unmatched | Refusal::TooMuch { .. }
+                    ),
                 });
             }
         }
@@ -273,6 +310,10 @@ impl<'d> Outputs<'d> {
         }
         for (sum, [source, target]) in self.arrays.iter_mut().zip(&mapped.arrays) {
             *sum = [sum[0] + source, sum[1] + target];
+        }
+        self.seen_names.resize(mapped.seen.len(), false);
+        for (seen, also) in self.seen_names.iter_mut().zip(&mapped.seen) {
+            *seen |= also;
         }
         self.whole += mapped.whole;
         self.findings.append(&mapped.findings);

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::restored::{Expected, expected_collections};
+use super::collections::{Part, parts};
 use super::unknown_indexes;
 use crate::artifact::difference::Difference;
 use crate::artifact::reader::{self, Artifact};
@@ -18,6 +18,7 @@ use crate::fingerprints::document_digest;
 use crate::hash::{self, HashingCounter};
 use crate::journal::{self, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
+use crate::ops::reverse::original;
 use crate::pipeline::{self, Stages, Threads};
 use crate::progress::Progress;
 use crate::raw;
@@ -217,18 +218,17 @@ impl Checker<'_> {
         // Bytes that are not the manifest's prove nothing about its digests.
         if differences.found.is_empty() {
             differences.found.extend(
-                check_digest(manifest, &file.path, &file.namespace, digest)
+                check_digest(self.artifact, &file.path, &file.namespace, digest)
                     .filter(|_| file.role == Role::Documents),
             );
             if file.role == Role::Journal {
                 let (_, header) =
                     JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
-                differences.found.extend(reader::journal_mismatch(
-                    &header,
-                    path,
-                    manifest,
-                    &file.namespace,
-                ));
+                let mismatch = reader::journal_mismatch(&header, path, manifest, &file.namespace);
+                if mismatch.is_none() {
+                    original::plan_of(&header, path)?;
+                }
+                differences.found.extend(mismatch);
             }
         }
         Ok(())
@@ -242,7 +242,6 @@ impl Checker<'_> {
         differences: &mut Differences<'_>,
     ) -> Result<()> {
         let (threads, progress) = (self.threads, self.progress);
-        let manifest = &self.artifact.manifest;
         let (mut stream, stored) = Stream::open_hashed(self.disk, path)?;
         let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
         let before = (self.documents, self.bytes);
@@ -285,7 +284,7 @@ impl Checker<'_> {
             self.documents - before.0,
             file.documents.unwrap_or_default(),
         );
-        let expected = expected_collections(manifest);
+        let expected = parts(self.artifact);
         let entries = &reader.prelude().entries;
         for (number, entry) in entries.iter().enumerate() {
             let (namespace, seen) = (entry.namespace(), reader.seen(number));
@@ -304,7 +303,7 @@ impl Checker<'_> {
             Metadata::parse(entry.metadata.clone(), path)?;
         }
         let is_absent =
-            |one: &&Expected<'_>| !entries.iter().any(|entry| entry.namespace() == one.namespace);
+            |one: &&Part<'_>| !entries.iter().any(|entry| entry.namespace() == one.namespace);
         for absent in expected.iter().filter(is_absent) {
             differences.note("no collection", "", absent.namespace);
         }
@@ -317,7 +316,7 @@ impl Checker<'_> {
         }
         if differences.found.is_empty() {
             let of_entry = |(entry, digest): (&archive::Entry, &u128)| {
-                check_digest(manifest, &file.path, &entry.namespace(), *digest)
+                check_digest(self.artifact, &file.path, &entry.namespace(), *digest)
             };
             differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
         }
@@ -327,12 +326,12 @@ impl Checker<'_> {
 
 /// How the digest of a target's documents differs from the manifest.
 fn check_digest(
-    manifest: &Manifest,
+    artifact: &Artifact,
     path: &str,
     namespace: &str,
     digest: u128,
 ) -> Option<Difference> {
-    let expected = expected_collections(manifest);
+    let expected = parts(artifact);
     let recorded = expected.iter().find(|one| one.namespace == namespace)?.digest?;
     let found = manifest::digest_text(digest);
     (found != recorded)

@@ -1,8 +1,11 @@
 //! `verify`: checks an output against its manifest. Reports every difference, then fails.
 
+pub(crate) mod collections;
 mod files;
 mod restored;
 mod source;
+pub(crate) mod together;
+mod unique;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,6 +24,7 @@ use files::{Checker, contradictions};
 pub use crate::artifact::difference::{Difference, Level, Problem};
 pub use restored::{DifferenceKind, DocumentDifference, RestoredReport, compare_with_restored};
 pub use source::{SourceReport, compare_with_source};
+pub use together::{OutputsReport, SharedCollection, compare_outputs};
 
 /// What to check, and how.
 ///

@@ -1,4 +1,4 @@
-//! `verify --restored`: compares an output with a later dump of the database it was restored into.
+//! `verify --restored`: compares outputs with a later dump of the database they were restored into.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -6,19 +6,16 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Options;
+use super::collections::{Joined, artifacts_of};
 use crate::artifact::difference::{Difference, Problem};
-use crate::artifact::layout::Layout;
 use crate::artifact::reader::Artifact;
-use crate::base::archive_format as archive;
-use crate::base::documents::Shares;
-use crate::base::documents::{Checking, Documents, each_document};
+use crate::base::documents::{Checking, each_document};
 use crate::batch::Splitter;
 use crate::disk::Disk;
-use crate::dump::{self, Dump, Metadata, read_small};
+use crate::dump::{self, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::document_digest;
 use crate::lookup::{Lookup, id_fingerprint};
-use crate::manifest::{self, Kind, Manifest, Role};
 use crate::progress::Progress;
 use crate::raw::{self, differing_paths};
 use crate::transform::rounded_seconds;
@@ -48,9 +45,13 @@ impl DifferenceKind {
 
 /// How a document differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DocumentDifference {
     /// The collection.
     pub namespace: String,
+    /// The output that has the document, if several were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
     /// The document's `_id`.
     pub id: String,
     /// How it differs.
@@ -92,49 +93,35 @@ impl RestoredReport {
     pub fn is_same(&self) -> bool {
         self.missing + self.extra + self.changed == 0 && self.index_differences.is_empty()
     }
-    /// Counts a difference and passes it on.
-    fn note(
-        &mut self,
-        namespace: &str,
-        document: &[u8],
-        difference: DifferenceKind,
-        fields: Vec<String>,
-        each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
-    ) -> Result<()> {
-        *match difference {
-            DifferenceKind::Missing => &mut self.missing,
-            DifferenceKind::Extra => &mut self.extra,
-            DifferenceKind::Changed => &mut self.changed,
-        } += 1;
-        let id = raw::display_id(document).unwrap_or_default();
-        let difference =
-            DocumentDifference { namespace: namespace.to_owned(), id, difference, fields };
-        each(&difference)?;
-        if self.first.len() < FIRST {
-            self.first.push(difference);
-        }
-        Ok(())
-    }
 }
 
-/// Compares each collection of an output with that of a later dump, in any order of documents.
+/// Compares each collection of outputs with that of a later dump, in any order of documents.
+/// `verified` are the outputs' reports: of one output, or of all that were restored into the database.
 /// `each` receives every difference.
+///
+/// A collection that several outputs have must hold the documents of all of them. `options.out` is not
+/// looked at.
 pub fn compare_with_restored(
     options: &Options,
-    manifest: &Manifest,
+    verified: &[super::Report],
     redump: &Path,
     progress: &dyn Progress,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<RestoredReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
-    let artifact =
-        Artifact { layout: Layout::of(&options.out, manifest), manifest: manifest.clone() };
-    let expected = expected_collections(manifest);
-    if expected.is_empty() {
+    let artifacts = artifacts_of(verified)?;
+    let expected = Joined::of(&artifacts);
+    let empty = |artifact: &&Artifact| {
+        !expected
+            .iter()
+            .flat_map(|one| &one.parts)
+            .any(|part| part.artifact.out() == artifact.out())
+    };
+    if let Some(artifact) = artifacts.iter().find(empty) {
         return Err(Error::Check(format!(
             "'{}': the manifest names no collection, so there is nothing to compare",
-            options.out.display()
+            artifact.out().display()
         )));
     }
     let is_expected = |collection: &dump::Collection| {
@@ -147,125 +134,60 @@ pub fn compare_with_restored(
         remarks: dump.remarks.clone(),
         ..RestoredReport::default()
     };
-    let metadata = metadata_of(&disk, &artifact, &expected)?;
-    for (target, metadata) in expected.iter().zip(metadata) {
-        let standing = dump.collections.iter().find(|other| other.namespace() == target.namespace);
-        let Some(theirs) = standing.and_then(|standing| standing.documents.as_deref()) else {
+    for joined in &expected {
+        let Joined { namespace, parts } = joined;
+        let standing = dump.collections.iter().find(|other| other.namespace() == *namespace);
+        let Some((standing, theirs)) =
+            standing.and_then(|standing| Some((standing, standing.documents.as_deref()?)))
+        else {
+            let who = match parts.as_slice() {
+                [_] => "the output has".to_owned(),
+                parts => format!("{} of the outputs have", parts.len()),
+            };
             return Err(Error::input(
                 redump,
                 format!(
-                    "has no {}, which the output has; was the whole database dumped, and the right one?",
-                    target.namespace
+                    "has no {namespace}, which {who}; was the whole database dumped, and the right one?"
                 ),
             ));
         };
-        if let (Some(standing), Some(metadata)) = (standing, metadata) {
-            let theirs = dump.metadata(&disk, standing)?;
-            compare_indexes(target.namespace, &metadata, theirs.as_ref(), &mut report);
+        let mut metadata = Vec::new();
+        for part in parts {
+            metadata.extend(part.metadata(&disk)?);
         }
-        report.documents += target.documents;
-        let (documents, digest) = count_and_digest(&disk, theirs, progress)?;
-        if documents == target.documents
-            && target.digest.is_some_and(|recorded| manifest::digest_text(digest) == recorded)
-        {
+        if !metadata.is_empty() {
+            let theirs = dump.metadata(&disk, standing)?;
+            compare_indexes(namespace, &metadata, theirs.as_ref(), &mut report);
+        }
+        report.documents += joined.documents();
+        let found = count_and_digest(&disk, theirs, progress)?;
+        if found.0 == joined.documents() && joined.digest() == Some(found.1) {
             continue;
         }
         let lookup = Lookup::open(&disk, theirs, &std::env::temp_dir(), progress, |document| {
             Some(id_fingerprint(document))
         })?;
-        let mut ours = documents_of(&disk, &artifact, target.namespace)?;
-        each_document(&mut ours, Checking::Framing, progress, |document| {
-            compare_one(target.namespace, document.bytes(), &lookup, &mut report, each)
-        })?;
-        note_extra(target.namespace, &lookup, &mut report, each)?;
+        for part in parts {
+            let side = Side {
+                namespace,
+                output: (artifacts.len() > 1).then(|| part.artifact.out()),
+                theirs: &lookup,
+            };
+            each_document(&mut part.open(&disk)?, Checking::Framing, progress, |document| {
+                side.compare(document.bytes(), &mut report, each)
+            })?;
+        }
+        note_extra(namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;
     }
     report.seconds = rounded_seconds(began.elapsed());
     Ok(report)
 }
 
-/// A collection that a later dump must hold.
-pub(super) struct Expected<'a> {
-    pub(super) namespace: &'a str,
-    pub(super) documents: u64,
-    /// The digest of the documents in any order, if the manifest has it.
-    pub(super) digest: Option<&'a str>,
-}
-
-/// What was restored: the targets of a transformation, the sources of a reversal.
-pub(super) fn expected_collections<'m>(manifest: &'m Manifest) -> Vec<Expected<'m>> {
-    match manifest.kind {
-        Kind::Transform => {
-            let targets = manifest.sources.iter().flat_map(|source| &source.targets);
-            let expected = |target: &'m manifest::Target| Expected {
-                namespace: &target.namespace,
-                documents: target.documents,
-                digest: Some(&target.digest),
-            };
-            targets.map(expected).collect()
-        }
-        Kind::Reverse => {
-            let expected = |source: &'m manifest::Source| Expected {
-                namespace: &source.namespace,
-                documents: source.documents,
-                digest: None,
-            };
-            manifest.sources.iter().map(expected).collect()
-        }
-    }
-}
-
-/// The documents of a collection of an output.
-fn documents_of(disk: &Disk, artifact: &Artifact, namespace: &str) -> Result<Documents> {
-    let none = || {
-        Error::Check(format!(
-            "'{}': the manifest names no documents of {namespace}",
-            artifact.out().display()
-        ))
-    };
-    if let Some(file) = artifact.manifest.archive() {
-        let path = artifact.path(file);
-        let reader = archive::Reader::open_file(disk, &path)?;
-        return Shares::open(reader, &[namespace])?.pop().ok_or_else(none);
-    }
-    let path = artifact.path(artifact.manifest.file(Role::Documents, namespace).ok_or_else(none)?);
-    Ok(Documents::File(Splitter::open(disk, &path)?))
-}
-
-/// The output's metadata of each of these collections.
-fn metadata_of(
-    disk: &Disk,
-    artifact: &Artifact,
-    expected: &[Expected<'_>],
-) -> Result<Vec<Option<Metadata>>> {
-    if let Some(file) = artifact.manifest.archive() {
-        let path = artifact.path(file);
-        let reader = archive::Reader::open_file(disk, &path)?;
-        let entries = &reader.prelude().entries;
-        let entry =
-            |one: &Expected<'_>| entries.iter().find(|entry| entry.namespace() == one.namespace);
-        return expected
-            .iter()
-            .map(|one| {
-                entry(one).map_or(Ok(None), |entry| Metadata::parse(entry.metadata.clone(), &path))
-            })
-            .collect();
-    }
-    let file = |one: &Expected<'_>| {
-        artifact.manifest.file(Role::Metadata, one.namespace).map(|file| artifact.path(file))
-    };
-    expected
-        .iter()
-        .map(|one| {
-            file(one).map_or(Ok(None), |path| Metadata::parse(read_small(disk, &path)?, &path))
-        })
-        .collect()
-}
-
-/// Compares the indexes of a collection, as sets by name.
+/// Compares the indexes of a collection, as sets by name, with those that the outputs have of it.
 fn compare_indexes(
     namespace: &str,
-    ours: &Metadata,
+    ours: &[Metadata],
     theirs: Option<&Metadata>,
     report: &mut RestoredReport,
 ) {
@@ -276,19 +198,26 @@ fn compare_indexes(
         );
         return report.remarks.push(remark);
     };
-    report.index_differences.extend(
-        theirs
-            .index_differences(ours)
-            .into_iter()
-            .map(|difference| Difference::new(Problem::Index, namespace).found(difference)),
-    );
-    let further: Vec<String> =
-        theirs.further_indexes(ours).map(|name| name.escape_debug().to_string()).collect();
+    for found in ours.iter().flat_map(|ours| theirs.index_differences(ours)) {
+        let difference = Difference::new(Problem::Index, namespace).found(found);
+        if !report.index_differences.contains(&difference) {
+            report.index_differences.push(difference);
+        }
+    }
+    let is_further = |name: &&str| {
+        ours.iter().all(|ours| theirs.further_indexes(ours).any(|further| further == *name))
+    };
+    let further: Vec<String> = ours
+        .first()
+        .into_iter()
+        .flat_map(|ours| theirs.further_indexes(ours))
+        .filter(is_further)
+        .map(|name| name.escape_debug().to_string())
+        .collect();
     if !further.is_empty() {
-        report.remarks.push(format!(
-            "{namespace} has indexes that the output does not have: {}",
-            further.join(", ")
-        ));
+        let has =
+            if ours.len() > 1 { "the outputs do not have" } else { "the output does not have" };
+        report.remarks.push(format!("{namespace} has indexes that {has}: {}", further.join(", ")));
     }
 }
 
@@ -299,33 +228,72 @@ pub(super) fn note_extra(
     report: &mut RestoredReport,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<()> {
+    let side = Side { namespace, output: None, theirs: lookup };
     for document in lookup.left() {
-        report.note(namespace, document, DifferenceKind::Extra, Vec::new(), each)?;
+        side.note(document, DifferenceKind::Extra, Vec::new(), report, each)?;
     }
     Ok(())
 }
 
-/// Compares a document with the one that has the same `_id`.
-pub(super) fn compare_one(
-    namespace: &str,
-    document: &[u8],
-    theirs: &Lookup,
-    report: &mut RestoredReport,
-    each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
-) -> Result<()> {
-    let (difference, fields) = match theirs.take_partner(id_fingerprint(document), document) {
-        Some(other) if other == document => return Ok(()),
-        Some(other) => {
-            let fields = differing_paths(document, other);
-            if fields.is_empty() {
-                report.reordered += 1;
-                return Ok(());
-            }
-            (DifferenceKind::Changed, fields)
+/// The two sides of a comparison by `_id`.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    pub(super) namespace: &'a str,
+    /// The output that has the documents, where there are several.
+    pub(super) output: Option<&'a Path>,
+    pub(super) theirs: &'a Lookup,
+}
+
+impl Side<'_> {
+    /// Compares a document with the one that has the same `_id`.
+    pub(super) fn compare(
+        self,
+        document: &[u8],
+        report: &mut RestoredReport,
+        each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+    ) -> Result<()> {
+        let (difference, fields) =
+            match self.theirs.take_partner(id_fingerprint(document), document) {
+                Some(other) if other == document => return Ok(()),
+                Some(other) => {
+                    let fields = differing_paths(document, other);
+                    if fields.is_empty() {
+                        report.reordered += 1;
+                        return Ok(());
+                    }
+                    (DifferenceKind::Changed, fields)
+                }
+                None => (DifferenceKind::Missing, Vec::new()),
+            };
+        self.note(document, difference, fields, report, each)
+    }
+    /// Counts a difference and passes it on.
+    fn note(
+        self,
+        document: &[u8],
+        difference: DifferenceKind,
+        fields: Vec<String>,
+        report: &mut RestoredReport,
+        each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
+    ) -> Result<()> {
+        *match difference {
+            DifferenceKind::Missing => &mut report.missing,
+            DifferenceKind::Extra => &mut report.extra,
+            DifferenceKind::Changed => &mut report.changed,
+        } += 1;
+        let difference = DocumentDifference {
+            namespace: self.namespace.to_owned(),
+            output: self.output.map(Path::to_owned),
+            id: raw::display_id(document).unwrap_or_default(),
+            difference,
+            fields,
+        };
+        each(&difference)?;
+        if report.first.len() < FIRST {
+            report.first.push(difference);
         }
-        None => (DifferenceKind::Missing, Vec::new()),
-    };
-    report.note(namespace, document, difference, fields, each)
+        Ok(())
+    }
 }
 
 fn count_and_digest(disk: &Disk, path: &Path, progress: &dyn Progress) -> Result<(u64, u128)> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::restored::{DocumentDifference, RestoredReport, compare_one, note_extra};
+use super::restored::{DocumentDifference, RestoredReport, Side, note_extra};
 use super::{Options, Report, unknown_indexes};
 use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::reader::Artifact;
@@ -45,23 +45,17 @@ pub fn compare_with_source(
     options: &Options,
     verified: &Report,
     dump: &Path,
-    plan: &Plan,
     progress: &dyn Progress,
     each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
 ) -> Result<SourceReport> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
     let manifest = &verified.manifest;
-    let reversing = reverse::Options {
-        dry_run: true,
-        threads: options.threads,
-        io: options.io,
-        ..reverse::Options::new(&options.out, "")
-    };
-    let artifact = reverse::open_output(&disk, &reversing, plan)?;
+    let (artifact, plan) = reverse::open_output(&disk, &options.out)?;
+    let plan = &plan;
     let mut journaled = HashMap::new();
     for source in &manifest.sources {
-        if let Some(bytes) = original::journaled_metadata(&disk, &artifact, plan, source)? {
+        if let Some(bytes) = original::journaled_metadata(&disk, &artifact, source)? {
             journaled.insert(source.namespace.clone(), bytes);
         }
     }
@@ -231,8 +225,9 @@ fn compare_documents(
             Some(id_fingerprint(document))
         })?;
         report.documents += source.documents;
+        let side = Side { namespace: &source.namespace, output: None, theirs: &lookup };
         original::each_source_document(disk, artifact, plan, source, progress, &mut |document| {
-            compare_one(&source.namespace, document, &lookup, &mut report, each)
+            side.compare(document, &mut report, each)
         })?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;

@@ -7,8 +7,8 @@ use super::{Chance, element, framed, string};
 pub const KINDS: [u8; 21] =
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 0x7f, 0xff];
 
-/// Names that the built-in mapping or the random ones read or write.
-pub const KNOWN: [&str; 60] = [
+/// Names that the built-in mapping reads or writes.
+pub const KNOWN: [&str; 46] = [
     "user_id",
     "dataset_id",
     "filename",
@@ -55,22 +55,20 @@ pub const KNOWN: [&str; 60] = [
     "status",
     "feature_config",
     "model_size",
-    "a",
-    "b",
-    "c",
-    "d",
-    "e",
-    "when",
-    "list",
-    "kind",
-    "nested",
-    "other",
-    "x",
-    "y",
-    "z",
-    "stamp",
 ];
-const ITEM_NAMES: [&str; 22] = [
+/// Names of fields that the random mappings read or write: of any type, mostly documents, mostly arrays, and mostly
+/// documents that are used as maps.
+pub const LOOSE: [&str; 13] =
+    ["kind", "name", "status", "when", "stamp", "a", "b", "c", "d", "e", "x", "y", "z"];
+pub const EMBEDDED: [&str; 3] = ["nested", "other", "p"];
+pub const ARRAYS: [&str; 3] = ["list", "steps", "tags"];
+pub const MAPS: [&str; 1] = ["map"];
+/// Names in their embedded documents.
+pub const BELOW: [&str; 9] = ["a", "b", "c", "when", "kind", "deep", "list", "map", "q"];
+/// Paths that private targets of random mappings read.
+pub const PRIVATE: [&str; 5] = ["secret", "nested.secret", "other.deep.secret", "hidden", "hush"];
+/// Names in the items of arrays.
+pub const ITEM_NAMES: [&str; 27] = [
     "type",
     "transformation_type",
     "column",
@@ -93,6 +91,11 @@ const ITEM_NAMES: [&str; 22] = [
     "c",
     "when",
     "kind",
+    "deep",
+    "list",
+    "tags",
+    "id",
+    "secret",
 ];
 /// Texts that are dates, or almost.
 pub const DATES: [&str; 8] = [
@@ -236,7 +239,8 @@ fn item(chance: &mut Chance, depth: usize) -> Vec<u8> {
     for _ in 0..chance.below(7) {
         let key = ITEM_NAMES[chance.below(ITEM_NAMES.len())];
         let (kind, value) = match (key, chance.below(4)) {
-            ("parameters", 0..3) => (3, document(chance, depth, 3)),
+            ("parameters" | "deep", 0..3) => (3, below(chance, depth.min(1))),
+            ("list", 0..2) if depth > 0 => (4, array(chance, depth - 1)),
             (
                 "type" | "transformation_type" | "kind" | "applied_at" | "timestamp" | "when",
                 0..3,
@@ -258,7 +262,88 @@ pub fn document(chance: &mut Chance, depth: usize, fields: usize) -> Vec<u8> {
     framed(&elements)
 }
 
-/// A source document: one with an `_id` that is this number, mostly of names that the mapping knows.
+/// An embedded document with names that the random mappings know.
+fn below(chance: &mut Chance, depth: usize) -> Vec<u8> {
+    let mut elements = Vec::new();
+    for _ in 0..chance.below(7) {
+        let key: Vec<u8> = match chance.below(8) {
+            0 => name(chance),
+            1 => b"secret".to_vec(),
+            _ => BELOW[chance.below(BELOW.len())].into(),
+        };
+        let (kind, value) = match &key[..] {
+            b"deep" | b"q" if depth > 0 => (3, below(chance, depth - 1)),
+            b"list" if depth > 0 => (4, array(chance, depth)),
+            b"map" if depth > 0 => (3, map(chance, depth)),
+            b"when" | b"kind" => (2, string(&text(chance))),
+            _ => value(chance, depth),
+        };
+        elements.extend(element(kind, &key, &value));
+    }
+    framed(&elements)
+}
+
+/// A document that is used as a map: of items by names, some of them twice.
+fn map(chance: &mut Chance, depth: usize) -> Vec<u8> {
+    let mut elements = Vec::new();
+    for number in 0..chance.below(6) {
+        let key = if chance.one_in(3) { name(chance) } else { format!("k{number}").into_bytes() };
+        let (kind, value) =
+            if chance.one_in(5) { value(chance, depth) } else { (3, item(chance, depth)) };
+        elements.extend(element(kind, &key, &value));
+    }
+    framed(&elements)
+}
+
+/// A source document for random mappings, with an `_id` that is this number.
+pub fn any(chance: &mut Chance, id: u32) -> Vec<u8> {
+    let mut fields: Vec<Vec<u8>> = Vec::new();
+    let all = || {
+        LOOSE
+            .iter()
+            .chain(&EMBEDDED)
+            .chain(&ARRAYS)
+            .chain(&MAPS)
+            .chain(&["secret", "hidden", "hush", "k", "old"])
+    };
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    // All names in some order, or any of them, more than once too.
+    match chance.one_in(3) {
+        true => {
+            names.extend(all().map(|name| name.as_bytes().to_vec()));
+            let at = chance.below(names.len());
+            names.rotate_left(at);
+            names.truncate(4 + chance.below(25));
+        }
+        false => {
+            for _ in 0..chance.below(30) {
+                let number = chance.below(all().count() + 3);
+                names.push(
+                    all().nth(number).map_or_else(|| name(chance), |name| name.as_bytes().to_vec()),
+                );
+            }
+        }
+    }
+    for key in names {
+        if key == b"_id" {
+            continue;
+        }
+        let known = std::str::from_utf8(&key).unwrap_or_default();
+        let is_odd = chance.one_in(6);
+        let (kind, value) = match known {
+            _ if is_odd => value(chance, 3),
+            _ if EMBEDDED.contains(&known) => (3, below(chance, 2)),
+            _ if ARRAYS.contains(&known) || known == "hidden" => (4, array(chance, 3)),
+            _ if MAPS.contains(&known) || known == "hush" => (3, map(chance, 2)),
+            "kind" | "name" | "status" | "when" | "secret" | "k" => (2, string(&text(chance))),
+            _ => value(chance, 2),
+        };
+        fields.push(element(kind, &key, &value));
+    }
+    with_id(chance, fields, id)
+}
+
+/// A source document: one with an `_id` that is this number, mostly of names that the built-in mapping knows.
 pub fn source(chance: &mut Chance, id: u32) -> Vec<u8> {
     let mut fields: Vec<Vec<u8>> = Vec::new();
     for _ in 0..chance.below(40) {
@@ -267,16 +352,21 @@ pub fn source(chance: &mut Chance, id: u32) -> Vec<u8> {
             continue;
         }
         let (kind, value) = match &key[..] {
-            b"transformation_history" | b"data_schema" | b"list" if !chance.one_in(4) => {
+            b"transformation_history" | b"data_schema" if !chance.one_in(4) => {
                 (4, array(chance, 3))
             }
-            b"user_id" | b"filename" | b"file_path" | b"when" | b"kind" if !chance.one_in(3) => {
+            b"user_id" | b"filename" | b"file_path" if !chance.one_in(3) => {
                 (2, string(&text(chance)))
             }
             _ => value(chance, 3),
         };
         fields.push(element(kind, &key, &value));
     }
+    with_id(chance, fields, id)
+}
+
+/// The document of these fields and an `_id`, which may stand behind others, and twice.
+fn with_id(chance: &mut Chance, mut fields: Vec<Vec<u8>>, id: u32) -> Vec<u8> {
     if chance.one_in(20) {
         fields.push(element(2, b"_id", &string(b"a second one")));
     }

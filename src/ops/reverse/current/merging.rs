@@ -1,12 +1,14 @@
 //! Merges the documents of a batch with what the later dump has of them.
 
+use std::collections::HashMap;
+
 use super::events::{Event, EventKind};
 use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::journal::JournalReader;
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest;
-use crate::mapping::{Merged, Merger, Plan, Restorer};
+use crate::mapping::{Merged, Merger, Plan, Restorer, Sides};
 use crate::ops::reverse::original::{BatchRestorer, Documents, Pieces, misfit, read_pieces};
 use crate::pipeline::{Pool, Stages};
 use crate::progress::Progress;
@@ -24,26 +26,78 @@ pub(super) fn check_size(merged: &Merged, event: &Event) -> Result<()> {
     )))
 }
 
-/// Today's documents that belong to `driver`, a document of the first target. Of several in another
-/// target, the one with the previous `_id` counts, else the first.
+/// Today's documents of one source document.
+pub(super) struct Current<'a> {
+    pub(super) single: Vec<Option<&'a [u8]>>,
+    /// For each target that unwinds a field, its documents.
+    pub(super) unwound: Vec<Option<Vec<&'a [u8]>>>,
+}
+
+impl<'a> Current<'a> {
+    pub(super) fn sides(&self) -> Sides<'_, 'a> {
+        Sides { single: &self.single, unwound: &self.unwound }
+    }
+    /// Nothing of any target.
+    pub(super) fn none(plan: &Plan) -> Self {
+        let targets = plan.target_count();
+        Current { single: vec![None; targets], unwound: vec![None; targets] }
+    }
+    /// Whether the documents are those of `other`, but for the order of fields. What is missing here
+    /// counts as unchanged.
+    fn is_same(&self, base: &Current<'_>) -> bool {
+        let is_one = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current) {
+            (Some(base), Some(current)) => is_same(base, current),
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        let are_all = |number: usize| {
+            let Some(current) = &self.unwound[number] else { return true };
+            same_documents(base.unwound[number].as_deref().unwrap_or_default(), current)
+        };
+        base.single.iter().zip(&self.single).all(is_one) && (0..self.unwound.len()).all(are_all)
+    }
+}
+
+/// Whether two documents are the same, but for the order of fields.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one == other || differing_paths(one, other).is_empty()
+}
+
+/// Whether the documents of two lists are the same in any order, joined by their `_id`s.
+fn same_documents(base: &[&[u8]], current: &[&[u8]]) -> bool {
+    let by_id: HashMap<u128, &[u8]> =
+        current.iter().map(|document| (id_fingerprint(document), *document)).collect();
+    base.len() == current.len()
+        && by_id.len() == current.len()
+        && base.iter().all(|base| {
+            by_id.get(&id_fingerprint(base)).is_some_and(|current| is_same(base, current))
+        })
+}
+
+/// Today's documents that belong to `document`, which is of the target `driver`. Of several in
+/// another target that unwinds nothing, the one with the previous `_id` counts, else the first.
 pub(super) fn current_documents<'a>(
     plan: &Plan,
     lookups: &'a [Lookup],
-    base: &[Option<&[u8]>],
-    driver: &'a [u8],
+    base: &Current<'_>,
+    (driver, document): (usize, &'a [u8]),
     event: &mut Event,
-) -> Vec<Option<&'a [u8]>> {
-    let key = plan.key(driver).map(fingerprint_of).unwrap_or_default();
+) -> Current<'a> {
+    let key = plan.key(driver, document).map(fingerprint_of).unwrap_or_default();
     let names: Vec<&str> = plan.target_collections().collect();
-    let mut current = Vec::with_capacity(lookups.len());
+    let mut current = Current::none(plan);
     for (number, lookup) in lookups.iter().enumerate() {
-        if number == plan.driver() {
-            current.push(Some(driver));
+        if number == driver {
+            current.single[number] = Some(document);
             continue;
         }
         let candidates: Vec<&[u8]> = lookup.take(key).collect();
+        if plan.is_unwound(number) {
+            current.unwound[number] = Some(candidates);
+            continue;
+        }
         let id = |document: &&[u8]| Elements::new(document).find(b"_id").map(fingerprint_of);
-        let before = base[number].and_then(|base| id(&base));
+        let before = base.single[number].and_then(|base| id(&base));
         let chosen = candidates
             .iter()
             .position(|candidate| before.is_some() && id(candidate) == before)
@@ -54,14 +108,14 @@ pub(super) fn current_documents<'a>(
                 event.not_carried_back.push(format!(
                     "{} document with _id {id}, another one of the same {}",
                     names[number],
-                    plan.key_name()
+                    plan.key_name(number)
                 ));
             }
         }
-        if candidates.is_empty() && base[number].is_some() {
+        if candidates.is_empty() && base.single[number].is_some() {
             event.missing_in.push(names[number].to_owned());
         }
-        current.push(candidates.get(chosen).copied());
+        current.single[number] = candidates.get(chosen).copied();
     }
     current
 }
@@ -131,7 +185,6 @@ impl Merging<'_> {
         out: &mut MergedBatch,
     ) -> Result<()> {
         let Today { plan, recorded, lookups, .. } = self.today;
-        let driver = plan.driver();
         let mut batch = BatchRestorer::new(pieces);
         let mut original = Vec::new();
         loop {
@@ -141,13 +194,16 @@ impl Merging<'_> {
                 break;
             }
             out.events.extend(self.today.compare_with_source(&original));
-            let base: Vec<Option<&[u8]>> = batch.migrated().collect();
-            let Some(migrated) = base[driver] else {
+            let base = base_of(plan, &batch);
+            let driver = plan.driver_of(|target| base.single[target].is_some());
+            let Some((driver, migrated)) =
+                driver.and_then(|driver| Some((driver, base.single[driver]?)))
+            else {
                 // Set aside by the migration, so the application has never seen it.
                 out.keep(&original);
                 continue;
             };
-            let key = plan.key(migrated).map(fingerprint_of).unwrap_or_default();
+            let key = plan.key(driver, migrated).map(fingerprint_of).unwrap_or_default();
             let mut event = Event::new(recorded, &original, EventKind::Unchanged);
             let Some(now) = lookups[driver].take(key).next() else {
                 event.kind = EventKind::Deleted;
@@ -163,23 +219,15 @@ impl Merging<'_> {
                 out.events.push(event);
                 continue;
             };
-            let current = current_documents(plan, lookups, &base, now, &mut event);
-            let is_same = |(base, current): (&Option<&[u8]>, &Option<&[u8]>)| match (base, current)
-            {
-                (Some(base), Some(current)) => {
-                    base == current || differing_paths(base, current).is_empty()
-                }
-                (_, None) => true,
-                (None, Some(_)) => false,
-            };
-            if base.iter().zip(&current).all(is_same) {
+            let current = current_documents(plan, lookups, &base, (driver, now), &mut event);
+            if current.is_same(&base) {
                 if event.missing_in.is_empty() && event.not_carried_back.is_empty() {
                     out.keep(&original);
                     continue;
                 }
                 out.bytes.extend_from_slice(&original);
             } else {
-                let merged = merger.merge(Some(&original), &base, &current);
+                let merged = merger.merge(Some(&original), base.sides(), current.sides());
                 check_size(&merged, &event)?;
                 if merged.has_nothing_to_report()
                     && merged.document == original
@@ -200,6 +248,18 @@ impl Merging<'_> {
         }
         Ok(())
     }
+}
+
+/// What the last source document of a batch was migrated to.
+fn base_of<'b>(plan: &Plan, batch: &BatchRestorer<'b>) -> Current<'b> {
+    let mut base = Current::none(plan);
+    for (number, document) in batch.migrated().enumerate() {
+        match plan.is_unwound(number) {
+            true => base.unwound[number] = Some(batch.migrated_to(number)),
+            false => base.single[number] = document,
+        }
+    }
+    base
 }
 
 impl MergedBatch {

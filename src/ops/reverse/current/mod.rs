@@ -1,34 +1,44 @@
 //! `reverse --current`: today's source collection, from an output, its journal, and a later dump of
 //! the collections that the application has used since.
 
+mod beside;
 mod events;
+mod groups;
 mod merging;
+mod redump;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use beside::Beside;
+pub use beside::BesideReport;
 use events::EventLog;
 pub use events::{Counts, Event, EventKind};
-use merging::{Merging, Today, Write, check_size, current_documents};
+use groups::Group;
+use merging::{Current, Merging, Today, Write, check_size, current_documents};
+use redump::{Opening, check_driver, open_source_lookup, redump_remarks};
 
 use super::original::OpenSource;
 use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, proven};
 use crate::artifact::apart;
-use crate::artifact::reader::{self, Watched};
+use crate::artifact::difference::{Difference, Problem};
+use crate::artifact::reader::{self, Artifact, Watched};
 use crate::artifact::staging::Staging;
 use crate::artifact::writer::{Content, DocumentSink, OutputFile};
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump};
-use crate::error::{Error, Result, counted};
+use crate::dump::{Collection, Dump, Metadata};
+use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
-use crate::lookup::{Lookup, id_fingerprint};
+use crate::hash::HashingCounter;
 use crate::manifest::{self, Role};
-use crate::mapping::{Merged, Merger, Plan};
+use crate::mapping::{Merged, Merger};
+use crate::ops::verify::together::compare_artifacts;
 use crate::pipeline::{self, Pool, Threads};
 use crate::progress::Progress;
-use crate::raw::{self, Elements};
+use crate::raw::Elements;
 use crate::transform::documents_path;
 
 /// What a run did.
@@ -43,6 +53,8 @@ pub struct Report {
     pub counts: Counts,
     /// The first few events.
     pub first: Vec<Event>,
+    /// What outputs of other mappings have of the collections.
+    pub beside: Vec<BesideReport>,
     /// Remarks on the later dump.
     pub remarks: Vec<String>,
 }
@@ -51,10 +63,13 @@ pub struct Report {
 /// `redump` is a later dump of them. `each` receives every document with something to report; with
 /// `strict`, any such document fails the run.
 ///
+/// [`Options::further`] names outputs of the same mapping that are brought back with the first one,
+/// [`Options::beside`] outputs of other mappings, whose documents are left out.
+///
 /// # Errors
 ///
-/// As [`reverse`](super::reverse); also [`Error::Check`] if `redump` looks cut short, and
-/// [`Error::Input`] if it lacks one of the collections.
+/// As [`reverse`](super::reverse); also [`Error::Check`] if `redump` looks cut short, or two outputs
+/// have the same document, and [`Error::Input`] if `redump` lacks one of the collections.
 ///
 /// # Examples
 ///
@@ -66,11 +81,10 @@ pub struct Report {
 /// # fn main() -> mongosplit::Result<()> {
 /// # let directory = tempfile::tempdir().expect("a temporary directory");
 /// # let (out, back) = (directory.path().join("out"), directory.path().join("back"));
-/// let plan = Plan::built_in()?;
-/// transform::transform(&transform::Options::new("fixtures/dump", &out), &plan, &Silent)?;
+/// let options = transform::Options::new("fixtures/dump", &out);
+/// transform::transform(&options, &Plan::built_in()?, &Silent)?;
 /// let options = reverse::Options::new(&out, &back);
-/// let report =
-///     reverse::reverse_current(&options, &out, false, &plan, &Silent, &mut |_| Ok(()))?;
+/// let report = reverse::reverse_current(&options, &out, false, &Silent, &mut |_| Ok(()))?;
 /// assert!(report.counts.is_unchanged());
 /// # Ok(())
 /// # }
@@ -79,7 +93,6 @@ pub fn reverse_current(
     options: &Options,
     redump: &Path,
     strict: bool,
-    plan: &Plan,
     progress: &dyn Progress,
     each: &mut (dyn FnMut(&Event) -> Result<()> + Send),
 ) -> Result<Report> {
@@ -88,46 +101,69 @@ pub fn reverse_current(
     if !options.dry_run {
         apart::check_apart(redump, &options.dest)?;
     }
-    let Opened { artifact, layout, threads, sources, mut staging } =
-        Opened::new(&disk, options, plan)?;
-    let manifest = &artifact.manifest;
+    let Opened { artifact, further, plan, layout, threads, sources, mut staging } =
+        Opened::new(&disk, options)?;
+    let plan = &plan;
+    let besides = options
+        .beside
+        .iter()
+        .map(|out| Beside::open(&disk, out, plan))
+        .collect::<Result<Vec<_>>>()?;
+    let outputs: Vec<Artifact> = std::iter::once(artifact).chain(further).collect();
+    let groups = Group::of(&outputs)?;
+    check_contradictions(&disk, &outputs, &besides, progress)?;
     let scratch =
         staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
     let mut restored = Vec::new();
-    for source in &manifest.sources {
-        let database = database_of(&source.namespace, options.to_database.as_deref())?;
+    for group in &groups {
+        let database = database_of(&group.recorded.namespace, options.to_database.as_deref())?;
         restored.push(format!("{database}.{}", plan.collection()));
     }
     let is_read = |collection: &Collection| {
         let namespace = collection.namespace();
-        let mut targets = manifest.sources.iter().flat_map(|source| &source.targets);
+        let mut targets = groups.iter().flat_map(|group| &group.recorded.targets);
         restored.contains(&namespace) || targets.any(|target| target.namespace == namespace)
     };
     let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, is_read)?;
     let mut remarks = later.remarks.clone();
-    let mut result = Reversal::new(manifest, options, &layout);
+    let mut result = Reversal::new(&outputs[0].manifest, options, &layout);
     let mut log = EventLog { counts: Counts::default(), first: Vec::new(), each };
-    for ((mut source, recorded), namespace) in
-        sources.into_iter().zip(&manifest.sources).zip(&restored)
-    {
+    let mut beside = Vec::new();
+    // The first output's sources are open already.
+    let mut opened: Vec<Option<OpenSource>> = sources.into_iter().map(Some).collect();
+    for (group, namespace) in groups.iter().zip(&restored) {
+        let recorded = &group.recorded;
         let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
         let level = options.gzip_level;
         let path = documents_path(&database, plan.collection(), level.is_some());
         let mut file = Staging::file(staging.as_mut(), path, Role::Documents, namespace, level)?;
-        let lookups = open_lookups(&disk, plan, &later, redump, recorded, &scratch, progress)?;
+        let opening = Opening {
+            disk: &disk,
+            plan,
+            later: &later,
+            redump,
+            recorded,
+            outputs: &outputs,
+            besides: &besides,
+            scratch: &scratch,
+            progress,
+        };
+        let before = log.counts.clone();
+        let lookups = opening.lookups(&mut log, &mut beside)?;
         check_driver(options, redump, recorded, plan, &lookups)?;
-        let source_lookup =
-            open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?;
+        // What stands in the source's place is the target of its name.
+        let is_replaced = (0..plan.target_count()).any(|target| plan.is_source(target));
+        let source_lookup = match is_replaced {
+            true => None,
+            false => open_source_lookup(&disk, &later, redump, namespace, &scratch, progress)?,
+        };
         remarks.extend(redump_remarks(
             redump,
-            namespace,
+            (!is_replaced).then_some(namespace),
             source_lookup.as_ref(),
             recorded,
             &lookups,
         ));
-        let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
-        progress.start("reverse", Some(total));
-        let before = log.counts.clone();
         let today = Today {
             plan,
             recorded,
@@ -135,26 +171,42 @@ pub fn reverse_current(
             source: source_lookup.as_ref().map(|lookup| (namespace.as_str(), lookup)),
             progress,
         };
-        merge_source(&disk, &threads, today, &mut source, &mut file, &mut log)?;
-        progress.finish();
+        let mut metadata = Vec::new();
+        for member in &group.members {
+            let output = &outputs[member.output];
+            let own = &output.manifest.sources[member.source];
+            let open = (member.output == 0).then(|| opened[member.source].take()).flatten();
+            let mut source = open.map_or_else(|| OpenSource::open(&disk, output, plan, own), Ok)?;
+            let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
+            progress.start("reverse", Some(total));
+            let mut part = (group.members.len() > 1).then(Part::default);
+            let before = log.counts.clone();
+            merge_source(&disk, &threads, today, &mut source, &mut file, part.as_mut(), &mut log)?;
+            if let Some(part) = part
+                && log.counts.since(&before).has_source_documents()
+            {
+                proven(own, namespace, &part.content())?;
+            }
+            progress.finish();
+            metadata.push((output, source.header.metadata));
+        }
+        merge_rest(today, &mut file, &mut log)?;
         for lookup in lookups.iter().chain(&source_lookup) {
             lookup.check_unchanged()?;
         }
         drop((lookups, source_lookup)); // what was unpacked must be gone before the result is published
         let entry = threads.run(|| file.finish())?;
         let has_source_documents = log.counts.since(&before).has_source_documents();
-        result.manifest.sources.push(source_entry(
-            recorded,
-            namespace,
-            &entry,
-            has_source_documents,
-        )?);
+        result.manifest.sources.push(source_entry(group, namespace, &entry, has_source_documents)?);
         result.manifest.files.push(entry);
-        let metadata = source.header.metadata.clone();
+        remarks.extend(metadata_remarks(&recorded.namespace, &metadata)?);
+        let metadata = metadata.into_iter().find_map(|(_, metadata)| metadata);
         result.write_metadata(staging.as_mut(), &threads, namespace, metadata)?;
     }
     drop(later); // what was unpacked must be gone before the result is published
-    reader::check_stored(&disk, &artifact, UNREAD)?;
+    outputs.iter().try_for_each(|output| reader::check_stored(&disk, output, UNREAD))?;
+    besides.iter().try_for_each(|beside| beside.check(&disk))?;
+    remarks.extend(beside_remarks(&besides, &beside));
     let EventLog { counts, first, .. } = log;
     if strict && !counts.is_unchanged() {
         return Err(Error::Check(format!(
@@ -171,20 +223,103 @@ pub fn reverse_current(
         )));
     }
     let reversal = result.publish(staging, None, options, layout, began, progress)?;
-    Ok(Report { reversal, redump: redump.to_owned(), counts, first, remarks })
+    Ok(Report { reversal, redump: redump.to_owned(), counts, first, beside, remarks })
+}
+
+/// Refuses outputs of which two have one document: it would come back twice, or count as deleted.
+fn check_contradictions(
+    disk: &Disk,
+    outputs: &[Artifact],
+    besides: &[Beside],
+    progress: &dyn Progress,
+) -> Result<()> {
+    let all: Vec<&Artifact> =
+        outputs.iter().chain(besides.iter().map(|beside| &beside.artifact)).collect();
+    if all.len() == 1 {
+        return Ok(());
+    }
+    let report = compare_artifacts(disk, &all, progress)?;
+    // That indexes differ is no matter here: the documents were restored.
+    let of_documents = |difference: &&Difference| difference.problem != Problem::Index;
+    let Some(first) = report.named.iter().find(of_documents) else { return Ok(()) };
+    let names: Vec<String> =
+        all.iter().map(|artifact| format!("'{}'", artifact.out().display())).collect();
+    Err(Error::Check(format!(
+        "the outputs {} contradict one another, so nothing was reversed: {first}; `mongosplit verify` of all of them names each document that two of them have",
+        names.join(", ")
+    )))
+}
+
+/// Remarks on sources' metadata that differ: only one goes back.
+fn metadata_remarks(
+    namespace: &str,
+    metadata: &[(&Artifact, Option<Vec<u8>>)],
+) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (output, bytes) in metadata {
+        let parsed =
+            bytes.clone().map_or(Ok(None), |bytes| Metadata::parse(bytes, namespace.as_ref()))?;
+        found.extend(parsed.map(|parsed| (output, parsed)));
+    }
+    let Some(((first, metadata), others)) = found.split_first() else { return Ok(Vec::new()) };
+    let remark = |(other, one): &(&&Artifact, Metadata)| {
+        let differences = one.differences(metadata);
+        (!differences.is_empty()).then(|| {
+            format!(
+                "the metadata of {namespace} in '{}' differs from that in '{}', which goes back: {}",
+                other.out().display(),
+                first.out().display(),
+                differences.join("; ")
+            )
+        })
+    };
+    Ok(others.iter().filter_map(remark).collect())
+}
+
+/// Remarks on outputs of other mappings that have no collection in common with those reversed.
+fn beside_remarks(besides: &[Beside], reports: &[BesideReport]) -> Vec<String> {
+    let out = |beside: &Beside| beside.artifact.out().to_owned();
+    let is_apart = |out: &PathBuf| !reports.iter().any(|report| report.out == *out);
+    let remark = |out: PathBuf| {
+        format!(
+            "'{}' has no collection of the outputs that are reversed, so --beside changes nothing",
+            out.display()
+        )
+    };
+    besides.iter().map(out).filter(is_apart).map(remark).collect()
+}
+
+/// The documents that one of several outputs gave.
+#[derive(Debug, Default)]
+struct Part {
+    documents: u64,
+    hash: HashingCounter,
+}
+
+impl Part {
+    fn content(self) -> Content {
+        let (bytes, sha256) = self.hash.finish();
+        Content { documents: self.documents, bytes, sha256 }
+    }
 }
 
 /// The manifest's entry for a restored source. If nothing has changed, it must be the source itself.
 fn source_entry(
-    recorded: &manifest::Source,
+    group: &Group,
     namespace: &str,
     restored: &manifest::File,
     has_source_documents: bool,
 ) -> Result<manifest::Source> {
-    if has_source_documents {
-        return proven(recorded, namespace, &Content::of(restored));
+    let (recorded, content) = (&group.recorded, Content::of(restored));
+    let is_one = group.members.len() == 1;
+    if has_source_documents && is_one {
+        return proven(recorded, namespace, &content);
     }
-    let content = Content::of(restored);
+    // Of several outputs each one's part has been proven.
+    let round_trip = match has_source_documents {
+        true => recorded.round_trip.clone(),
+        false => manifest::RoundTrip { proven: 0, whole: 0 },
+    };
     Ok(manifest::Source {
         namespace: namespace.to_owned(),
         documents: content.documents,
@@ -192,133 +327,9 @@ fn source_entry(
         sha256: content.sha256,
         targets: Vec::new(),
         rejected: 0,
-        round_trip: manifest::RoundTrip { proven: 0, whole: 0 },
+        round_trip,
         findings: Vec::new(),
     })
-}
-
-/// Indexes the documents of each target in the later dump by the mapping's key.
-fn open_lookups(
-    disk: &Disk,
-    plan: &Plan,
-    later: &Dump,
-    redump: &Path,
-    recorded: &manifest::Source,
-    scratch: &Path,
-    progress: &dyn Progress,
-) -> Result<Vec<Lookup>> {
-    let mut lookups = Vec::new();
-    for (number, target) in recorded.targets.iter().enumerate() {
-        let standing = later.collections.iter().find(|other| other.namespace() == target.namespace);
-        let Some(path) = standing.and_then(|standing| standing.documents.as_deref()) else {
-            return Err(Error::input(
-                redump,
-                format!(
-                    "has no {}, which the output has; dump all of the database that it was restored into",
-                    target.namespace
-                ),
-            ));
-        };
-        let lookup = Lookup::open(disk, path, scratch, progress, |document| {
-            plan.key(document).map(fingerprint_of)
-        })?;
-        if number == plan.driver()
-            && let Some(document) = lookup.duplicate()
-        {
-            let key = plan.key(document).map(raw::display_value).unwrap_or_default();
-            return Err(Error::Check(format!(
-                "'{}': two documents of {} have one {}, {key} (the second has _id {}); it is not clear which of them should go back",
-                path.display(),
-                target.namespace,
-                plan.key_name(),
-                raw::display_id(document).unwrap_or_default()
-            )));
-        }
-        lookups.push(lookup);
-    }
-    Ok(lookups)
-}
-
-/// Refuses a later dump that looks cut short: every document that it lacks would be deleted.
-fn check_driver(
-    options: &Options,
-    redump: &Path,
-    recorded: &manifest::Source,
-    plan: &Plan,
-    lookups: &[Lookup],
-) -> Result<()> {
-    let (target, documents) =
-        (&recorded.targets[plan.driver()], lookups[plan.driver()].len() as u64);
-    if documents == 0 && !options.allow_empty {
-        return Err(Error::Check(format!(
-            "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and every document would count as deleted. Dump again, or give --allow-empty if all of them were deleted",
-            redump.display(),
-            target.namespace,
-            target.documents
-        )));
-    }
-    match options.expect_documents {
-        Some(expected) if expected != documents => Err(Error::Check(format!(
-            "'{}': {} has {}, --expect-docs {expected} was given; missing ones would count as deleted. Was the dump stopped?",
-            redump.display(),
-            target.namespace,
-            counted(documents, "document")
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Indexes the source collection itself in the later dump by `_id`, if it is there.
-fn open_source_lookup(
-    disk: &Disk,
-    later: &Dump,
-    redump: &Path,
-    namespace: &str,
-    scratch: &Path,
-    progress: &dyn Progress,
-) -> Result<Option<Lookup>> {
-    let Some(standing) = later.collections.iter().find(|other| other.namespace() == namespace)
-    else {
-        return Ok(None);
-    };
-    let path = standing
-        .documents
-        .as_deref()
-        .ok_or_else(|| Error::input(redump, format!("has no documents of {namespace}")))?;
-    Lookup::open(disk, path, scratch, progress, |document| Some(id_fingerprint(document))).map(Some)
-}
-
-/// Remarks on a later dump that help to decide whether to trust it.
-fn redump_remarks(
-    redump: &Path,
-    restored: &str,
-    source: Option<&Lookup>,
-    recorded: &manifest::Source,
-    lookups: &[Lookup],
-) -> Vec<String> {
-    let mut remarks = Vec::new();
-    for (target, lookup) in recorded.targets.iter().zip(lookups) {
-        if lookup.is_empty() && target.documents > 0 {
-            remarks.push(format!(
-                "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file next to sound metadata",
-                redump.display(),
-                target.namespace,
-                target.documents
-            ));
-        }
-    }
-    match source {
-        None => {
-            remarks.push(format!("'{}' has no {restored}, so what the application wrote there since is unknown", redump.display()))
-        }
-        Some(lookup) if lookup.is_empty() && recorded.documents > 0 => remarks.push(format!(
-            "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file next to sound metadata",
-            redump.display(),
-            recorded.documents
-        )),
-        Some(_) => {}
-    }
-    remarks
 }
 
 fn merge_source(
@@ -327,9 +338,10 @@ fn merge_source(
     today: Today<'_>,
     source: &mut OpenSource,
     file: &mut OutputFile<'_>,
+    mut part: Option<&mut Part>,
     log: &mut EventLog<'_>,
 ) -> Result<()> {
-    let Today { plan, recorded, lookups, progress, .. } = today;
+    let progress = today.progress;
     let journal = source.journal_name();
     let outcome = {
         let stages = Merging { today, journal, pool: Pool::default() };
@@ -341,6 +353,10 @@ fn merge_source(
             reader::append_watching(file, &restored, streams)?;
             for (_, merged) in round.iter_mut() {
                 file.count(merged.documents);
+                if let Some(part) = &mut part {
+                    part.documents += merged.documents;
+                    part.hash.update(&merged.bytes);
+                }
                 log.counts.unchanged += merged.unchanged;
                 for event in merged.events.drain(..) {
                     log.record(event)?;
@@ -355,30 +371,48 @@ fn merge_source(
         });
         pipeline::run(threads, &stages, &mut reader, &mut writer)
     };
-    source.settle(disk, outcome)?;
+    source.settle(disk, outcome)
+}
+
+/// Appends what no output has: documents created since. Reports what else is left.
+fn merge_rest(today: Today<'_>, file: &mut OutputFile<'_>, log: &mut EventLog<'_>) -> Result<()> {
+    let Today { plan, recorded, lookups, .. } = today;
     // New documents come last, sorted by the bytes of their `_id`s.
-    let mut added: Vec<&[u8]> = lookups[plan.driver()].left().collect();
-    added
-        .sort_by_key(|document| Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind)));
-    let mut merger = Merger::new(plan);
-    for document in added {
+    let drivers = plan.drivers();
+    let of_driver = |driver: &usize| {
+        let driver = *driver;
+        lookups[driver].left().map(move |document| (driver, document))
+    };
+    // A document of several driving collections is one; the first of them drives it.
+    let mut known = HashSet::new();
+    let mut added: Vec<(usize, &[u8])> = drivers
+        .iter()
+        .flat_map(of_driver)
+        .filter(|(driver, document)| known.insert(plan.key(*driver, document).map(fingerprint_of)))
+        .collect();
+    added.sort_by_key(|(_, document)| {
+        Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind))
+    });
+    let (mut merger, base) = (Merger::new(plan), Current::none(plan));
+    for (driver, document) in added {
         let mut event = Event::new(recorded, document, EventKind::Added);
-        let current =
-            current_documents(plan, lookups, &vec![None; lookups.len()], document, &mut event);
-        let merged = merger.merge(None, &vec![None; lookups.len()], &current);
+        let current = current_documents(plan, lookups, &base, (driver, document), &mut event);
+        let merged = merger.merge(None, base.sides(), current.sides());
         append_merged(merged, event, file, log)?;
     }
     for (number, lookup) in lookups.iter().enumerate() {
-        if number == plan.driver() {
+        if plan.is_driver(number) {
             continue;
         }
         for document in lookup.left() {
             // It never had a sibling, or the sibling was deleted.
             let mut event = Event::new(recorded, document, EventKind::Orphan);
+            let namespaces: Vec<&str> =
+                drivers.iter().map(|driver| recorded.targets[*driver].namespace.as_str()).collect();
             event.not_carried_back.push(format!(
                 "{} without a document in {}",
                 recorded.targets[number].namespace,
-                recorded.targets[plan.driver()].namespace
+                namespaces.join(" or ")
             ));
             log.counts.not_carried_back += 1;
             log.pass_on(event)?;

@@ -1,8 +1,6 @@
-//! Conversions of single values: dates from ISO 8601 text and back, and the text of an `_id`.
+//! Dates from ISO 8601 text and back.
 
-use sha2::{Digest, Sha256};
-
-use crate::raw::{self, Value, kind};
+use super::calendar::{CivilDate, civil_from_days, days_from_civil};
 
 /// The milliseconds since 1970 of an ISO 8601 text, in the forms that MAPPING.md lists (*ISO
 /// text*).
@@ -69,45 +67,6 @@ pub(crate) fn date_from_iso(text: &[u8]) -> Option<i64> {
     Some(((days * 24 + hour) * 60 + minute - offset) * 60_000 + second * 1000 + millis)
 }
 
-/// The days since 1970-01-01 of a calendar date in the years 1 to 9999.
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        _ => return None,
-    };
-    if year < 1 || day < 1 || day > length {
-        return None;
-    }
-    // Years start in March here, so that the leap day is the last of the year.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
-}
-
-/// A date of the calendar.
-struct CivilDate {
-    year: i64,
-    month: i64,
-    day: i64,
-}
-
-/// The calendar date of a number of days since 1970-01-01; the inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> CivilDate {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era + i64::from(month >= 10);
-    CivilDate { year, month: if month < 10 { month + 3 } else { month - 9 }, day }
-}
-
 /// The length of the text that [`iso_from_date`] writes.
 const ISO_LENGTH: usize = 29;
 
@@ -134,46 +93,6 @@ pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     put(17, 2, of_day / 1000 % 60);
     put(20, 3, of_day % 1000);
     Some(value)
-}
-
-/// Appends a value as text, in the form that MAPPING.md defines for `dataset_id`. Different values
-/// of one type never have the same text.
-pub(crate) fn write_text(value: Value<'_>, out: &mut Vec<u8>) {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value.kind {
-        kind::OBJECT_ID => out.extend(raw::hex_digits(value.bytes)),
-        kind::STRING => out.extend_from_slice(value.text().unwrap_or_default()),
-        kind::INT32 | kind::INT64 => {
-            out.extend_from_slice(value.integer().unwrap_or_default().to_string().as_bytes())
-        }
-        kind::DOUBLE if value.double().is_some_and(|d| d.abs() <= EXACT && d.fract() == 0.0) => {
-            out.extend_from_slice(
-                (value.double().unwrap_or_default() as i64).to_string().as_bytes(),
-            );
-        }
-        kind::BINARY if value.bytes.len() == 5 + 16 && matches!(value.bytes[4], 3 | 4) => {
-            let digits = raw::hex(&value.bytes[5..]);
-            for (at, group) in
-                [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].into_iter().enumerate()
-            {
-                if at > 0 {
-                    out.push(b'-');
-                }
-                out.extend_from_slice(&digits.as_bytes()[group.0..group.1]);
-            }
-        }
-        other => {
-            out.extend_from_slice(b"bson:");
-            out.extend_from_slice(raw::hex(&[other]).as_bytes());
-            if value.bytes.len() > 256 {
-                out.extend_from_slice(b":sha256:");
-                out.extend_from_slice(raw::hex(&Sha256::digest(value.bytes)).as_bytes());
-            } else {
-                out.push(b':');
-                out.extend_from_slice(raw::hex(value.bytes).as_bytes());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,124 @@
+//! What of today's documents the merged document does not hold.
+
+use super::changes::Log;
+use super::compare::is_within;
+use super::unwound::Group;
+use super::{Merger, Sides};
+use crate::mapping::plan::Plan;
+use crate::raw::{Elements, Value, all_differing_paths, differing_paths, kind};
+
+impl Merger<'_> {
+    /// Maps the merged document forward, and lists each change that this does not reproduce and
+    /// that is not in the document either.
+    pub(super) fn not_carried_back(
+        &mut self,
+        document: &[u8],
+        base: Sides<'_, '_>,
+        current: Sides<'_, '_>,
+        groups: &[Group<'_>],
+        log: &Log,
+    ) -> Vec<String> {
+        let plan = self.plan;
+        let mut lost = Vec::new();
+        let (outputs, targets) = self.map(document);
+        for (target, (base, current)) in base.single.iter().zip(current.single).enumerate() {
+            let current = current.filter(|_| !plan.is_unwound(target));
+            let (base, Some(current)) = (*base, current) else { continue };
+            let collection = &plan.targets[target].collection;
+            if targets.written & 1 << target == 0 {
+                if base.is_none_or(|base| !differing_paths(base, current).is_empty()) {
+                    lost.push(collection.clone());
+                }
+                continue;
+            }
+            let documents = Documents { base, now: current, again: &outputs[target] };
+            lost.extend(documents.lost(plan, target, log));
+        }
+        for group in groups {
+            self.lost_of_group(group, &outputs[group.target], &mut lost);
+        }
+        lost
+    }
+
+    /// The same for the documents that a field was unwound to.
+    fn lost_of_group(&self, group: &Group<'_>, again: &[u8], lost: &mut Vec<String>) {
+        let plan = self.plan;
+        let ends = self.forward.ends(group.target);
+        let collection = &plan.targets[group.target].collection;
+        let has_changed = |base: &Option<&[u8]>, now: &[u8]| {
+            base.is_none_or(|base| !differing_paths(base, now).is_empty())
+        };
+        if group.is_lost || ends.len() != group.children.len() {
+            if group.children.iter().any(|(base, now)| has_changed(base, now)) {
+                lost.push(collection.clone());
+            }
+            return;
+        }
+        let mut from = 0;
+        for ((base, now), end) in group.children.iter().zip(ends) {
+            let again = &again[from..*end];
+            from = *end;
+            if has_changed(base, now) {
+                let documents = Documents { base: *base, now, again };
+                for path in documents.lost(plan, group.target, &group.log) {
+                    if !lost.contains(&path) {
+                        lost.push(path);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A document of a target: before, now, and as the merged source would make it.
+struct Documents<'a> {
+    base: Option<&'a [u8]>,
+    now: &'a [u8],
+    again: &'a [u8],
+}
+
+impl Documents<'_> {
+    fn lost(&self, plan: &Plan, target: usize, log: &Log) -> Vec<String> {
+        let collection = &plan.targets[target].collection;
+        let since: Option<Vec<String>> = self.base.map(|base| all_differing_paths(base, self.now));
+        // A new null is not a change: the application's models store their optional fields as
+        // null.
+        let is_new_null = |path: &String| {
+            at_path(self.now, path).is_some_and(|value| value.is_null())
+                && self.base.is_none_or(|base| at_path(base, path).is_none())
+        };
+        // The order of the items says what a position was.
+        let is_position = |path: &String| {
+            let unwind = plan.targets[target].unwind.as_ref();
+            let place = unwind.and_then(|unwind| unwind.position.as_ref());
+            place.is_some_and(|place| plan.tables[target].rows[place.row].name() == path.as_bytes())
+        };
+        // A created document loses nothing by a field that it does not have.
+        let is_added = |path: &String| self.base.is_none() && at_path(self.now, path).is_none();
+        let mut lost = Vec::new();
+        for path in all_differing_paths(self.again, self.now) {
+            if is_new_null(&path) || is_position(&path) || is_added(&path) {
+                continue;
+            }
+            let related = |other: &String| is_within(&path, other) || is_within(other, &path);
+            let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
+            let label = format!("{collection}.{path}");
+            if has_changed
+                && !log.superseded.iter().any(|known| is_within(&label, known))
+                && !log.has_carried(plan, &label)
+            {
+                lost.push(label);
+            }
+        }
+        lost
+    }
+}
+
+/// The value at a path of a document, as reports write it.
+fn at_path<'d>(document: &'d [u8], path: &str) -> Option<Value<'d>> {
+    let whole = Value { kind: kind::DOCUMENT, bytes: document };
+    path.split('.').try_fold(whole, |value, name| match value.kind {
+        kind::DOCUMENT | kind::ARRAY => Elements::new(value.bytes).find(name.as_bytes()),
+        _ => None,
+    })
+}

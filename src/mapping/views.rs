@@ -1,0 +1,481 @@
+//! The documents that the way back starts from: what the inverse makes of them for each field of a
+//! level, without the journal.
+
+use super::evaluate::descend;
+use super::fate::{Fate, Role};
+use super::plan::{Change, Inverse, Keeping, Level, Place, Plan, PoolId, Route, Table, Taker};
+use super::shape::{Record, Shapes, Span};
+use crate::journal::Misfit;
+use crate::raw::{Elements, Value, Writer, kind};
+
+/// A value that the inverse produces.
+#[derive(Debug, Clone)]
+pub(super) enum Guess<'a> {
+    Nothing,
+    Value(Value<'a>),
+    /// A date as text.
+    Iso([u8; 34]),
+    /// A document without one of its fields: the elements before it and after it.
+    Without(&'a [u8], &'a [u8]),
+    /// A value of this type that was converted back.
+    Converted(u8, Vec<u8>),
+}
+
+impl<'a> Guess<'a> {
+    pub fn is(&self, value: Value<'_>) -> bool {
+        match self {
+            Guess::Nothing => false,
+            Guess::Value(guess) => *guess == value,
+            Guess::Iso(bytes) => value.kind == kind::STRING && value.bytes == bytes,
+            Guess::Without(before, after) => {
+                value.kind == kind::DOCUMENT
+                    && value.bytes.len() == before.len() + after.len() + 5
+                    && value.bytes[4..].starts_with(before)
+                    && value.bytes[4 + before.len()..].starts_with(after)
+            }
+            Guess::Converted(kind, bytes) => *kind == value.kind && bytes == value.bytes,
+        }
+    }
+    /// The type of the value.
+    pub fn kind(&self) -> Option<u8> {
+        match self {
+            Guess::Nothing => None,
+            Guess::Value(value) => Some(value.kind),
+            Guess::Iso(_) => Some(kind::STRING),
+            Guess::Without(..) => Some(kind::DOCUMENT),
+            Guess::Converted(kind, _) => Some(*kind),
+        }
+    }
+    pub fn text(&self) -> Option<&[u8]> {
+        match self {
+            Guess::Value(value) => value.text(),
+            Guess::Iso(bytes) => Some(&bytes[4..33]),
+            Guess::Converted(kind::STRING, bytes) => bytes.get(4..bytes.len() - 1),
+            _ => None,
+        }
+    }
+    /// Writes it as a field. [`Guess::Nothing`] is an error.
+    pub fn write<W: Writer>(&self, key_nul: &[u8], out: &mut W) -> Result<(), Misfit> {
+        match self {
+            Guess::Nothing => {
+                return Err(Misfit(
+                    "a field has a value neither in the collections nor in the journal",
+                ));
+            }
+            Guess::Value(value) => out.element(key_nul, *value),
+            Guess::Iso(bytes) => out.element(key_nul, Value { kind: kind::STRING, bytes }),
+            Guess::Without(before, after) => {
+                out.head(kind::DOCUMENT, key_nul);
+                let open = out.open();
+                out.put(before);
+                out.put(after);
+                out.close(open);
+            }
+            Guess::Converted(kind, bytes) => out.element(key_nul, Value { kind: *kind, bytes }),
+        }
+        Ok(())
+    }
+}
+
+/// A value converted back. `kept` is the original, if the translation has kept it.
+pub(super) fn unchanged<'a>(
+    change: &'a Change,
+    value: Value<'a>,
+    kept: Option<Value<'a>>,
+) -> Guess<'a> {
+    match change {
+        Change::Convert { conversion, .. } => {
+            if conversion.is_iso()
+                && let Some(iso) = value.date_millis().and_then(super::convert::iso_from_date)
+            {
+                return Guess::Iso(iso);
+            }
+            let kind = conversion.likely_source(value);
+            let mut bytes = Vec::new();
+            match conversion.back(value, kind, &mut bytes) {
+                true => Guess::Converted(kind, bytes),
+                false => Guess::Value(value),
+            }
+        }
+        Change::Translate(translation) => {
+            Guess::Value(kept.or_else(|| translation.original(value)).unwrap_or(value))
+        }
+        Change::Shape { .. } => Guess::Value(value),
+    }
+}
+
+/// The original of a translated field that a document keeps in another row's document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub original: Value<'a>,
+    /// The elements of that document before and after the one that keeps it.
+    pub before: &'a [u8],
+    pub after: &'a [u8],
+}
+
+pub(super) fn kept_original<'a>(keeping: &Keeping, record: Record<'a>) -> Option<Kept<'a>> {
+    let holder = record.get(keeping.holder).filter(|value| value.kind == kind::DOCUMENT)?.bytes;
+    let mut elements = Elements::new(holder);
+    loop {
+        let at = holder.len() - elements.rest().len();
+        let element = elements.next()?;
+        if element.key() == &*keeping.name {
+            let original = element.value();
+            let translated = record.get(keeping.row)?;
+            let (to, keep) = keeping.translation.translate(original)?;
+            let (before, after) =
+                (&holder[4..at], &holder[at + element.bytes.len()..holder.len() - 1]);
+            return (keep && to.value() == translated).then_some(Kept { original, before, after });
+        }
+    }
+}
+
+/// The positions of the fields that no row of a table names.
+pub(super) fn other_positions(table: &Table, keys: &[u8], first: &[Option<u32>]) -> Box<[u32]> {
+    let is_row = |(position, key): &(usize, &[u8])| {
+        let number = table.names.number(key).filter(|number| *number < table.rows.len());
+        number.is_some_and(|number| first[number] == Some(*position as u32))
+    };
+    let others = super::shape::split_keys(keys).enumerate().filter(|one| !is_row(one));
+    others.map(|(position, _)| position as u32).collect()
+}
+
+/// The fields that a view has taken from a level, to be given back by name.
+#[derive(Debug)]
+pub(super) struct Pool<'a> {
+    fields: Fields<'a>,
+    /// The field that is expected next.
+    next: usize,
+    /// Fields that were given back out of their order.
+    early: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum Fields<'a> {
+    /// These positions of a record.
+    Positions(Record<'a>, &'a [u32]),
+    Elements(Vec<(&'a [u8], Value<'a>)>),
+}
+
+impl<'a> Pool<'a> {
+    pub fn of_positions(record: Record<'a>, others: &'a [u32]) -> Self {
+        Pool { fields: Fields::Positions(record, others), next: 0, early: Vec::new() }
+    }
+    /// The fields of a document that `is_row` does not name.
+    pub fn of_document(document: Value<'a>, is_row: impl Fn(&[u8]) -> bool) -> Self {
+        Self::of_elements(document.elements().filter(|element| !is_row(element.key())))
+    }
+    pub fn of_elements(elements: impl Iterator<Item = crate::raw::Element<'a>>) -> Self {
+        let elements = elements.map(|element| (element.key(), element.value())).collect();
+        Pool { fields: Fields::Elements(elements), next: 0, early: Vec::new() }
+    }
+    pub fn empty() -> Self {
+        Pool { fields: Fields::Elements(Vec::new()), next: 0, early: Vec::new() }
+    }
+    fn len(&self) -> usize {
+        match &self.fields {
+            Fields::Positions(_, others) => others.len(),
+            Fields::Elements(elements) => elements.len(),
+        }
+    }
+    fn name(&self, number: usize) -> &'a [u8] {
+        match &self.fields {
+            Fields::Positions(record, others) => record.name(others[number] as usize),
+            Fields::Elements(elements) => elements[number].0,
+        }
+    }
+    fn value(&self, number: usize) -> Value<'a> {
+        match &self.fields {
+            Fields::Positions(record, others) => record.at(others[number] as usize),
+            Fields::Elements(elements) => elements[number].1,
+        }
+    }
+    /// Takes the next field with this name.
+    pub fn take(&mut self, name: &[u8]) -> Option<Value<'a>> {
+        while !self.early.is_empty() && self.early.contains(&self.next) {
+            self.next += 1;
+        }
+        let is_free = |number: &usize| self.name(*number) == name && !self.early.contains(number);
+        let found = (self.next..self.len()).find(is_free)?;
+        if found == self.next {
+            self.next += 1;
+        } else {
+            self.early.push(found);
+        }
+        Some(self.value(found))
+    }
+}
+
+/// A document of a table, with its fields located.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub table: usize,
+    pub record: Record<'a>,
+    pub pool: Pool<'a>,
+    pub kept: Option<Kept<'a>>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(plan: &Plan, table: usize, record: Record<'a>, others: &'a [u32]) -> Self {
+        let kept = plan.tables[table].keeping.as_ref();
+        View {
+            table,
+            record,
+            pool: Pool::of_positions(record, others),
+            kept: kept.and_then(|keeping| kept_original(keeping, record)),
+        }
+    }
+    /// The value at a place.
+    #[inline]
+    pub fn at(&self, place: &Place) -> Option<Value<'a>> {
+        let value = self.record.get(place.row)?;
+        if place.inner.is_empty() { Some(value) } else { descend(value, &place.inner) }
+    }
+}
+
+/// The documents that hold what a level's fields have become.
+pub(super) struct Views<'v, 'a> {
+    pub plan: &'a Plan,
+    /// The views that are written.
+    pub written: u32,
+    pub views: &'v mut [Option<View<'a>>],
+    /// The level of the source document or item that the views are of.
+    pub top: usize,
+    /// Pools in embedded documents of the views.
+    pub inner: Vec<Option<Pool<'a>>>,
+    /// For each target that unwinds a field, its documents.
+    pub unwound: &'v [Vec<&'a [u8]>],
+    /// How many fields of the level nothing reads: so many stand at the end of the document that
+    /// takes them, if one does ([`Table::rest_into`]).
+    pub moved: usize,
+}
+
+/// Where the fields of a level come from that no rule reads.
+pub(super) enum Passed<'a> {
+    /// The pool of a taker.
+    Taker(&'a Taker),
+    /// What a taker of the level outside has left of this document, or the end of one that takes
+    /// the rest.
+    Remainder(Pool<'a>),
+    Nowhere,
+}
+
+/// What the views alone tell of a field.
+pub(super) struct Expected<'a> {
+    /// What the inverse produces.
+    pub guess: Guess<'a>,
+    /// The view's value that this comes from.
+    pub raw: Option<Value<'a>>,
+    pub route: Option<&'a Route>,
+}
+
+impl Expected<'_> {
+    const NOTHING: Expected<'static> = Expected { guess: Guess::Nothing, raw: None, route: None };
+}
+
+impl<'a> Views<'_, 'a> {
+    /// Where the unread fields of a level come from. `outside` is what a taker of the level around it
+    /// holds under its name.
+    pub fn passed(&mut self, level: usize, outside: Option<Value<'a>>) -> Passed<'a> {
+        if level == self.top
+            && self.moved > 0
+            && let Some((_, document)) = self.takes_rest()
+        {
+            let end = document.elements().skip(self.kept_before(document));
+            return Passed::Remainder(Pool::of_elements(end));
+        }
+        match self.plan.levels[level].taker(self.written) {
+            Some((_, taker)) => Passed::Taker(taker),
+            None => match outside.filter(|value| value.kind == kind::DOCUMENT) {
+                Some(document) => Passed::Remainder(Pool::of_document(document, |_| false)),
+                None => Passed::Nowhere,
+            },
+        }
+    }
+
+    /// The row whose document has taken the fields that nothing reads, and that document.
+    fn takes_rest(&self) -> Option<(usize, Value<'a>)> {
+        let view = self.views.first()?.as_ref().filter(|_| self.moved > 0)?;
+        let row = self.plan.tables[view.table].rest_into?;
+        let document = view.record.get(row).filter(|value| value.kind == kind::DOCUMENT)?;
+        Some((row, document))
+    }
+    /// How many fields of such a document are its own.
+    fn kept_before(&self, document: Value<'_>) -> usize {
+        document.elements().count().saturating_sub(self.moved)
+    }
+
+    /// Takes a field that no rule reads.
+    pub fn take(&mut self, passed: &mut Passed<'a>, name: &[u8]) -> Option<Value<'a>> {
+        match passed {
+            Passed::Remainder(pool) => pool.take(name),
+            Passed::Nowhere => None,
+            Passed::Taker(taker) => match taker.pool {
+                PoolId::View => self.views[taker.view].as_mut()?.pool.take(name),
+                PoolId::Inner(number) => self.inner_pool(number).take(name),
+            },
+        }
+    }
+
+    fn inner_pool(&mut self, number: usize) -> &mut Pool<'a> {
+        let plan = self.plan;
+        let place = &plan.levels[self.top].pools[number];
+        if self.inner.len() <= number {
+            self.inner.resize_with(number + 1, || None);
+        }
+        let views = &self.views;
+        self.inner[number].get_or_insert_with(|| {
+            let document = views[place.view].as_ref().and_then(|view| view.at(&place.place));
+            match document.filter(|value| value.kind == kind::DOCUMENT) {
+                Some(document) => {
+                    Pool::of_document(document, |name| place.rows.number(name).is_some())
+                }
+                None => Pool::empty(),
+            }
+        })
+    }
+
+    /// Whether the level's document is a copy without what is private.
+    pub fn is_copied(passed: &Passed<'_>) -> bool {
+        matches!(passed, Passed::Taker(taker) if taker.all_but_private)
+    }
+
+    /// What [`Views::expect`] gives for most fields: the value at the first route, unchanged. None
+    /// wherever there is more to it. It saves time and does not change the result.
+    #[inline]
+    pub fn simple(&self, level: &Level, copied: bool, role: Role) -> Option<Value<'a>> {
+        let Role::Named(name) = role else { return None };
+        let node = &level.nodes[name];
+        let route = node.routes.first()?;
+        let view = self.views[route.view].as_ref()?;
+        let is_simple = matches!(route.inverse, Inverse::Same)
+            && node.is_read(self.written)
+            && view.kept.is_none()
+            && self.moved == 0
+            && !copied;
+        if is_simple { view.at(route.place.as_ref()?) } else { None }
+    }
+
+    /// What is known of a field without the journal.
+    pub fn expect(
+        &mut self,
+        level: &'a Level,
+        passed: &mut Passed<'a>,
+        role: Role,
+        name: &[u8],
+    ) -> (Fate, Expected<'a>) {
+        let fate = level.fate(role, self.written, Self::is_copied(passed));
+        let expected = match fate {
+            Fate::Excluded(name) => self.known(level, name),
+            Fate::Passed | Fate::Entered(_) => {
+                let value = match (role, self.moved, self.views.first_mut()) {
+                    // It has not moved with the others.
+                    (Role::Stays, 1.., Some(Some(view))) => view.pool.take(name),
+                    _ => self.take(passed, name),
+                };
+                let value = value.or_else(|| self.whole(level, fate));
+                if let (None, Role::Named(name)) = (value, role) {
+                    return (fate, self.known(level, name));
+                }
+                let guess = value.map_or(Guess::Nothing, Guess::Value);
+                Expected { guess, raw: value, route: None }
+            }
+            Fate::Read(name) => self.read(level, name),
+        };
+        (fate, expected)
+    }
+
+    /// Whether a row of a written view holds this value of a field, unchanged.
+    pub fn holds(&self, level: &Level, name: usize, value: Value<'_>) -> bool {
+        level.nodes[name].routes.iter().any(|route| {
+            let view = self.views.get(route.view).and_then(Option::as_ref);
+            let place = route.place.as_ref().filter(|_| matches!(route.inverse, Inverse::Same));
+            view.zip(place).is_some_and(|(view, place)| view.at(place) == Some(value))
+        })
+    }
+
+    /// What a row holds of a field that it would take the unread fields of, if that was no document.
+    fn whole(&self, level: &Level, fate: Fate) -> Option<Value<'a>> {
+        let Fate::Entered(name) = fate else { return None };
+        let inside = level.nodes[name].inside?;
+        let (_, taker) = self.plan.levels[inside].taker(self.written)?;
+        let PoolId::Inner(pool) = taker.pool else { return None };
+        let place = &self.plan.levels[self.top].pools[pool].place;
+        self.views[taker.view].as_ref()?.at(place).filter(|value| value.kind != kind::DOCUMENT)
+    }
+
+    /// The value that a `where` demands of a field that is in no collection.
+    fn known(&self, level: &'a Level, name: usize) -> Expected<'a> {
+        let mut known = level.nodes[name].known.iter();
+        match known.find(|(view, _)| self.written & 1 << view != 0) {
+            Some((_, constant)) => {
+                Expected { guess: Guess::Value(constant.value()), raw: None, route: None }
+            }
+            None => Expected::NOTHING,
+        }
+    }
+
+    fn read(&self, level: &'a Level, name: usize) -> Expected<'a> {
+        let mut routes = level.nodes[name].routes.iter();
+        let Some(route) = routes.find(|route| self.written & 1 << route.view != 0) else {
+            return self.known(level, name);
+        };
+        let Some(place) = &route.place else {
+            return Expected { guess: Guess::Nothing, raw: None, route: Some(route) };
+        };
+        let Some(view) = &self.views[route.view] else { return Expected::NOTHING };
+        let raw = view.at(place);
+        let guess = match (raw, &route.inverse) {
+            (None, _) | (_, Inverse::Unwound(_)) => Guess::Nothing,
+            // Mapped items and documents are often as they were.
+            (Some(value), Inverse::Same | Inverse::Each(_) | Inverse::Shape(_)) => {
+                Guess::Value(value)
+            }
+            (Some(value), Inverse::Change(change)) => {
+                let kept = view.kept.filter(|_| {
+                    let keeping = self.plan.tables[view.table].keeping.as_ref();
+                    keeping.is_some_and(|keeping| keeping.row == place.row)
+                });
+                unchanged(change, value, kept.map(|kept| kept.original))
+            }
+        };
+        if self.moved > 0
+            && let Some((row, document)) = self.takes_rest()
+            && row == place.row
+            && place.inner.is_empty()
+        {
+            let own = document.elements().take(self.kept_before(document));
+            let length = own.map(|element| element.bytes.len()).sum::<usize>();
+            let guess = Guess::Without(&document.bytes[4..4 + length], &[]);
+            return Expected { guess, raw, route: Some(route) };
+        }
+        if let Some(kept) = view.kept
+            && place.inner.is_empty()
+            && raw.is_some_and(|value| value.kind == kind::DOCUMENT)
+            && self.plan.tables[view.table]
+                .keeping
+                .as_ref()
+                .is_some_and(|keeping| keeping.holder == place.row)
+        {
+            let guess = Guess::Without(kept.before, kept.after);
+            return Expected { guess, raw, route: Some(route) };
+        }
+        Expected { guess, raw, route: Some(route) }
+    }
+}
+
+/// What is kept of the sequences of names of a table's documents: the positions of fields that no
+/// row names.
+pub(super) type TableShapes = Shapes<Box<[u32]>>;
+
+/// Locates the fields of a table's document.
+pub(super) fn locate<'s>(
+    plan: &Plan,
+    table: usize,
+    document: &[u8],
+    shapes: &'s mut TableShapes,
+    spans: &mut Vec<Span>,
+) -> &'s super::shape::Shape<Box<[u32]>> {
+    let table = &plan.tables[table];
+    shapes.index(document, spans, &table.names, |keys, first| other_positions(table, keys, first))
+}

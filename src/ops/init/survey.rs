@@ -1,0 +1,404 @@
+//! What is seen of a collection's documents: names, types and how often. Never a value.
+//!
+//! Memory is bounded whatever the documents look like. What stops being followed is never followed
+//! again, so that all that is said of a place is about every value at it.
+
+use std::collections::HashMap;
+
+use crate::raw::{Elements, Value, kind};
+
+/// How many places (fields, and items of arrays) are followed.
+pub(super) const MOST_PLACES: usize = 4096;
+/// How many levels of fields and items are followed; the document's own fields are the first.
+pub(super) const LEVELS: u32 = 4;
+/// Longer names are not followed.
+pub(super) const MOST_NAME_BYTES: usize = 256;
+/// An embedded document with more names than this is taken for a map.
+const MOST_EMBEDDED_NAMES: usize = 32;
+
+/// What was seen of a collection.
+#[derive(Debug)]
+pub(super) struct Survey {
+    fields: Fields,
+    /// The number of `_id`.
+    id: Option<usize>,
+    room: Room,
+    /// Documents with a name of more than [`MOST_NAME_BYTES`].
+    pub(super) with_long_names: DocumentCount,
+    /// Documents with a field that came after [`MOST_PLACES`] others.
+    pub(super) with_further_fields: DocumentCount,
+}
+
+impl Default for Survey {
+    /// Nothing seen yet. There is always room for `_id`, the key, and it comes first.
+    fn default() -> Self {
+        let mut fields = Fields::default();
+        let mut room = Room { places: MOST_PLACES, ran_out: false };
+        let id = fields.find_or_add(b"_id", None, &mut room);
+        Survey {
+            fields,
+            id,
+            room,
+            with_long_names: DocumentCount::default(),
+            with_further_fields: DocumentCount::default(),
+        }
+    }
+}
+
+impl Survey {
+    /// Adds a document, which must be valid.
+    pub(super) fn observe(&mut self, document: &[u8]) {
+        self.fields.documents += 1;
+        let number = self.fields.documents;
+        let mut before = self.id;
+        for element in Elements::new(document) {
+            let name = element.key();
+            match self.fields.find_or_add(name, before, &mut self.room) {
+                Some(field) => {
+                    before = if self.fields.is_repeated(field) { before } else { Some(field) };
+                    self.fields.observe(field, element.value(), LEVELS, &mut self.room);
+                }
+                None if name.len() > MOST_NAME_BYTES => self.with_long_names.count(number),
+                None => self.with_further_fields.count(number),
+            }
+        }
+    }
+
+    /// How many documents were added.
+    pub(super) fn documents(&self) -> u64 {
+        self.fields.documents
+    }
+
+    /// The fields that were seen, in the order that the documents suggest.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.in_order().filter(|field| field.seen.documents > 0)
+    }
+
+    /// How many places are followed.
+    #[cfg(test)]
+    fn places(&self) -> usize {
+        self.fields.places()
+    }
+}
+
+/// A number of documents, each counted once.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct DocumentCount {
+    pub(super) documents: u64,
+    last: u64,
+}
+
+impl DocumentCount {
+    /// Counts the document with this number, from 1, unless it was the last.
+    fn count(&mut self, number: u64) {
+        self.documents += u64::from(!self.has_last(number));
+        self.last = number;
+    }
+    fn has_last(&self, number: u64) -> bool {
+        self.last == number
+    }
+}
+
+/// How many more places can be followed.
+#[derive(Debug)]
+struct Room {
+    places: usize,
+    /// Once a place was turned away, no other is taken: it may have been there before, unseen.
+    ran_out: bool,
+}
+
+impl Room {
+    fn take(&mut self) -> bool {
+        self.ran_out |= self.places == 0;
+        self.places -= usize::from(!self.ran_out);
+        !self.ran_out
+    }
+}
+
+/// The fields of documents.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    /// The number of documents.
+    documents: u64,
+    fields: Vec<Field>,
+    numbers: HashMap<Box<[u8]>, usize>,
+    order: Vec<usize>,
+}
+
+/// A field of documents.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: Box<[u8]>,
+    pub(super) seen: DocumentCount,
+    /// The documents that have it more than once.
+    pub(super) repeated: DocumentCount,
+    /// Its values, in all documents.
+    pub(super) values: Values,
+}
+
+impl Fields {
+    /// The number of a field. A new one is put behind the field `before` it, or in front.
+    fn find_or_add(
+        &mut self,
+        name: &[u8],
+        before: Option<usize>,
+        room: &mut Room,
+    ) -> Option<usize> {
+        if let Some(number) = self.numbers.get(name) {
+            return Some(*number);
+        }
+        if name.len() > MOST_NAME_BYTES || !room.take() {
+            return None;
+        }
+        let number = self.fields.len();
+        let at = before.and_then(|before| self.order.iter().position(|field| *field == before));
+        self.order.insert(at.map_or(0, |at| at + 1), number);
+        self.numbers.insert(name.into(), number);
+        self.fields.push(Field {
+            name: name.into(),
+            seen: DocumentCount::default(),
+            repeated: DocumentCount::default(),
+            values: Values::default(),
+        });
+        Some(number)
+    }
+
+    /// Whether the current document has had the field with this number already.
+    fn is_repeated(&self, number: usize) -> bool {
+        self.fields[number].seen.has_last(self.documents)
+    }
+
+    /// Adds a value of the field with this number, in the current document.
+    fn observe(&mut self, number: usize, value: Value<'_>, levels: u32, room: &mut Room) {
+        let is_repeated = self.is_repeated(number);
+        let field = &mut self.fields[number];
+        if is_repeated {
+            field.repeated.count(self.documents);
+        }
+        field.seen.count(self.documents);
+        field.values.observe(value, levels - 1, room);
+    }
+
+    /// Adds an embedded document. Returns false if such documents are not regular.
+    fn observe_embedded(&mut self, document: Value<'_>, levels: u32, room: &mut Room) -> bool {
+        self.documents += 1;
+        let mut before = None;
+        for element in document.elements() {
+            before = self.find_or_add(element.key(), before, room);
+            let is_map = self.fields.len() > MOST_EMBEDDED_NAMES;
+            match before {
+                Some(field) if !is_map && unsayable(element.key()).is_none() => {
+                    self.observe(field, element.value(), levels, room);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The fields in the order of the documents.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &Field> {
+        self.order.iter().map(|number| &self.fields[*number])
+    }
+
+    /// The number of documents.
+    pub(super) fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    /// Whether a document has at least half of the names on average. The names of a document that
+    /// is used as a map are data: few of its documents have the same.
+    fn is_regular(&self) -> bool {
+        let seen: u64 = self.fields.iter().map(|field| field.seen.documents).sum();
+        !self.fields.is_empty() && 2 * seen >= self.fields.len() as u64 * self.documents
+    }
+
+    fn places(&self) -> usize {
+        self.fields.iter().map(|field| 1 + field.values.places()).sum()
+    }
+}
+
+/// The values at a place.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    /// Element types, and how many values have them.
+    types: Vec<(u8, u64)>,
+    embedded: Embedded,
+    /// The items of the arrays among them.
+    items: Option<Box<Values>>,
+}
+
+/// The documents at a place.
+#[derive(Debug, Default)]
+enum Embedded {
+    #[default]
+    None,
+    Followed(Box<Fields>),
+    /// Their names say nothing, or there was no room.
+    GivenUp,
+}
+
+impl Values {
+    fn observe(&mut self, value: Value<'_>, levels: u32, room: &mut Room) {
+        match self.types.iter_mut().find(|(kind, _)| *kind == value.kind) {
+            Some((_, count)) => *count += 1,
+            None => self.types.push((value.kind, 1)),
+        }
+        match value.kind {
+            kind::DOCUMENT if levels > 0 => self.observe_document(value, levels, room),
+            kind::ARRAY if levels > 0 => self.observe_items(value, levels, room),
+            _ => {}
+        }
+    }
+
+    fn observe_document(&mut self, document: Value<'_>, levels: u32, room: &mut Room) {
+        if matches!(self.embedded, Embedded::None) {
+            self.embedded = Embedded::Followed(Box::default());
+        }
+        let Embedded::Followed(fields) = &mut self.embedded else { return };
+        if !fields.observe_embedded(document, levels, room) {
+            room.places += fields.places();
+            self.embedded = Embedded::GivenUp;
+        }
+    }
+
+    fn observe_items(&mut self, array: Value<'_>, levels: u32, room: &mut Room) {
+        for item in array.elements() {
+            if self.items.is_none() && room.take() {
+                self.items = Some(Box::default());
+            }
+            let Some(items) = &mut self.items else { return };
+            items.observe(item.value(), levels - 1, room);
+        }
+    }
+
+    /// Element types and how many values have them, the most common first.
+    pub(super) fn types(&self) -> Vec<(u8, u64)> {
+        let mut types = self.types.clone();
+        types.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+        types
+    }
+
+    /// The fields of the documents among them, if those are regular.
+    pub(super) fn fields(&self) -> Option<&Fields> {
+        match &self.embedded {
+            Embedded::Followed(fields) => Some(&**fields).filter(|fields| fields.is_regular()),
+            Embedded::None | Embedded::GivenUp => None,
+        }
+    }
+
+    /// The items of the arrays among them, if any was seen.
+    pub(super) fn items(&self) -> Option<&Values> {
+        self.items.as_deref()
+    }
+
+    fn places(&self) -> usize {
+        let embedded = match &self.embedded {
+            Embedded::Followed(fields) => fields.places(),
+            Embedded::None | Embedded::GivenUp => 0,
+        };
+        embedded + self.items.as_ref().map_or(0, |items| 1 + items.places())
+    }
+}
+
+/// Why no path can say a name, if none can.
+pub(super) fn unsayable(name: &[u8]) -> Option<&'static str> {
+    let Ok(text) = std::str::from_utf8(name) else { return Some("is not UTF-8") };
+    if text.is_empty() {
+        return Some("is empty");
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("is a number");
+    }
+    let parts = [(".", "contains a dot"), ("[]", "contains []"), ("{}", "contains {}")];
+    parts.iter().find(|(part, _)| text.contains(part)).map(|(_, why)| *why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::{Bson, Document, doc};
+
+    fn survey(documents: impl IntoIterator<Item = Document>) -> Survey {
+        let mut survey = Survey::default();
+        for document in documents {
+            survey.observe(&document.to_vec().expect("a document"));
+        }
+        survey
+    }
+
+    fn names(survey: &Survey) -> Vec<String> {
+        survey.fields().map(|field| String::from_utf8_lossy(&field.name).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_new_field_goes_behind_the_one_before_it() {
+        let seen = survey([doc! { "_id": 1, "a": 1, "c": 1 }, doc! { "_id": 2, "a": 1, "b": 1 }]);
+        assert_eq!(names(&seen), ["_id", "a", "b", "c"]);
+        assert_eq!(names(&survey([doc! { "a": 1 }])), ["a"]);
+    }
+
+    #[test]
+    fn the_number_of_places_is_bounded() {
+        let wide = |number: u32| -> Document {
+            (0..1000).map(|field| (format!("f{number}_{field}"), Bson::from(1))).collect()
+        };
+        let mut seen = survey((0..6).map(wide));
+        assert_eq!((seen.places(), seen.with_further_fields.documents), (MOST_PLACES, 2));
+        // What was turned away stays so, though there is room again.
+        seen.room.places += 10;
+        seen.observe(&doc! { "late": 1 }.to_vec().expect("a document"));
+        assert_eq!((seen.places(), seen.with_further_fields.documents), (MOST_PLACES, 3));
+        // And the key is followed.
+        seen.observe(&doc! { "_id": 1 }.to_vec().expect("a document"));
+        assert_eq!(names(&seen)[0], "_id");
+
+        let deep = |number: u32| {
+            let inner: Document = (0..30)
+                .map(|field| (format!("x{field}"), Bson::from(doc! { "y": [[1]] })))
+                .collect();
+            doc! { format!("f{number}"): [inner] }
+        };
+        let seen = survey((0..200).map(deep));
+        assert!(seen.places() <= MOST_PLACES, "{}", seen.places());
+        assert!(seen.with_further_fields.documents > 0);
+    }
+
+    #[test]
+    fn maps_are_given_up_and_make_room() {
+        let map = |number: u32| doc! { "map": { format!("user{number}"): { "a": { "b": 1 } } } };
+        let seen = survey((0..40).map(map));
+        assert_eq!(seen.places(), 2);
+        let by_key = survey([doc! { "map": { "2024": 1 } }, doc! { "map": { "a": 1 } }]);
+        assert!(by_key.fields().all(|field| field.values.fields().is_none()));
+        // Few, but all of them different.
+        let few = survey((0..5).map(map));
+        assert!(few.fields().all(|field| field.values.fields().is_none()));
+    }
+
+    #[test]
+    fn long_names_are_counted_only() {
+        let seen = survey([doc! { "_id": 1, "x".repeat(257): 1, "y".repeat(300): 1 }]);
+        assert_eq!((names(&seen).len(), seen.with_long_names.documents), (1, 1));
+        assert_eq!(names(&survey([doc! { "x".repeat(256): 1 }])).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_followed_below_the_last_level() {
+        let seen = survey([doc! { "a": { "b": { "c": { "d": { "e": { "f": 1 } } } } } }]);
+        assert_eq!(seen.places(), 1 + LEVELS as usize);
+        let seen = survey([doc! { "a": [[[[[1]]]]] }]);
+        assert_eq!(seen.places(), 1 + LEVELS as usize);
+    }
+
+    #[test]
+    fn names_that_no_path_can_say() {
+        for name in ["", ".", "a.b", "12", "a[]", "a{}b"] {
+            assert!(unsayable(name.as_bytes()).is_some(), "{name:?}");
+        }
+        assert!(unsayable(b"\xff").is_some());
+        for name in ["a", "-1", "1a", "a[0]", "{a}", "$a", "é", " "] {
+            assert_eq!(unsayable(name.as_bytes()), None, "{name:?}");
+        }
+    }
+}
