@@ -862,17 +862,9 @@ impl<'p> Restoring<'_, 'p, '_> {
                 (typed @ ITEM_TYPED.., Inverse::Change(change)) => {
                     write_typed(change, target, typed - ITEM_TYPED, key.key_nul(), out)?;
                 }
-                _ => {
-                    return Err(Misfit(
-                        "the journal describes an item in a way that it is not mapped",
-                    ));
-                }
+                _ => return Err(UNMAPPED_ITEM),
             }
-            // A record can be repeated any number of times, so a small journal could demand any
-            // amount of memory.
-            if out.since(&open) > MAX_DOCUMENT_BYTES {
-                return Err(Misfit("a restored document would be larger than the maximum"));
-            }
+            check_size(out.since(&open))?;
             key.advance();
             repeats.end(self.reader)?;
         }
@@ -936,15 +928,9 @@ impl<'p> Restoring<'_, 'p, '_> {
                     out.head(kind::DOCUMENT, &key);
                     self.shaped(target, order - ITEM_SHAPED, child, out)?;
                 }
-                _ => {
-                    return Err(Misfit(
-                        "the journal describes an item in a way that it is not mapped",
-                    ));
-                }
+                _ => return Err(UNMAPPED_ITEM),
             }
-            if out.since(&open) > MAX_DOCUMENT_BYTES {
-                return Err(Misfit("a restored document would be larger than the maximum"));
-            }
+            check_size(out.since(&open))?;
             item_key.advance();
             repeats.end(self.reader)?;
         }
@@ -955,6 +941,18 @@ impl<'p> Restoring<'_, 'p, '_> {
         out.close(open);
         Ok(())
     }
+}
+
+/// An item whose description has no meaning for the rule that maps it.
+const UNMAPPED_ITEM: Misfit =
+    Misfit("the journal describes an item in a way that it is not mapped");
+
+/// A record can be repeated any number of times, so a small journal could demand any amount of memory.
+fn check_size(bytes: usize) -> Result<(), Misfit> {
+    if bytes > MAX_DOCUMENT_BYTES {
+        return Err(Misfit("a restored document would be larger than the maximum"));
+    }
+    Ok(())
 }
 
 /// Writes a value converted back to the type with this byte.

@@ -142,6 +142,25 @@ pub(super) enum Inverse {
     Unwound(usize),
 }
 
+impl Inverse {
+    /// The inverse of a change of one value.
+    pub(super) fn of(change: Option<&Change>) -> Inverse {
+        match change {
+            None => Inverse::Same,
+            Some(Change::Shape { table, .. }) => Inverse::Shape(*table),
+            Some(change) => Inverse::Change(change.clone()),
+        }
+    }
+
+    /// The inverse of a change of each item of an array.
+    pub(super) fn of_each(change: Option<&Change>) -> Inverse {
+        match change {
+            None => Inverse::Same,
+            change => Inverse::Each(Box::new(Inverse::of(change))),
+        }
+    }
+}
+
 /// Where the fields that no rule reads go.
 #[derive(Debug, Clone)]
 pub(super) struct Taker {

@@ -3,20 +3,14 @@
 use super::Compiler;
 use crate::mapping::language::{At, Target as Written};
 use crate::mapping::plan::{
-    Chain, Expression, Filter, Index, Let, Operator, Part, Path, Plan, SOURCE, Table, Target,
-    Unique,
+    Chain, Expression, Filter, Index, Let, Operator, Part, Path, SOURCE, Table, Target, Unique,
 };
 
 /// Indexes as a target has them: all, the paths of compound ones, and unique ones.
 type Indexes = (Vec<Index>, Vec<Vec<Path>>, Vec<Unique>);
 
 impl<'m> Compiler<'m, '_> {
-    pub(super) fn indexes(
-        &mut self,
-        number: usize,
-        target: &'m Written,
-        table: &mut Table,
-    ) -> Indexes {
+    pub(super) fn indexes(&mut self, target: &'m Written, table: &mut Table) -> Indexes {
         let (mut indexes, mut compound, mut unique) = (Vec::new(), Vec::new(), Vec::new());
         let keeps_source = target.collection.value == self.mapping.source.value;
         for index in &target.indexes {
@@ -57,12 +51,10 @@ impl<'m> Compiler<'m, '_> {
                 unique: index.unique,
             });
         }
-        if target.unwind.is_some() || !copies_id(table, &self.levels) {
-            let _ = number;
-            if !derives_id(table) {
-                let id = target_path(table, "_id");
-                unique.push(Unique { class: 0, paths: vec![id], index: "_id_".to_owned() });
-            }
+        let copies_id = target.unwind.is_none() && copies_id(table, &self.levels);
+        if !copies_id && !derives_id(table) {
+            let id = target_path(table, "_id");
+            unique.push(Unique { class: 0, paths: vec![id], index: "_id_".to_owned() });
         }
         (indexes, compound, unique)
     }
@@ -272,21 +264,4 @@ fn derives_id(table: &Table) -> bool {
         }
         _ => false,
     })
-}
-
-impl Plan {
-    /// Whether each document of a target has the `_id` of its source document.
-    #[doc(hidden)]
-    pub fn has_source_ids(&self, target: usize) -> bool {
-        let id = self.tables[target].names.number(b"_id");
-        let row = id.and_then(|row| self.tables[target].rows.get(row));
-        let level = self.tables[target].level;
-        level == SOURCE
-            && row.is_none_or(|row| match &row.chain.first.operator {
-                Operator::Copy(path) => {
-                    path.below.is_empty() && self.levels[SOURCE].names.name(path.head) == b"_id"
-                }
-                _ => false,
-            })
-    }
 }

@@ -158,15 +158,16 @@ impl Compiler<'_, '_> {
             Operator::Copy(path) => {
                 let names = self.names(path, at.level);
                 let alternative = is_own && !is_later && path.below.is_empty();
-                self.add_route(at.level, &names, route(inverse_of(change), alternative), at.newest);
+                self.add_route(
+                    at.level,
+                    &names,
+                    route(Inverse::of(change), alternative),
+                    at.newest,
+                );
             }
             Operator::Each(path) => {
                 let names = self.names(path, at.level);
-                let inverse = match change {
-                    None => Inverse::Same,
-                    change => Inverse::Each(Box::new(inverse_of(change))),
-                };
-                self.add_route(at.level, &names, route(inverse, false), at.newest);
+                self.add_route(at.level, &names, route(Inverse::of_each(change), false), at.newest);
             }
             Operator::First(all) => {
                 let mut rank = at.rank;
@@ -266,14 +267,6 @@ impl Compiler<'_, '_> {
             }
         }
         (names, rows)
-    }
-}
-
-fn inverse_of(change: Option<&Change>) -> Inverse {
-    match change {
-        None => Inverse::Same,
-        Some(Change::Shape { table, .. }) => Inverse::Shape(*table),
-        Some(change) => Inverse::Change(change.clone()),
     }
 }
 

@@ -63,7 +63,7 @@ impl<'m> Compiler<'m, '_> {
             takers.push(Taker { view, pool: PoolId::View, all_but_private: false });
             taker.number = takers.len() - 1;
         }
-        let (indexes, compound, unique) = self.indexes(number, target, &mut table);
+        let (indexes, compound, unique) = self.indexes(target, &mut table);
         let key_name = target.key.as_ref().unwrap_or(&self.mapping.key);
         let key = self.key(key_name, target, &mut table);
         if table.names.number(b"_id").is_none() && !target.rest {

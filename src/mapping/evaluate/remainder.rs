@@ -131,10 +131,7 @@ impl Evaluator<'_> {
         if !self.plan.takes(taker, scope.written) {
             return;
         }
-        let value = match path {
-            Some(path) => follow(scope.record, path),
-            None => Some(Value { kind: kind::DOCUMENT, bytes: scope.record.bytes }),
-        };
+        let value = value_at(scope, path);
         let Some(value) = value.filter(|value| value.kind == kind::DOCUMENT) else { return };
         let there = names_in(&out[from..]);
         let mut passes = |name: &[u8]| {
@@ -157,11 +154,7 @@ impl Evaluator<'_> {
         if !self.plan.takes(taker, scope.written) {
             return Written::Missing;
         }
-        let value = match path {
-            Some(path) => follow(scope.record, path),
-            None => Some(Value { kind: kind::DOCUMENT, bytes: scope.record.bytes }),
-        };
-        match value {
+        match value_at(scope, path) {
             Some(value) if value.kind == kind::DOCUMENT => {
                 out.head(kind::DOCUMENT, name_nul);
                 let open = out.open();
@@ -171,6 +164,14 @@ impl Evaluator<'_> {
             }
             value => self.put_unchanged(value, expression, name_nul, out),
         }
+    }
+}
+
+/// The value at a path of a record; without one, the record itself.
+fn value_at<'a>(scope: &Scope<'a>, path: Option<&Path>) -> Option<Value<'a>> {
+    match path {
+        Some(path) => follow(scope.record, path),
+        None => Some(Value { kind: kind::DOCUMENT, bytes: scope.record.bytes }),
     }
 }
 

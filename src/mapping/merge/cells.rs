@@ -6,7 +6,7 @@ use super::sides::Located;
 use crate::mapping::evaluate::follow;
 use crate::mapping::language::Constant;
 use crate::mapping::plan::{
-    Back, Chain, Change, Expression, Inverse, Operator, Path, Place, Plan, Row, SOURCE,
+    Back, Chain, Expression, Inverse, Operator, Path, Place, Plan, Row, SOURCE,
 };
 use crate::raw::{Value, kind};
 
@@ -96,11 +96,8 @@ fn chain_feeds<'p>(
             });
         };
         match &expression.operator {
-            Operator::Copy(path) => add(path, inverse_of(expression.change.as_ref())),
-            Operator::Each(path) => match &expression.change {
-                None => add(path, Inverse::Same),
-                change => add(path, Inverse::Each(Box::new(inverse_of(change.as_ref())))),
-            },
+            Operator::Copy(path) => add(path, Inverse::of(expression.change.as_ref())),
+            Operator::Each(path) => add(path, Inverse::of_each(expression.change.as_ref())),
             // Where it is a document, its fields go back one by one.
             Operator::CopyUnlessPrivate(path, _) | Operator::Rest(Some(path), _) => {
                 add(path, Inverse::Same);
@@ -128,14 +125,6 @@ fn chain_feeds<'p>(
             | Operator::Position
             | Operator::Uuid5(_) => {}
         }
-    }
-}
-
-fn inverse_of(change: Option<&Change>) -> Inverse {
-    match change {
-        None => Inverse::Same,
-        Some(Change::Shape { table, .. }) => Inverse::Shape(*table),
-        Some(change) => Inverse::Change(change.clone()),
     }
 }
 
