@@ -94,6 +94,27 @@ pub fn recycle(buffer: &mut Vec<u8>) {
     buffer.clear();
 }
 
+/// Empties a buffer that is one of `buffers` which together receive about as much as a batch has, and
+/// makes room in it, so that it need not be moved while it grows. Room that is not used costs no memory.
+pub fn prepare(buffer: &mut Vec<u8>, buffers: usize) {
+    recycle(buffer);
+    buffer.reserve(4 * BATCH_BYTES / buffers.max(4));
+}
+
+/// Lengthens a buffer of which `have` bytes are filled. New memory comes cleared from the system,
+/// where `resize` would clear it once more.
+fn lengthen(buffer: &mut Vec<u8>, have: usize, length: usize) {
+    if buffer.len() >= length {
+        return;
+    }
+    if buffer.capacity() >= length {
+        return buffer.resize(length, 0);
+    }
+    let mut longer = vec![0; length];
+    longer[..have].copy_from_slice(&buffer[..have]);
+    *buffer = longer;
+}
+
 /// Splits a stream of documents into batches.
 #[derive(Debug)]
 pub struct Splitter<R> {
@@ -159,13 +180,15 @@ impl<R: Read> Splitter<R> {
         batch.ends.clear();
         // The buffer keeps its old length, because bytes that will be overwritten need no clearing.
         let buffer = &mut batch.bytes;
+        if self.at_end && self.carried.is_empty() {
+            buffer.clear();
+            return Ok(false);
+        }
         if buffer.capacity() > RECYCLED_BYTES {
             *buffer = Vec::new();
         }
         let mut have = self.carried.len();
-        if buffer.len() < have {
-            buffer.resize(have, 0);
-        }
+        lengthen(buffer, 0, have.max(BATCH_BYTES));
         buffer[..have].copy_from_slice(&self.carried);
         recycle(&mut self.carried);
         let mut wanted = BATCH_BYTES;
@@ -219,9 +242,7 @@ impl<R: Read> Splitter<R> {
     /// Reads until `wanted` bytes of the buffer are filled, or the stream ends. Returns the number
     /// of filled bytes.
     fn read_to(&mut self, buffer: &mut Vec<u8>, mut have: usize, wanted: usize) -> Result<usize> {
-        if buffer.len() < wanted {
-            buffer.resize(wanted, 0);
-        }
+        lengthen(buffer, have, wanted);
         while have < wanted && !self.at_end {
             match self.stream.read(&mut buffer[have..wanted]) {
                 Ok(0) => self.at_end = true,

@@ -413,6 +413,7 @@ impl WriteFile<'_> {
     /// Appends pieces in order. Whole blocks are written without copying them, and the rest is kept
     /// for the next call.
     pub fn write(&mut self, pieces: &[&[u8]]) -> Result<()> {
+        self.waiting.reserve(BLOCK.saturating_sub(self.waiting.len()));
         if self.waiting.len() + pieces.iter().map(|piece| piece.len()).sum::<usize>() < BLOCK {
             pieces.iter().for_each(|piece| self.waiting.extend_from_slice(piece));
             return Ok(());

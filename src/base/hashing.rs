@@ -11,6 +11,9 @@ use crate::hash::HashingCounter;
 /// thread is hashing at the time.
 const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes for which there is room from the beginning. Room that is not used costs no memory.
+const USUAL_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
 /// Counts and hashes the bytes that are read from a stream.
 #[derive(Debug, Default)]
 pub struct Hashing {
@@ -33,6 +36,9 @@ impl Hashing {
     /// Keeps bytes that were read.
     pub(super) fn pass(&self, bytes: &[u8]) {
         let mut waiting = lock(&self.waiting);
+        if waiting.capacity() == 0 {
+            waiting.reserve(USUAL_WAITING_BYTES);
+        }
         waiting.extend_from_slice(bytes);
         let is_full = waiting.len() >= MAX_WAITING_BYTES;
         drop(waiting);

@@ -57,8 +57,9 @@ pub struct Mapped {
 
 impl Mapped {
     fn clear(&mut self, plan: &Plan) {
-        self.outputs.resize_with(plan.targets.len(), Vec::new);
-        self.outputs.iter_mut().for_each(crate::batch::recycle);
+        let targets = plan.targets.len();
+        self.outputs.resize_with(targets, Vec::new);
+        self.outputs.iter_mut().for_each(|output| crate::batch::prepare(output, targets));
         self.counts.clear();
         self.counts.resize(plan.targets.len(), 0);
         self.digests.clear();

@@ -187,7 +187,7 @@ impl<'a> Stages for Restoring<'a> {
         pieces.size()
     }
     fn map(&self, pieces: &Pieces, out: &mut Vec<u8>) -> Result<()> {
-        crate::batch::recycle(out);
+        crate::batch::prepare(out, 1);
         let restore = |restorer: &mut Restorer<'_>| {
             let mut batch = BatchRestorer::new(pieces);
             while batch.next(restorer, out)? {}

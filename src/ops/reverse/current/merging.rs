@@ -283,7 +283,7 @@ impl<'a> Stages for Merging<'a> {
         pieces.size()
     }
     fn map(&self, pieces: &Pieces, out: &mut MergedBatch) -> Result<()> {
-        crate::batch::recycle(&mut out.bytes);
+        crate::batch::prepare(&mut out.bytes, 1);
         (out.documents, out.unchanged) = (0, 0);
         out.events.clear();
         let make = || (Restorer::new(self.today.plan), Merger::new(self.today.plan));
