@@ -8,7 +8,6 @@ use super::codec::{Notes, Reader};
 use crate::base::mapping_id::MappingId;
 use crate::batch::{Batch, Splitter};
 use crate::error::{Error, Result};
-use crate::hash;
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
 /// The format version that this version of mongosplit writes and reads.
@@ -186,7 +185,7 @@ pub struct Header {
     pub namespace: String,
     /// The mapping.
     pub mapping: MappingId,
-    /// The text of the mapping's file. Its SHA-256 is the one in `mapping`.
+    /// The text of the mapping's file. Whoever compiles it compares its SHA-256 with the one in `mapping`.
     pub text: String,
     /// The contents of the source's metadata file, if it had one.
     pub metadata: Option<Vec<u8>>,
@@ -197,9 +196,10 @@ impl Header {
     fn of(document: &[u8]) -> Result<Header, String> {
         let field = |name: &[u8]| Elements::new(document).find(name);
         let text = |value: Option<Value<'_>>| {
-            value
-                .and_then(|value| value.text())
-                .map(|text| String::from_utf8_lossy(text).into_owned())
+            value.and_then(|value| value.text()).map(|text| match std::str::from_utf8(text) {
+                Ok(text) => text.to_owned(),
+                Err(_) => String::from_utf8_lossy(text).into_owned(),
+            })
         };
         if text(field(b"mongosplit")).as_deref() != Some("rollback journal") {
             return Err("is not a rollback journal".to_owned());
@@ -239,15 +239,11 @@ impl Header {
             sha256: of_mapping(b"sha256")?,
         };
         let mapping_text = of_mapping(b"text")?;
-        let sha256 = hash::sha256(mapping_text.as_bytes());
         if mapping_text.len() > MAX_MAPPING_BYTES {
             return Err(format!(
                 "holds a mapping of {} bytes; at most {MAX_MAPPING_BYTES} are allowed",
                 mapping_text.len()
             ));
-        }
-        if sha256 != id.sha256 {
-            return Err(format!("holds a mapping with SHA-256 {sha256}, but names {id}"));
         }
         Ok(Header {
             namespace: text(field(b"namespace"))

@@ -23,7 +23,7 @@ impl Plan {
     /// # Ok::<(), mongosplit::Error>(())
     /// ```
     pub fn built_in() -> Result<Plan> {
-        Plan::parse(BUILT_IN[0].1)
+        Plan::parse_again(BUILT_IN[0].1)
     }
 
     /// A built-in mapping by its name. None if there is none.
@@ -39,7 +39,7 @@ impl Plan {
     /// # Ok::<(), mongosplit::Error>(())
     /// ```
     pub fn built_in_named(name: &str) -> Option<Result<Plan>> {
-        Plan::built_in_text(name).map(Plan::parse)
+        Plan::built_in_text(name).map(Plan::parse_again)
     }
 
     /// The text of a built-in mapping.

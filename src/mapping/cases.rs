@@ -1,6 +1,6 @@
 //! The tests in a mapping's text.
 
-use super::language::{self, Problems};
+use super::language::{self, Problems, Tests};
 use super::plan::Plan;
 
 /// A `[[test]]` of a mapping.
@@ -23,7 +23,7 @@ impl Plan {
     pub fn cases(&self) -> Vec<Case> {
         let text = self.text();
         // The text has been compiled, so it can be read.
-        let mapping = language::read(text, &mut Problems::new(text));
+        let mapping = language::read(text, Tests::Read, &mut Problems::new(text));
         let case = |test: language::Test| Case {
             name: test.name,
             line: text[..test.at.start].matches('\n').count() + 1,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use paths::{Paths, ROOT};
 
-use super::language::{self, Problem, Problems};
+use super::language::{self, Problem, Problems, Tests};
 use super::plan::Plan;
 use crate::raw::{Value, display_id, kind, kind_name};
 
@@ -63,7 +63,7 @@ impl Reads {
     pub fn new(plan: &Plan) -> Self {
         let text = plan.text();
         // The text has been compiled, so it can be read.
-        let mapping = language::read(text, &mut Problems::new(text));
+        let mapping = language::read(text, Tests::Skip, &mut Problems::new(text));
         Reads {
             paths: mapping.map_or_else(Paths::default, |mapping| Paths::new(&mapping)),
             documents: 0,

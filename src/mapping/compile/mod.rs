@@ -22,7 +22,7 @@ pub(super) use checks::{describe, query_text};
 use levels::Levels;
 use privacy::PrivatePaths;
 
-use super::language::{self, At, Mapping, Problem, Problems, Severity};
+use super::language::{self, At, Mapping, Problem, Problems, Severity, Tests};
 use super::plan::{
     Filter, INVALID_UTF8, LEFT_OUT, Let, MAX_TARGETS, Plan, Rule, SOURCE, Table, Target, UNMATCHED,
 };
@@ -54,8 +54,18 @@ impl Plan {
 
     /// Compiles the text of a mapping file, and keeps all that there is to say about it.
     pub fn check(text: &str) -> Checked {
+        Plan::compile(text, Tests::Read)
+    }
+
+    /// Like [`Plan::parse`], for a text that has been compiled before: a built-in mapping's, or a
+    /// journal's. Its tests are not read.
+    pub(crate) fn parse_again(text: &str) -> Result<Plan> {
+        Plan::compile(text, Tests::Skip).into_plan()
+    }
+
+    fn compile(text: &str, tests: Tests) -> Checked {
         let mut problems = Problems::new(text);
-        let plan = language::read(text, &mut problems)
+        let plan = language::read(text, tests, &mut problems)
             .and_then(|mapping| Compiler::new(&mapping, &mut problems).mapping(text));
         let plan = plan.filter(|_| !problems.has_errors());
         Checked { plan, problems: problems.into_sorted() }

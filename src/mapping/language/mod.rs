@@ -15,7 +15,7 @@ pub use problem::{Problem, Severity};
 pub use schema::schema;
 
 pub(super) use problem::{Problems, nearest};
-pub(super) use read::read;
+pub(super) use read::{Tests, read};
 
 /// A value with its place in the text, in bytes.
 #[derive(Debug, Clone)]

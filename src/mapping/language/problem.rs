@@ -108,6 +108,9 @@ impl<'t> Problems<'t> {
 
     /// The problems by place; of one place, in the order in which they were found.
     pub fn into_sorted(mut self) -> Vec<Problem> {
+        if self.found.is_empty() {
+            return Vec::new();
+        }
         self.found.sort_by_key(|found| found.at.start);
         let lines = Lines::new(self.text);
         let mut problems: Vec<Problem> =

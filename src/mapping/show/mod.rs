@@ -13,7 +13,7 @@ use words::{
 use super::compile::query_text;
 use super::language::{
     self, Back, Expression, Filter, Index, Mapping, Operator, Order, Problems, Requirement, Rest,
-    Row, Shape, Target, Unmatched,
+    Row, Shape, Target, Tests, Unmatched,
 };
 use super::plan::Plan;
 
@@ -22,7 +22,8 @@ impl Plan {
     /// fields, their sources and their rules.
     pub fn show(&self) -> String {
         // The text has been compiled, so it can be read.
-        let Some(mapping) = language::read(&self.text, &mut Problems::new(&self.text)) else {
+        let Some(mapping) = language::read(&self.text, Tests::Read, &mut Problems::new(&self.text))
+        else {
             return String::new();
         };
         let mut text = format!(

@@ -8,6 +8,7 @@ use crate::artifact::reader::{
 };
 use crate::base::archive_format as archive;
 use crate::base::documents::{self, Batches, Shares};
+use crate::base::hash::sha256;
 use crate::base::stream::Stream;
 use crate::batch::{BATCH_BYTES, Batch, Splitter};
 use crate::disk::Disk;
@@ -43,7 +44,16 @@ pub(crate) fn recorded_plan(disk: &Disk, artifact: &Artifact) -> Result<Plan> {
 /// Compiles the mapping in a journal's header.
 pub(crate) fn plan_of(header: &Header, journal: &Path) -> Result<Plan> {
     let refuse = |what: String| Error::Check(format!("'{}': {what}", journal.display()));
-    let plan = Plan::parse(&header.text).map_err(|error| {
+    let plan = Plan::parse_again(&header.text);
+    let sha256 = match &plan {
+        Ok(plan) => plan.id().sha256.clone(),
+        Err(_) => sha256(header.text.as_bytes()),
+    };
+    if sha256 != header.mapping.sha256 {
+        let names = &header.mapping;
+        return Err(refuse(format!("holds a mapping with SHA-256 {sha256}, but names {names}")));
+    }
+    let plan = plan.map_err(|error| {
         refuse(format!(
             "its mapping cannot be compiled by this version of mongosplit; use the version that made the output: {error}"
         ))
@@ -204,8 +214,9 @@ impl Group {
         let from = if index == 0 { 0 } else { *self.ends.get(index - 1)? as usize };
         self.bytes.get(from..*self.ends.get(index)? as usize)
     }
-    fn clear(&mut self) {
-        crate::batch::recycle(&mut self.bytes);
+    /// Empties it, one of `groups` of one batch.
+    fn clear(&mut self, groups: usize) {
+        crate::batch::prepare(&mut self.bytes, groups);
         self.ends.clear();
     }
 }
@@ -275,7 +286,7 @@ pub(crate) fn read_pieces(
     for ((documents, group), count) in
         targets.iter_mut().zip(&mut pieces.targets).zip(&pieces.notes.targets)
     {
-        group.clear();
+        group.clear(pieces.notes.targets.len());
         let taken = documents.take(*count, group)?;
         if taken < *count {
             return Err(Error::Check(format!(

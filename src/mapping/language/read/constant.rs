@@ -9,7 +9,7 @@ use toml::value::{Datetime, Offset};
 use super::super::problem::{Problems, nearest, quoted};
 use super::super::words::FORMS;
 use super::super::{At, Constant};
-use super::table::{Given, Value, integer};
+use super::table::{Given, Value, entry, integer};
 use crate::raw::kind;
 
 /// A problem with a value, and its place.
@@ -110,13 +110,16 @@ fn bson(value: &Value<'_>) -> Result<Bson, Failure> {
 
 /// A document, or, of a table in a form of Extended JSON, the value that it means.
 fn table_value(value: &Value<'_>, table: &DeTable<'_>) -> Result<Bson, Failure> {
-    if let Some((key, mark)) = table.get_key_value("$null") {
+    if let Some((key, mark)) = entry(table, "$null") {
         return match mark.get_ref() {
             DeValue::Boolean(true) if table.len() == 1 => Ok(Bson::Null),
             _ => Err((key.span(), "null is written `{ \"$null\" = true }`".to_owned())),
         };
     }
-    if FORMS.iter().any(|form| table.contains_key(*form)) {
+    if table
+        .keys()
+        .any(|key| key.get_ref().starts_with('$') && FORMS.contains(&key.get_ref().as_ref()))
+    {
         return form(value).map_err(|why| {
             let why = format!("this is not Extended JSON: {}", why.escape_debug());
             (value.span(), why)

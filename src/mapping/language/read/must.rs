@@ -46,7 +46,7 @@ fn check(words: &Words<'_>, problems: &mut Problems<'_>) {
         ("exclusiveMaximum", &["maximum"]),
         ("anyCase", &["enum", "pattern"]),
     ] {
-        if needs.iter().all(|needed| words.get(needed).is_none()) {
+        if words.get(word).is_some() && needs.iter().all(|needed| words.get(needed).is_none()) {
             let needs = needs.join("` or `");
             words.refuse(word, format!("`{word}` needs `{needs}`"), problems);
         }

@@ -1,5 +1,6 @@
 //! Takes words out of the file's tables, and values of the types that words take.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -71,18 +72,17 @@ impl<'a> Words<'a> {
 
     /// Whether a word is not there, not even misspelt.
     pub fn is_missing(&self, word: &str) -> bool {
-        !self.entries.contains_key(word) && !self.meant.contains(&word)
+        entry(self.entries, word).is_none() && !self.meant.contains(&word)
     }
 
     pub fn get(&self, word: &str) -> Option<Given<'a>> {
         debug_assert!(self.table.find(word).is_some(), "`{word}` is not in the table of words");
-        let (key, value) = self.entries.get_key_value(word)?;
-        Some(Given { word: key.get_ref(), at: key.span(), value })
+        entry(self.entries, word).map(given)
     }
 
     /// Those of the words that the table has.
     pub fn among(&self, words: &[words::Word]) -> Vec<Given<'a>> {
-        words.iter().filter_map(|word| self.entries.get_key_value(word.name)).map(given).collect()
+        words.iter().filter_map(|word| entry(self.entries, word.name)).map(given).collect()
     }
 
     /// All words that the table has.
@@ -156,10 +156,16 @@ impl<'a> Words<'a> {
     }
 }
 
+/// The entry of a word. Tables are small: comparing words is faster than hashing one.
+pub(super) fn entry<'a>(
+    entries: &'a DeTable<'a>,
+    word: &str,
+) -> Option<(&'a Spanned<Cow<'a, str>>, &'a Value<'a>)> {
+    entries.iter().find(|(key, _)| *key.get_ref() == word)
+}
+
 /// An entry of a table.
-pub(super) fn given<'a>(
-    (key, value): (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Value<'a>),
-) -> Given<'a> {
+pub(super) fn given<'a>((key, value): (&'a Spanned<Cow<'a, str>>, &'a Value<'a>)) -> Given<'a> {
     Given { word: key.get_ref(), at: key.span(), value }
 }
 

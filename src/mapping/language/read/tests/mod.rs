@@ -14,7 +14,7 @@ const HEAD: &str = "format = 2\nname = \"n\"\nversion = \"1\"\nsource = \"s\"\nk
 
 fn problems_of(text: &str) -> Vec<Problem> {
     let mut problems = Problems::new(text);
-    let mapping = read(text, &mut problems);
+    let mapping = read(text, Tests::Read, &mut problems);
     assert_eq!(mapping.is_none(), problems.has_errors());
     problems.into_sorted()
 }
@@ -22,7 +22,7 @@ fn problems_of(text: &str) -> Vec<Problem> {
 /// Reads a text that has no problems.
 fn valid(text: &str) -> Mapping {
     let mut problems = Problems::new(text);
-    let mapping = read(text, &mut problems);
+    let mapping = read(text, Tests::Read, &mut problems);
     let problems: Vec<String> = problems.into_sorted().iter().map(Problem::to_string).collect();
     assert_eq!(problems.join("\n"), "");
     mapping.unwrap()
