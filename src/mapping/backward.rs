@@ -174,13 +174,15 @@ fn views<'a>(
     targets: &'a [TableShapes],
     located: &'a [Vec<Span>],
 ) -> SmallVec<[Option<View<'a>>; 4]> {
-    let view = |(number, document): (usize, &Option<&'a [u8]>)| {
-        let bytes = (*document)?;
-        let shape = targets[number].last();
-        let record = Record { bytes, spans: &located[number], first: &shape.first };
-        Some(View::new(plan, number, record, &shape.meaning))
-    };
-    documents.single.iter().enumerate().map(view).collect()
+    let mut views = SmallVec::new();
+    for (number, document) in documents.single.iter().enumerate() {
+        views.push(document.map(|bytes| {
+            let shape = targets[number].last();
+            let record = Record { bytes, spans: &located[number], first: &shape.first };
+            View::new(plan, number, record, &shape.meaning)
+        }));
+    }
+    views
 }
 
 /// The number of fields of an item that nothing reads, if its table moves them into a row.
@@ -253,10 +255,11 @@ impl<'p> Describing<'_, 'p> {
         let mut last_fix = 0;
         for (position, role) in roles.iter().enumerate() {
             let value = record.at(position);
-            if views.simple(level, copied, *role) == Some(value) {
+            if !copied && views.simple(level, *role) == Some(value) {
                 continue;
             }
-            let (fate, expected) = views.expect(level, passed, *role, record.name(position));
+            let fate = level.fate(*role, views.written, copied);
+            let expected = views.expect(level, passed, (*role, fate), record.name(position));
             if !matches!(fate, Fate::Entered(_)) && expected.guess.is(value) {
                 continue;
             }
@@ -693,22 +696,20 @@ impl<'p> Restoring<'_, 'p, '_> {
         let copied = Views::is_copied(passed);
         let mut fixes = Fixes::new(self.reader)?;
         let open = out.open();
-        for (position, (role, key_nul)) in shape
-            .meaning
-            .roles
-            .iter()
-            .zip(shape.keys.split_inclusive(|byte| *byte == 0))
-            .enumerate()
+        for (position, (role, key_nul)) in
+            shape.meaning.roles.iter().zip(shape.key_nuls()).enumerate()
         {
             let name = &key_nul[..key_nul.len() - 1];
             let fix = fixes.at(position);
             if fix.is_none()
-                && let Some(value) = views.simple(level, copied, *role)
+                && !copied
+                && let Some(value) = views.simple(level, *role)
             {
                 out.element(key_nul, value);
                 continue;
             }
-            let (fate, expected) = views.expect(level, passed, *role, name);
+            let fate = level.fate(*role, views.written, copied);
+            let expected = views.expect(level, passed, (*role, fate), name);
             match fix {
                 None => expected.guess.write(key_nul, out)?,
                 Some(fix) => {

@@ -82,8 +82,8 @@ pub(super) struct Check {
     pub kinds: Kinds,
     /// A missing value passes.
     pub optional: bool,
-    /// Every value of these types passes.
-    pub by_type_alone: bool,
+    /// What else there is to check.
+    pub content: Content,
     /// The value must be one of these, unless there are none.
     pub one_of: OneOf,
     pub any_case: bool,
@@ -100,10 +100,26 @@ pub(super) struct Check {
     pub not: Option<Box<Check>>,
 }
 
+/// What a check looks at besides the type. It saves time and does not change the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Every value of the types passes.
+    Any,
+    /// Only whether it is one of some.
+    OneOf,
+    /// Only whether it is between two numbers.
+    Range,
+    /// Only the items.
+    Items,
+    Several,
+}
+
 /// What there is to check in a row. Most values pass by their type, which is found out here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowCheck {
     pub row: usize,
+    /// It is the row of a document whose rows may have checks.
+    pub is_document: bool,
     pub kinds: Kinds,
     /// A missing value passes.
     pub optional: bool,
@@ -118,9 +134,10 @@ impl RowCheck {
             let check = one.check.as_ref();
             one.is_checked().then(|| RowCheck {
                 row,
+                is_document: matches!(one.chain.first.operator, Operator::Document(_)),
                 kinds: check.map_or(Kinds(0), |check| check.kinds),
                 optional: check.is_some_and(|check| check.optional),
-                by_type_alone: check.is_some_and(|check| check.by_type_alone),
+                by_type_alone: check.is_some_and(|check| check.content == Content::Any),
             })
         };
         rows.iter().enumerate().filter_map(of).collect()
@@ -161,23 +178,39 @@ impl Check {
     }
 
     /// Calls `broken` with the number of each rule that the value breaks, perhaps more than once.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, value: Option<Value<'_>>, broken: &mut dyn FnMut(usize)) {
         match value {
             None if self.optional => {}
-            Some(value) if self.kinds.has(value.kind) => {
-                if !self.by_type_alone {
-                    self.check_content(value, broken);
-                }
-            }
+            Some(value) if self.kinds.has(value.kind) => self.check_content(value, broken),
             _ => broken(self.rule),
         }
     }
 
     /// Checks the content of a value whose type passes.
-    #[inline]
+    #[inline(always)]
     fn check_content(&self, value: Value<'_>, broken: &mut dyn FnMut(usize)) {
-        // Most checks have one or two parts.
+        let passes = match self.content {
+            Content::Any => true,
+            Content::OneOf => self.is_known(value),
+            Content::Range => self.range.is_none_or(|range| range.has_value(value)),
+            Content::Items => return self.check_items(value, broken),
+            Content::Several => return self.check_all(value, broken),
+        };
+        if !passes {
+            broken(self.rule);
+        }
+    }
+
+    #[inline(never)]
+    fn check_items(&self, value: Value<'_>, broken: &mut dyn FnMut(usize)) {
+        if let Some(items) = self.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
+            value.elements().for_each(|item| items.check(Some(item.value()), broken));
+        }
+    }
+
+    #[inline(never)]
+    fn check_all(&self, value: Value<'_>, broken: &mut dyn FnMut(usize)) {
         let is_known = self.one_of.is_empty() || self.is_known(value);
         let matches = self.pattern.is_none() || self.matches(value);
         let is_in_range = self.range.is_none_or(|range| range.has_value(value));
@@ -186,9 +219,7 @@ impl Check {
         if !(is_known && matches && is_in_range && is_counted && is_combined) {
             broken(self.rule);
         }
-        if let Some(items) = self.items.as_ref().filter(|_| value.kind == kind::ARRAY) {
-            value.elements().for_each(|item| items.check(Some(item.value()), broken));
-        }
+        self.check_items(value, broken);
         if value.kind == kind::DOCUMENT {
             self.check_fields(value, broken);
         }
@@ -241,10 +272,15 @@ impl Check {
 /// it breaks, perhaps more than once.
 pub(super) fn check_table(table: &Table, record: Record<'_>, broken: &mut dyn FnMut(usize)) {
     for one in &table.row_checks {
-        match record.get(one.row) {
-            Some(value) if one.by_type_alone && one.kinds.has(value.kind) => {}
+        match record.kind(one.row) {
+            Some(kind) if one.by_type_alone && one.kinds.has(kind) => {}
             None if one.optional => {}
-            value => check_row(&table.rows[one.row], value, broken),
+            _ if one.is_document => check_row(&table.rows[one.row], record.get(one.row), broken),
+            _ => {
+                if let Some(check) = &table.rows[one.row].check {
+                    check.check(record.get(one.row), broken);
+                }
+            }
         }
     }
     for requirement in &table.requires {
@@ -282,8 +318,7 @@ pub(super) fn refusal(
     let target = &plan.targets[number];
     let document = record.bytes;
     let collection = || target.collection.clone();
-    let id = plan.tables[number].names.number(b"_id").and_then(|id| record.get(id));
-    match id.map(|id| id.kind) {
+    match record.kind(target.id) {
         None if target.unwind.is_some() => {
             return Some(Refusal::NoTargetId { collection: collection() });
         }

@@ -95,6 +95,8 @@ pub(super) struct Node {
     pub inside: Option<usize>,
     /// The places from which its value can be restored, best first.
     pub routes: Vec<Route>,
+    /// The first route, if it gives the row's whole value unchanged.
+    pub simple: Option<Simple>,
     /// Its value where these views are written, as their `where` says.
     pub known: Vec<(usize, Constant)>,
     pub journal_only_rule: usize,
@@ -125,6 +127,26 @@ pub(super) struct Route {
     pub only: Option<Check>,
     /// The field is not the first alternative of a `copy` list, or not in `copy` at all.
     pub alternative: bool,
+}
+
+/// A route that gives a row's whole value unchanged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Simple {
+    pub view: usize,
+    pub row: usize,
+    /// The row's document may [keep](Keeping) an original, which is not a part of the value.
+    pub is_holder: bool,
+}
+
+impl Simple {
+    /// What the route is to a view of this table, if it is one of these.
+    pub fn of(route: &Route, table: Option<&Table>) -> Option<Simple> {
+        let place = route.place.as_ref().filter(|place| place.inner.is_empty())?;
+        let keeping = table?.keeping.as_ref();
+        let is_holder = keeping.is_some_and(|keeping| keeping.holder == place.row);
+        let simple = Simple { view: route.view, row: place.row, is_holder };
+        matches!(route.inverse, Inverse::Same).then_some(simple)
+    }
 }
 
 /// How a view's value becomes the source's.
@@ -213,6 +235,8 @@ pub(super) struct Target {
     pub private: bool,
     pub shared: bool,
     pub drop_indexes: Vec<String>,
+    /// The number of `_id` in the table's names.
+    pub id: usize,
     pub indexes: Vec<Index>,
     /// The paths of each compound index, as in [`Unique`].
     pub compound: Vec<Vec<Path>>,

@@ -53,6 +53,7 @@ impl OneOf {
         OneOf { texts: values.iter().filter_map(text).collect(), others: others.cloned().collect() }
     }
     /// Whether a value is one of these, as MongoDB compares.
+    #[inline]
     pub fn has(&self, value: Value<'_>) -> bool {
         match value.text() {
             Some(text) => self.texts.find(text).is_some(),

@@ -3,6 +3,7 @@
 //! comparing names instead of looking them up.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::raw::{Elements, ExpectedName, Value};
 
@@ -32,6 +33,11 @@ impl<'a> Record<'a> {
             kind: self.bytes[span.start as usize],
             bytes: &self.bytes[span.value as usize..span.end as usize],
         }
+    }
+    /// The type of the first value with this name, by its number in the mapping's table.
+    #[inline]
+    pub fn kind(&self, name: usize) -> Option<u8> {
+        self.first[name].map(|position| self.bytes[self.spans[position as usize].start as usize])
     }
     /// The name at a position.
     pub fn name(&self, position: usize) -> &'a [u8] {
@@ -63,6 +69,13 @@ pub(crate) struct Shape<M> {
     pub first: Box<[Option<u32>]>,
     /// What the sequence means for the mapping.
     pub meaning: M,
+}
+
+impl<M> Shape<M> {
+    /// The names, each with its NUL.
+    pub fn key_nuls(&self) -> impl Iterator<Item = &[u8]> {
+        self.expected.iter().map(ExpectedName::nul)
+    }
 }
 
 /// Names, numbered.
@@ -117,14 +130,15 @@ const MAX_KEPT_KEYS: usize = 2048;
 #[derive(Debug)]
 pub(crate) struct Shapes<M> {
     list: Vec<Shape<M>>,
-    by_keys: HashMap<Box<[u8]>, usize>,
+    /// So few names cannot collide often enough to matter, so the hash needs no random key.
+    by_keys: HashMap<Box<[u8]>, usize, BuildHasherDefault<DefaultHasher>>,
     last: usize,
     keys: Vec<u8>,
 }
 
 impl<M> Default for Shapes<M> {
     fn default() -> Self {
-        Shapes { list: Vec::new(), by_keys: HashMap::new(), last: 0, keys: Vec::new() }
+        Shapes { list: Vec::new(), by_keys: HashMap::default(), last: 0, keys: Vec::new() }
     }
 }
 

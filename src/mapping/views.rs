@@ -226,7 +226,7 @@ impl<'a> View<'a> {
         }
     }
     /// The value at a place.
-    #[inline]
+    #[inline(always)]
     pub fn at(&self, place: &Place) -> Option<Value<'a>> {
         let value = self.record.get(place.row)?;
         if place.inner.is_empty() { Some(value) } else { descend(value, &place.inner) }
@@ -341,31 +341,26 @@ impl<'a> Views<'_, 'a> {
     }
 
     /// What [`Views::expect`] gives for most fields: the value at the first route, unchanged. None
-    /// wherever there is more to it. It saves time and does not change the result.
-    #[inline]
-    pub fn simple(&self, level: &Level, copied: bool, role: Role) -> Option<Value<'a>> {
+    /// wherever there is more to it, as it is in a level that is copied. It saves time and does not change the result.
+    #[inline(always)]
+    pub fn simple(&self, level: &Level, role: Role) -> Option<Value<'a>> {
         let Role::Named(name) = role else { return None };
         let node = &level.nodes[name];
-        let route = node.routes.first()?;
-        let view = self.views[route.view].as_ref()?;
-        let is_simple = matches!(route.inverse, Inverse::Same)
-            && node.is_read(self.written)
-            && view.kept.is_none()
-            && self.moved == 0
-            && !copied;
-        if is_simple { view.at(route.place.as_ref()?) } else { None }
+        let simple = node.simple.filter(|_| node.is_read(self.written) && self.moved == 0)?;
+        let view = self.views[simple.view].as_ref()?;
+        if simple.is_holder && view.kept.is_some() { None } else { view.record.get(simple.row) }
     }
 
-    /// What is known of a field without the journal.
+    /// What is known of a field of this fate without the journal.
+    #[inline(always)]
     pub fn expect(
         &mut self,
         level: &'a Level,
         passed: &mut Passed<'a>,
-        role: Role,
+        (role, fate): (Role, Fate),
         name: &[u8],
-    ) -> (Fate, Expected<'a>) {
-        let fate = level.fate(role, self.written, Self::is_copied(passed));
-        let expected = match fate {
+    ) -> Expected<'a> {
+        match fate {
             Fate::Excluded(name) => self.known(level, name),
             Fate::Passed | Fate::Entered(_) => {
                 let value = match (role, self.moved, self.views.first_mut()) {
@@ -375,14 +370,13 @@ impl<'a> Views<'_, 'a> {
                 };
                 let value = value.or_else(|| self.whole(level, fate));
                 if let (None, Role::Named(name)) = (value, role) {
-                    return (fate, self.known(level, name));
+                    return self.known(level, name);
                 }
                 let guess = value.map_or(Guess::Nothing, Guess::Value);
                 Expected { guess, raw: value, route: None }
             }
             Fate::Read(name) => self.read(level, name),
-        };
-        (fate, expected)
+        }
     }
 
     /// Whether a row of a written view holds this value of a field, unchanged.
@@ -415,6 +409,7 @@ impl<'a> Views<'_, 'a> {
         }
     }
 
+    #[inline(always)]
     fn read(&self, level: &'a Level, name: usize) -> Expected<'a> {
         let mut routes = level.nodes[name].routes.iter();
         let Some(route) = routes.find(|route| self.written & 1 << route.view != 0) else {

@@ -183,6 +183,10 @@ impl ExpectedName {
         let (head, mask) = head(nul);
         ExpectedName { nul: nul.into(), head, mask, next, next_mask }
     }
+    /// The name with its NUL.
+    pub fn nul(&self) -> &[u8] {
+        &self.nul
+    }
     /// If the element at offset `at` has this name, returns where its value begins and ends. This
     /// is faster than searching for the NUL first.
     #[inline(always)]

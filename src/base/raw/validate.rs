@@ -79,6 +79,23 @@ impl Validator {
                 continue;
             }
             let body = &document[value_at..end];
+            // So do most of the others: strings, documents and arrays without a fault.
+            let length = read_length(body).and_then(|length| usize::try_from(length).ok());
+            if let Some(length) = length {
+                if kind == kind::STRING && length > 0 && body.get(3 + length) == Some(&0) {
+                    at = value_at + 4 + length;
+                    note_utf8(&mut facts, document, value_at + 4, at - 1);
+                    continue;
+                }
+                if matches!(kind, kind::DOCUMENT | kind::ARRAY)
+                    && length >= MIN_DOCUMENT_BYTES
+                    && body.get(length - 1) == Some(&0)
+                {
+                    self.enter(&mut facts, &mut end, value_at + length - 1);
+                    at = value_at + 4;
+                    continue;
+                }
+            }
             let Some(size) = value_size(kind, body) else {
                 return fault(value_at, self.size_fault(kind, body));
             };

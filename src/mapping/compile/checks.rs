@@ -5,7 +5,7 @@ use std::ops::Bound;
 use regex::bytes::RegexBuilder;
 
 use super::{Compiler, Reads};
-use crate::mapping::check::{Check, Range};
+use crate::mapping::check::{Check, Content, Range};
 use crate::mapping::language::{
     Comparison as WrittenComparison, Condition as WrittenCondition, Constant, Kinds, Must,
     Query as WrittenQuery, Requirement as WrittenRequirement, Row as WrittenRow,
@@ -52,20 +52,27 @@ impl<'m> Compiler<'m, '_> {
         let range = range(must);
         let item_count = (must.min_items.is_some() || must.max_items.is_some())
             .then(|| (must.min_items.unwrap_or(0), must.max_items.unwrap_or(u64::MAX)));
-        let by_type_alone = one_of.is_empty()
-            && pattern.is_none()
-            && range.is_none()
-            && item_count.is_none()
-            && items.is_none()
-            && additional.is_none()
-            && properties.is_empty()
-            && any_of.is_empty()
-            && not.is_none();
+        let others = [
+            pattern.is_some(),
+            item_count.is_some(),
+            additional.is_some(),
+            !properties.is_empty(),
+            !any_of.is_empty(),
+            not.is_some(),
+        ];
+        let content = match (!one_of.is_empty(), range.is_some(), items.is_some()) {
+            _ if others.contains(&true) => Content::Several,
+            (false, false, false) => Content::Any,
+            (true, false, false) => Content::OneOf,
+            (false, true, false) => Content::Range,
+            (false, false, true) => Content::Items,
+            _ => Content::Several,
+        };
         Check {
             rule: self.rule(at, describe(must)),
             kinds: must.kinds.unwrap_or(Kinds(u32::MAX)),
             optional: must.optional,
-            by_type_alone,
+            content,
             one_of,
             any_case: must.any_case,
             pattern,

@@ -4,8 +4,8 @@ use super::Compiler;
 use super::privacy::{equalities, query_of};
 use crate::mapping::language::Order;
 use crate::mapping::plan::{
-    Chain, Change, Expression, Inverse, Operator, Path, Place, PoolId, Route, Row, SOURCE, Table,
-    Target,
+    Chain, Change, Expression, Inverse, Operator, Path, Place, PoolId, Route, Row, SOURCE, Simple,
+    Table, Target,
 };
 
 /// The arrays that are mapped item by item: their names in the source and the target, and the number
@@ -104,6 +104,10 @@ impl Compiler<'_, '_> {
         }
         for node in &mut self.levels.level_mut(level).nodes {
             node.routes.sort_by_key(|route| route.rank);
+            node.simple = node.routes.first().and_then(|route| {
+                let table = of_view(route.view, level, in_order);
+                Simple::of(route, table.map(|table| &tables[table]))
+            });
             node.only_alternative =
                 !node.routes.is_empty() && node.routes.iter().all(|route| route.alternative);
         }

@@ -73,7 +73,7 @@ impl<'m> Compiler<'m, '_> {
             );
         }
         // For refusals, also where `_id` comes by `rest`.
-        table.names.add(b"_id");
+        let id = table.names.add(b"_id");
         self.tables[number] = Some(table);
         Target {
             collection: collection.to_owned(),
@@ -82,6 +82,7 @@ impl<'m> Compiler<'m, '_> {
             private: target.private,
             shared: target.shared,
             drop_indexes: target.drop_indexes.iter().map(|name| name.value.clone()).collect(),
+            id,
             indexes,
             compound,
             unique,

@@ -29,14 +29,16 @@ pub(super) struct CivilDate {
 pub(super) fn civil_from_days(days: i64) -> CivilDate {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    // An era has 400 years, so all below is small.
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era + i64::from(month >= 10);
-    CivilDate { year, month: if month < 10 { month + 3 } else { month - 9 }, day }
+    let year = era * 400 + i64::from(year_of_era) + i64::from(month >= 10);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    CivilDate { year, month: month.into(), day: day.into() }
 }
 
 /// A day by its week, as ISO 8601 counts: a week begins on Monday and belongs to the year that has

@@ -79,19 +79,21 @@ pub(crate) fn iso_from_date(millis: i64) -> Option<[u8; ISO_LENGTH + 5]> {
     }
     let of_day = millis.rem_euclid(86_400_000);
     let mut value = *b"\x1e\0\0\x000000-00-00T00:00:00.000+00:00\0";
-    let mut put = |at: usize, digits: usize, mut number: i64| {
-        for place in (at..at + digits).rev() {
-            value[4 + place] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
+    let mut put = |at: usize, number: u32| {
+        value[4 + at] = b'0' + (number / 10) as u8;
+        value[5 + at] = b'0' + (number % 10) as u8;
     };
-    put(0, 4, year);
-    put(5, 2, month);
-    put(8, 2, day);
-    put(11, 2, of_day / 3_600_000);
-    put(14, 2, of_day / 60_000 % 60);
-    put(17, 2, of_day / 1000 % 60);
-    put(20, 3, of_day % 1000);
+    // All fit: a day has 86,400,000 milliseconds.
+    let (year, of_day) = (year as u32, of_day as u32);
+    put(0, year / 100);
+    put(2, year % 100);
+    put(5, month as u32);
+    put(8, day as u32);
+    put(11, of_day / 3_600_000);
+    put(14, of_day / 60_000 % 60);
+    put(17, of_day / 1000 % 60);
+    put(20, of_day % 1000 / 10);
+    value[4 + 22] = b'0' + (of_day % 10) as u8;
     Some(value)
 }
 

@@ -20,7 +20,7 @@ pub(super) fn descend<'a>(value: Value<'a>, below: &[Box<[u8]>]) -> Option<Value
 }
 
 /// The value at a path of a record.
-#[inline]
+#[inline(always)]
 pub(super) fn follow<'a>(record: Record<'a>, path: &Path) -> Option<Value<'a>> {
     let value = record.get(path.head)?;
     if path.below.is_empty() { Some(value) } else { descend(value, &path.below) }
@@ -347,6 +347,7 @@ fn is_spread(row: &Row) -> bool {
 }
 
 /// Appends the adjacent fields in `run`.
+#[inline(always)]
 fn put_run(run: &mut Range<usize>, record: Record<'_>, out: &mut Vec<u8>) {
     if run.start < run.end {
         out.put(record.run(run.start, run.end));
