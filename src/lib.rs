@@ -19,6 +19,7 @@
 //! | Use another mapping than the built-in one | [`Plan::parse`], [`Plan::built_in_named`] |
 //! | Run a mapping's tests | [`cases::run`] |
 //! | See what a mapping does to a dump, or to one document | [`check::check`], [`explain::explain`] |
+//! | See one document of an output, or its findings with every `_id` | [`show::show`], [`findings::findings`] |
 //! | Follow a run, or stop it | [`progress::Progress`] |
 //!
 //! Each operation is one function: it takes options and returns a report, or an [`Error`] that says
@@ -72,7 +73,7 @@ pub use base::progress;
 pub use base::raw::{Fault, FaultKind};
 pub use dump::{Document, DocumentIter, Dump, Metadata, OpenCollection};
 pub use mapping::Plan;
-pub use ops::{cases, check, explain, init, inspect, reverse, transform, verify};
+pub use ops::{cases, check, explain, findings, init, inspect, reverse, show, transform, verify};
 
 // For the modules of this crate, its tests and its fuzz targets.
 #[doc(hidden)]

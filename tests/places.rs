@@ -55,7 +55,7 @@ fn reports_and_logs_may_not_be_in_an_input() {
     fs::hard_link(place.world.path("dump").join(documents), place.world.path("other-name"))
         .expect("a link");
     let place = Place { before: files(&place.world.path("")), ..place };
-    for option in ["--report", "--log-file"] {
+    for option in ["--report", "--details", "--log-file"] {
         for (command, at, input) in [
             ("transform dump out", format!("dump/{documents}"), "dump"),
             ("transform dump out", "link".to_owned(), "dump"),
@@ -121,7 +121,7 @@ fn reports_and_logs_may_not_be_in_an_input() {
 #[test]
 fn reports_and_logs_may_not_be_in_the_output() {
     let place = Place::new();
-    for option in ["--report", "--log-file"] {
+    for option in ["--report", "--details", "--log-file"] {
         for (command, at, out) in [
             ("transform dump out", "out", "out"),
             ("transform dump out", "out/report.json", "out"),
@@ -163,7 +163,7 @@ fn reports_and_logs_that_cannot_be_written_are_refused_first() {
     let absent = "No such file or directory (os error 2)";
     symlink("nowhere/at/all", place.world.path("dangling")).expect("a link");
     let place = Place { before: files(&place.world.path("")), ..place };
-    for option in ["--report", "--log-file"] {
+    for option in ["--report", "--details", "--log-file"] {
         for (at, what) in [
             ("no/file", format!("cannot be written: {absent}")),
             ("mapping.toml/file", "cannot be written: Not a directory (os error 20)".to_owned()),

@@ -26,7 +26,7 @@ fn a_restored_database_is_compared_in_any_order() {
             &world.path("out"),
             "--restored".as_ref(),
             &world.redump(redump),
-            "--report".as_ref(),
+            "--details".as_ref(),
             &report,
         ])
     };
@@ -89,7 +89,7 @@ fn a_source_that_has_changed_since_is_told_document_by_document() {
         &world.path("out"),
         "--source".as_ref(),
         &later,
-        "--report".as_ref(),
+        "--details".as_ref(),
         &report,
     ]);
     assert_eq!(code, 1, "{said}");

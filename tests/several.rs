@@ -579,7 +579,7 @@ fn a_created_document_that_is_nobodys_is_listed() {
     let report = database.path("report.ndjson");
     let dest = database.path("back");
     let mut run = vec![Path::new("reverse"), &a, &dest, Path::new("--current"), &redump];
-    run.extend([Path::new("--beside"), &other, Path::new("--report"), &report]);
+    run.extend([Path::new("--beside"), &other, Path::new("--details"), &report]);
     let run = database.world.run(run).exits(0);
     let line = format!(
         "    orphan _id {}: not carried back: narrative_modeling.model_configs document created since; it is in no output, and its collection drives no mapping\n",

@@ -260,11 +260,11 @@ fn other_sum(file: &manifest::File, bytes: u64, sha256: &str) -> Option<Differen
         .then(|| Difference::value(&file.path, format!("SHA-256 {sha256}"), &file.sha256))
 }
 
-/// The error of `reverse` for an output that does not verify.
+/// The error for an output that is to be used and does not verify.
 pub(crate) fn not_verified(out: &Path, differences: &[Difference]) -> Error {
     let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
     Error::Check(format!(
-        "'{}' does not verify, so nothing was reversed:\n  {}\nrun `mongosplit verify` on it, or take another copy",
+        "'{}' does not verify, so nothing was made of it:\n  {}\nrun `mongosplit verify` on it, or take another copy",
         out.display(),
         differences.join("\n  ")
     ))

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use mongosplit::transform::Limit;
 
 /// Splits a monolithic collection of a MongoDB dump into the collections that replace it.
 ///
@@ -28,6 +30,10 @@ pub enum Command {
     Reverse(Reverse),
     /// List what is in a dump, and check every document and checksum in it
     Inspect(Inspect),
+    /// Show one document of an output: as the source had it, what it has become, what the journal keeps
+    Show(Show),
+    /// List the findings of an output by rule, with the _id of every document
+    Findings(Findings),
     /// Show, check, test and make mappings
     #[command(subcommand)]
     Mapping(Mapping),
@@ -36,8 +42,14 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page, or write all
+    Man {
+        /// The command: nothing for the program, or as in `mapping check`
+        command: Vec<String>,
+        /// Write the pages of all commands into a directory
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        all: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +80,12 @@ pub struct Transform {
     /// How many such documents an error names
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub max_findings: usize,
+    /// Fail if more documents are left out: N, or N% of all
+    #[arg(long, value_name = "LIMIT", requires = "skip_unrestorable")]
+    pub max_rejected: Option<Limit>,
+    /// Fail if more documents have findings: N, or N% of all
+    #[arg(long, value_name = "LIMIT")]
+    pub max_finding_docs: Option<Limit>,
     /// Fail unless the source has so many documents
     #[arg(long, value_name = "N")]
     pub expect_docs: Option<u64>,
@@ -143,6 +161,31 @@ pub struct Reverse {
 pub struct Inspect {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What `transform` made
+    pub out: PathBuf,
+    /// The _id of the source's document, or of one that it has become: text, Extended JSON, or as messages show it
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub id: String,
+    /// The source's database, if OUT was made from several
+    #[arg(long, value_name = "NAME")]
+    pub db: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Findings {
+    /// What `transform` made
+    pub out: PathBuf,
+    /// How many _ids of each rule are printed; --details has all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max: usize,
     #[command(flatten)]
     pub common: Common,
 }
@@ -239,7 +282,9 @@ impl Init {
             io: self.io,
             json: false,
             report: None,
+            details: None,
             log_file: None,
+            expect_duration: None,
             progress: self.progress,
             quiet: self.quiet,
             verbose: self.verbose,
@@ -290,9 +335,15 @@ pub struct Common {
     /// Write the report, as JSON, to a file; on failure, the error
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write what there is to tell of single documents to a file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub details: Option<PathBuf>,
     /// Write what is printed while working to a file too
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
+    /// Warn if it takes three times as long, as in 90m or "1h 30m"
+    #[arg(long, value_name = "TIME")]
+    pub expect_duration: Option<SignedDuration>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,

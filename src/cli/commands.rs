@@ -10,13 +10,14 @@ use mongosplit::disk::{Disk, IoMode};
 use mongosplit::layout::{Layout, is_standard_output};
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes};
-use mongosplit::{Error, inspect, reverse, verify};
+use mongosplit::{Error, findings, inspect, reverse, show, verify};
 use serde::Serialize;
 
 use super::args::{self, Arguments, Command, Common};
+use super::manual;
 use super::mapping::{self, plan_of};
 use super::session::{self, Outcome, Session, fail, print};
-use super::summary;
+use super::{summary, text};
 
 /// The gzip level of `--gzip`; see docs/BENCHMARKS.md.
 const DEFAULT_GZIP_LEVEL: u32 = 2;
@@ -33,6 +34,8 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify(arguments),
         Command::Reverse(arguments) => reverse(arguments),
         Command::Inspect(arguments) => inspect(arguments),
+        Command::Show(arguments) => show(arguments),
+        Command::Findings(arguments) => findings(arguments),
         Command::Mapping(command) => mapping::execute(command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -40,13 +43,34 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
             print(&String::from_utf8_lossy(&text))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Man => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
-            print(&String::from_utf8_lossy(&text))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Man { command, all } => manual(command, all.as_deref()),
     }
+}
+
+/// Prints the manual page of a command, or writes the pages of all into a directory.
+fn manual(command: &[String], all: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let pages = manual::pages()?;
+    if let Some(directory) = all {
+        for page in &pages {
+            let path = directory.join(&page.file);
+            std::fs::write(&path, &page.text).map_err(|source| Error::Write {
+                action: "write",
+                path,
+                source,
+            })?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let words = std::iter::once("mongosplit").chain(command.iter().map(String::as_str));
+    let file = format!("{}.1", words.collect::<Vec<_>>().join("-"));
+    let page = pages.iter().find(|page| page.file == file).ok_or_else(|| {
+        Error::Usage(format!(
+            "there is no command '{}'; `mongosplit --help` lists them",
+            command.join(" ").escape_debug()
+        ))
+    })?;
+    print(&String::from_utf8_lossy(&page.text))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
@@ -58,7 +82,6 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         output: layout(&arguments.out, &arguments.output),
         stdout_is_taken: is_standard_output(&arguments.out) && !arguments.dry_run,
         expected_documents: arguments.expect_docs,
-        ..session::Setup::default()
     };
     Session::begin(common, setup)?.run(|session| {
         let plan = plan_of(arguments.mapping.as_deref())?;
@@ -78,6 +101,8 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
             strict: arguments.strict,
             skip_unrestorable: arguments.skip_unrestorable,
             max_findings: arguments.max_findings,
+            max_rejected: arguments.max_rejected,
+            max_finding_documents: arguments.max_finding_docs,
             expect_documents: arguments.expect_docs,
             allow_empty: arguments.allow_empty,
             existing_targets: match arguments.allow_existing_targets {
@@ -92,12 +117,25 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         };
         let report = transform::transform(&options, &plan, &session.display)?;
         detail_files(&session.display, &report.manifest);
+        for source in &report.sources {
+            for document in &source.set_aside {
+                session.details.line(&Rejected { namespace: &source.namespace, document })?;
+            }
+        }
         session.finish(Outcome {
             report: &report,
             summary: summary::transform(&report, &plan),
             problem: None,
         })
     })
+}
+
+/// A line of `--details`: a document that was set aside.
+#[derive(Serialize)]
+struct Rejected<'r> {
+    namespace: &'r str,
+    #[serde(flatten)]
+    document: &'r transform::SetAside,
 }
 
 /// Where a run writes. Nothing if the arguments contradict one another; the library reports that.
@@ -134,7 +172,6 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let dump = arguments.source.as_deref().or(arguments.restored.as_deref());
     let setup = session::Setup {
         inputs: arguments.outs.iter().map(PathBuf::as_path).chain(dump).collect(),
-        is_report_in_lines: dump.is_some(),
         ..session::Setup::default()
     };
     Session::begin(common, setup)?.run(|session| {
@@ -167,15 +204,15 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
                 _ => verify_together(session, &options, reports, summary, problem),
             };
         };
-        // Differences are written to the report as they are found, one JSON object a line.
-        let Session { display, report: lines, .. } = session;
-        let mut each = |difference: &verify::DocumentDifference| lines.line(difference);
+        // Differences are written as they are found.
+        let Session { display, details, .. } = session;
+        let mut each = |difference: &verify::DocumentDifference| details.line(difference);
         if arguments.source.is_some() {
             let derived =
                 verify::compare_with_source(&options, &reports[0], dump, display, &mut each)?;
             let compared = summary::verify_source(&derived);
             let problem = (!derived.differences.is_empty()).then(|| compared.clone());
-            return session.finish_lines(Outcome {
+            return session.finish(Outcome {
                 report: &derived,
                 summary: summary + &compared,
                 problem,
@@ -184,7 +221,7 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let restored = verify::compare_with_restored(&options, &reports, dump, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
         let problem = (!restored.is_same()).then(|| compared.clone());
-        session.finish_lines(Outcome { report: &restored, summary: summary + &compared, problem })
+        session.finish(Outcome { report: &restored, summary: summary + &compared, problem })
     })
 }
 
@@ -232,7 +269,6 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         stdout_is_taken: redump.is_none()
             && is_standard_output(&arguments.dest)
             && !arguments.dry_run,
-        is_report_in_lines: redump.is_some(),
         ..session::Setup::default()
     };
     Session::begin(common, setup)?.run(|session| {
@@ -270,13 +306,13 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
                         directory; name one";
             return Err(Error::Usage(what.to_owned()).into());
         }
-        // Events are written to the report as they happen, one JSON object a line.
-        let Session { display, report: lines, .. } = session;
-        let mut each = |event: &reverse::Event| lines.line(event);
+        // Events are written as they happen.
+        let Session { display, details, .. } = session;
+        let mut each = |event: &reverse::Event| details.line(event);
         let report =
             reverse::reverse_current(&options, redump, arguments.strict, display, &mut each)?;
         detail_files(display, &report.reversal.manifest);
-        session.finish_lines(Outcome {
+        session.finish(Outcome {
             report: &report,
             summary: summary::reverse_current(&report),
             problem: None,
@@ -298,5 +334,33 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
             summary: summary::inspect(&dump, &report),
             problem,
         })
+    })
+}
+
+fn show(arguments: &args::Show) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let setup = session::Setup { inputs: vec![&arguments.out], ..session::Setup::default() };
+    Session::begin(common, setup)?.run(|session| {
+        let mut options = show::Options::new(&arguments.out, &arguments.id);
+        options.database = arguments.db.clone();
+        options.io = io_mode(common);
+        let report = show::show(&options, &session.display)?;
+        let summary = summary::show(&report, text::terminal_width());
+        session.finish(Outcome { report: &report, summary, problem: None })
+    })
+}
+
+fn findings(arguments: &args::Findings) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let setup = session::Setup { inputs: vec![&arguments.out], ..session::Setup::default() };
+    Session::begin(common, setup)?.run(|session| {
+        let mut options = findings::Options::new(&arguments.out);
+        options.most = arguments.max;
+        options.io = io_mode(common);
+        let Session { display, details, .. } = session;
+        let mut each = |finding: &findings::Finding<'_>| details.line(finding);
+        let report = findings::findings(&options, display, &mut each)?;
+        let summary = summary::findings(&report);
+        session.finish(Outcome { report: &report, summary, problem: None })
     })
 }

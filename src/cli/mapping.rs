@@ -13,7 +13,7 @@ use super::args::{Check, Explain, Init, Mapping};
 use super::commands::io_mode;
 use super::records;
 use super::session::{Outcome, Session, Setup, print};
-use super::summary;
+use super::{summary, text};
 
 /// How a built-in mapping is named where a file can be.
 const BUILT_IN: &str = "builtin:";
@@ -135,7 +135,7 @@ fn explain(arguments: &Explain) -> anyhow::Result<ExitCode> {
         options.database = arguments.db.clone();
         options.io = io_mode(common);
         let report = explain::explain(&options, &plan, &session.display)?;
-        let summary = summary::explain(&report);
+        let summary = summary::explain(&report, text::terminal_width());
         session.finish(Outcome { report: &report, summary, problem: None })
     })
 }

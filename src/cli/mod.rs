@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod manual;
 mod mapping;
 mod progress;
 mod records;

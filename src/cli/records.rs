@@ -13,6 +13,8 @@ use mongosplit::{Error, Result};
 use rustix::fs::Access;
 use tempfile::NamedTempFile;
 
+use super::args::Common;
+
 /// A report or a mapping that is being written.
 #[derive(Debug)]
 pub struct WholeFile {
@@ -30,6 +32,7 @@ struct Purpose {
     action: &'static str,
 }
 
+const DETAILS: Purpose = Purpose { option: "--details", action: "write the details" };
 const REPORT: Purpose = Purpose { option: "--report", action: "write the report" };
 const MAPPING: Purpose = Purpose { option: "--out", action: "write the mapping" };
 
@@ -210,38 +213,65 @@ fn examine(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) 
     Ok(Place::Absent(parent.join(path.file_name().unwrap_or_default())))
 }
 
-/// Opens the report and the log of a run, after checking both places.
-pub fn open(
-    report: Option<&Path>,
-    log: Option<&Path>,
-    inputs: &Inputs,
-    output: Option<&Layout>,
-) -> Result<(Option<WholeFile>, Option<File>)> {
-    let report_place = report.map(|path| examine("--report", path, inputs, output)).transpose()?;
-    let log_place = log.map(|path| examine("--log-file", path, inputs, output)).transpose()?;
-    if let (Some(path), Some(place @ (Place::Absent(_) | Place::File(..)))) =
-        (report, &report_place)
-        && log_place.as_ref() == Some(place)
-    {
-        return Err(Error::Usage(format!(
-            "--report and --log-file both name '{}'; use two files",
-            path.display()
-        )));
+/// What a run writes besides its output.
+#[derive(Debug)]
+pub struct Records {
+    /// For `--report`.
+    pub report: Option<WholeFile>,
+    /// For `--details`.
+    pub details: Option<WholeFile>,
+    /// For `--log-file`.
+    pub log: Option<File>,
+}
+
+/// Opens the records of a run, after checking the places of all.
+pub fn open(common: &Common, inputs: &Inputs, output: Option<&Layout>) -> Result<Records> {
+    let (report, details, log) =
+        (common.report.as_deref(), common.details.as_deref(), common.log_file.as_deref());
+    let place_of = |option: &str, path: Option<&Path>| {
+        path.map(|path| examine(option, path, inputs, output)).transpose()
+    };
+    let report_place = place_of(REPORT.option, report)?;
+    let details_place = place_of(DETAILS.option, details)?;
+    let log_place = place_of(LOG, log)?;
+    let named = [
+        (REPORT.option, report, &report_place),
+        (DETAILS.option, details, &details_place),
+        (LOG, log, &log_place),
+    ];
+    for (number, (option, _, place)) in named.iter().enumerate() {
+        let is_file = matches!(place, Some(Place::Absent(_) | Place::File(..)));
+        let same = named[..number].iter().find(|(_, _, other)| is_file && other == place);
+        if let Some((other, Some(path), _)) = same {
+            return Err(Error::Usage(format!(
+                "{other} and {option} both name '{}'; use two files",
+                path.display()
+            )));
+        }
     }
-    let report = report
-        .zip(report_place)
-        .map(|(path, place)| WholeFile::begin(place, path, REPORT, true))
-        .transpose()?;
-    let log = log.zip(log_place).map(|(path, place)| {
-        // With a second descriptor, the standard stream would overwrite what the log writes.
-        let opened = match place {
-            Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
-            Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-            _ => File::options().create(true).append(true).open(path),
-        };
-        opened.map_err(|error| unwritable("--log-file", path, &error))
-    });
-    Ok((report, log.transpose()?))
+    let begin = |path: Option<&Path>, place: Option<Place>, purpose: Purpose| {
+        path.zip(place)
+            .map(|(path, place)| WholeFile::begin(place, path, purpose, true))
+            .transpose()
+    };
+    Ok(Records {
+        report: begin(report, report_place, REPORT)?,
+        details: begin(details, details_place, DETAILS)?,
+        log: log.zip(log_place).map(|(path, place)| open_log(path, place)).transpose()?,
+    })
+}
+
+/// The option that names a log.
+const LOG: &str = "--log-file";
+
+fn open_log(path: &Path, place: Place) -> Result<File> {
+    // With a second descriptor, the standard stream would overwrite what the log writes.
+    let opened = match place {
+        Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+        Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+        _ => File::options().create(true).append(true).open(path),
+    };
+    opened.map_err(|error| unwritable(LOG, path, &error))
 }
 
 /// Opens a new file for a mapping, after checking its place. What exists there is refused, or

@@ -3,17 +3,20 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use mongosplit::apart::Inputs;
 use mongosplit::error::Position;
 use mongosplit::layout::Layout;
+use mongosplit::progress::Progress;
 use mongosplit::{Error, Result};
 use serde::Serialize;
 
 use super::args::Common;
 use super::progress::Display;
-use super::records::{self, WholeFile};
+use super::records::{self, Records, WholeFile};
 use super::signals::Signals;
+use super::text::duration;
 
 /// What a command reads and writes, and how it reports.
 #[derive(Debug, Default)]
@@ -24,44 +27,40 @@ pub struct Setup<'a> {
     pub output: Option<Layout>,
     /// Standard output carries data, so text goes to stderr.
     pub stdout_is_taken: bool,
-    /// The report has one JSON object a line.
-    pub is_report_in_lines: bool,
     /// The number of documents that progress counts towards.
     pub expected_documents: Option<u64>,
 }
+
+/// So many times the expected duration is worth a warning: the runbook stops a migration there.
+const LONG: f64 = 3.0;
 
 /// A running command.
 #[derive(Debug)]
 pub struct Session<'a> {
     common: &'a Common,
+    began: Instant,
     /// Its progress.
     pub display: Display,
-    /// Its report.
-    pub report: Report,
+    /// The documents that there is something to tell of.
+    pub details: Details,
+    /// The file given to `--report`; none without, and once it is complete.
+    report: Option<WholeFile>,
     stdout_is_taken: bool,
 }
 
-/// The file given to `--report`, if any.
+/// The file given to `--details`, one JSON object a line; none without, and once it is complete.
 #[derive(Debug)]
-pub struct Report {
-    /// None without `--report`, and once it is complete.
-    file: Option<WholeFile>,
-    is_in_lines: bool,
-}
+pub struct Details(Option<WholeFile>);
 
-impl Report {
-    /// Appends an object to a report that has one a line.
+impl Details {
+    /// Appends a line.
     pub fn line(&mut self, object: &impl Serialize) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(file) = &mut self.0 else { return Ok(()) };
         file.write((to_json(object, false)? + "\n").as_bytes())
     }
-    /// Appends `last`, and publishes the report.
-    fn finish(&mut self, last: Option<&impl Serialize>) -> Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        if let Some(last) = last {
-            file.write((to_json(last, !self.is_in_lines)? + "\n").as_bytes())?;
-        }
-        file.finish()
+    /// Publishes the file.
+    fn finish(&mut self) -> Result<()> {
+        self.0.take().map_or(Ok(()), WholeFile::finish)
     }
 }
 
@@ -123,15 +122,12 @@ impl<'a> Session<'a> {
     pub fn begin(common: &'a Common, setup: Setup<'_>) -> anyhow::Result<Self> {
         let signals = Signals::watch()?;
         let inputs = Inputs::new(setup.inputs.iter().copied());
-        let (report, log) = records::open(
-            common.report.as_deref(),
-            common.log_file.as_deref(),
-            &inputs,
-            setup.output.as_ref(),
-        )?;
+        let Records { report, details, log } =
+            records::open(common, &inputs, setup.output.as_ref())?;
         let display = Display::new(common, signals, setup.expected_documents, log);
-        let report = Report { file: report, is_in_lines: setup.is_report_in_lines };
-        Ok(Session { common, display, report, stdout_is_taken: setup.stdout_is_taken })
+        let stdout_is_taken = setup.stdout_is_taken;
+        let began = Instant::now();
+        Ok(Session { common, began, display, details: Details(details), report, stdout_is_taken })
     }
 
     /// Runs the command. An error goes to its log and its report too.
@@ -142,11 +138,29 @@ impl<'a> Session<'a> {
         work(&mut self).inspect_err(|error| self.note_failure(error))
     }
 
+    /// Warns if the command has taken far longer than was expected. No result depends on the clock.
+    fn note_delay(&self) {
+        let Some(expected) = self.common.expect_duration else { return };
+        let expected = expected.as_secs_f64();
+        let seconds = self.began.elapsed().as_secs_f64();
+        if seconds > LONG * expected {
+            self.display.warn(&format!(
+                "this took {}, more than {LONG} times the {} that were expected",
+                duration(seconds),
+                duration(expected)
+            ));
+        }
+    }
+
     fn note_failure(&mut self, error: &anyhow::Error) {
         let failure = Failure::of(error);
         self.display.log(&format!("error: {}", failure.error.message));
-        if let Err(error) = self.report.finish(Some(&failure)) {
-            let _ = writeln!(io::stderr(), "warning: {error}");
+        // What was found until then is worth having, and its last line tells that it is not all.
+        let written = self.details.line(&failure).and_then(|()| self.details.finish());
+        for result in [written, self.write_report(&failure)] {
+            if let Err(error) = result {
+                let _ = writeln!(io::stderr(), "warning: {error}");
+            }
         }
         if self.common.json
             && let Ok(text) = to_json(&failure, true)
@@ -159,26 +173,11 @@ impl<'a> Session<'a> {
     /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a
     /// problem.
     pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
-        let last = Some(outcome.report);
-        self.finish_with(outcome, last)
-    }
-
-    /// [`Session::finish`] for a report whose lines have been written already.
-    pub fn finish_lines<R: Serialize>(
-        &mut self,
-        outcome: Outcome<'_, R>,
-    ) -> anyhow::Result<ExitCode> {
-        self.finish_with(outcome, None)
-    }
-
-    fn finish_with<R: Serialize>(
-        &mut self,
-        outcome: Outcome<'_, R>,
-        last: Option<&R>,
-    ) -> anyhow::Result<ExitCode> {
         let Outcome { report, summary, problem } = outcome;
+        self.note_delay();
         summary.lines().for_each(|line| self.display.log(line));
-        self.report.finish(last)?;
+        self.details.finish()?;
+        self.write_report(report)?;
         if self.common.json {
             self.print(&(to_json(report, true)? + "\n"))?;
         } else if !self.common.quiet {
@@ -187,6 +186,13 @@ impl<'a> Session<'a> {
             let _ = io::stderr().lock().write_all(problem.as_bytes());
         }
         Ok(ExitCode::from(u8::from(problem.is_some())))
+    }
+
+    /// Writes the report, and publishes it.
+    fn write_report(&mut self, report: &impl Serialize) -> Result<()> {
+        let Some(mut file) = self.report.take() else { return Ok(()) };
+        file.write((to_json(report, true)? + "\n").as_bytes())?;
+        file.finish()
     }
 
     /// Prints to stdout, or to stderr if stdout carries data. A failure to print there is ignored:

@@ -49,6 +49,12 @@ pub fn shell_path(path: &Path) -> String {
     if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
 }
 
+/// The columns of the terminal that is standard output; none if it is no terminal.
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

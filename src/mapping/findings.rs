@@ -12,6 +12,8 @@ pub const SAMPLES: usize = 5;
 #[derive(Debug, Default, Clone)]
 pub struct Findings {
     by_rule: BTreeMap<usize, Found>,
+    /// How many documents broke any rule.
+    documents: u64,
     /// The names of the first few fields that were left out.
     left_out: Vec<String>,
 }
@@ -26,11 +28,17 @@ pub struct Found {
 }
 
 impl Findings {
-    pub(super) fn note(&mut self, rule: usize, document: &[u8]) {
-        let found = self.by_rule.entry(rule).or_default();
-        found.documents += 1;
-        if found.first_ids.len() < SAMPLES {
-            found.first_ids.push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
+    /// Notes the rules that a document breaks, each once.
+    pub(super) fn note(&mut self, rules: &[usize], document: &[u8]) {
+        self.documents += u64::from(!rules.is_empty());
+        for rule in rules {
+            let found = self.by_rule.entry(*rule).or_default();
+            found.documents += 1;
+            if found.first_ids.len() < SAMPLES {
+                found
+                    .first_ids
+                    .push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
+            }
         }
     }
     /// Remembers the names of fields that were left out.
@@ -46,6 +54,7 @@ impl Findings {
     }
     pub(super) fn clear(&mut self) {
         self.by_rule.clear();
+        self.documents = 0;
         self.left_out.clear();
     }
     /// What a rule demands, with the names of the first few fields that were left out.
@@ -58,6 +67,7 @@ impl Findings {
     /// Adds the findings of a later batch.
     pub fn append(&mut self, later: &Findings) {
         later.left_out.iter().for_each(|name| self.add_name(name.clone()));
+        self.documents += later.documents;
         for (rule, later) in &later.by_rule {
             let found = self.by_rule.entry(*rule).or_default();
             found.documents += later.documents;
@@ -68,6 +78,10 @@ impl Findings {
     /// Each rule that was broken, in the order of the rules.
     pub fn iter<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a Rule, &'a Found)> {
         self.by_rule.iter().map(|(rule, found)| (&plan.rules()[*rule], found))
+    }
+    /// How many documents broke any rule.
+    pub fn documents(&self) -> u64 {
+        self.documents
     }
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {

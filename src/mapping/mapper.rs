@@ -292,9 +292,7 @@ impl<'p> Mapper<'p> {
             mapped.whole += 1;
             mapped.notes.keep_whole(document, documents);
         }
-        for rule in &self.broken {
-            mapped.findings.note(*rule, document);
-        }
+        mapped.findings.note(&self.broken, document);
         mapped.findings.name(left_out);
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use bson::Bson;
 use serde::Serialize;
 
 use super::single::Single;
 use super::source::open_documents;
+use super::wanted_id::WantedId;
 use crate::base::documents::{Checking, each_document};
 use crate::disk::{Disk, IoMode};
 use crate::dump::{Collection, Dump};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::journal::{Misfit, Reader};
 use crate::mapping::{KeptWhat, Plan};
 use crate::progress::Progress;
-use crate::raw::{Elements, Value, display_value, extended_json, extended_json_of, kind};
+use crate::raw::{extended_json, extended_json_of};
 
 /// What [`explain`] reads.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ pub fn explain(options: &Options, plan: &Plan, progress: &dyn Progress) -> Resul
     if let Some(refusal) = dump.refusal(&disk, &source)? {
         return Err(refusal);
     }
-    let found = find(&disk, &dump, &source, &Wanted::new(&options.id), progress)?;
+    let found = find(&disk, &dump, &source, &WantedId::new(&options.id), progress)?;
     let Some((position, document)) = found else {
         return Err(Error::Check(format!(
             "{} has no document with the _id {}; write it as messages show it, or as Extended JSON",
@@ -128,7 +128,7 @@ fn find(
     disk: &Disk,
     dump: &Dump,
     source: &Collection,
-    wanted: &Wanted,
+    wanted: &WantedId,
     progress: &dyn Progress,
 ) -> Result<Option<(String, Vec<u8>)>> {
     let (mut documents, total) = open_documents(disk, dump, source)?;
@@ -144,43 +144,8 @@ fn find(
     Ok(found)
 }
 
-/// The `_id` that is looked for, in the ways in which it can be meant.
-struct Wanted {
-    text: String,
-    /// The value's type and bytes, if the text is Extended JSON.
-    value: Option<(u8, Vec<u8>)>,
-}
-
-impl Wanted {
-    fn new(text: &str) -> Self {
-        let value = serde_json::from_str::<serde_json::Value>(text)
-            .ok()
-            .and_then(|json| Bson::try_from(json).ok())
-            .and_then(|value| bson::doc! { "v": value }.to_vec().ok())
-            .and_then(|document| {
-                let value = Elements::new(&document).find(b"v")?;
-                Some((value.kind, value.bytes.to_vec()))
-            });
-        Wanted { text: text.to_owned(), value }
-    }
-
-    fn is_of(&self, document: &[u8]) -> bool {
-        let Some(id) = Elements::new(document).find(b"_id") else { return false };
-        let is_value = self.value.as_ref().is_some_and(|(kind, bytes)| {
-            let wanted = Value { kind: *kind, bytes };
-            // A number is the same number in each of its types.
-            id == wanted || id.integer().is_some_and(|id| wanted.integer() == Some(id))
-        });
-        let is_object_id =
-            id.kind == kind::OBJECT_ID && crate::raw::hex(id.bytes) == self.text.to_lowercase();
-        is_value
-            || is_object_id
-            || id.text() == Some(self.text.as_bytes())
-            || display_value(id) == self.text
-    }
-}
-
-fn report(plan: &Plan, position: String, document: &[u8]) -> Result<Report> {
+/// What becomes of a document at this position.
+pub(super) fn report(plan: &Plan, position: String, document: &[u8]) -> Result<Report> {
     let broken = |why: &str| Error::Check(format!("{position}: cannot be mapped: {why}"));
     let single = Single::new(plan, document).map_err(|fault| broken(&fault.kind.to_string()))?;
     let after = plan.target_collections().enumerate().map(|(target, collection)| After {

@@ -3,10 +3,13 @@
 pub mod cases;
 pub mod check;
 pub mod explain;
+pub mod findings;
 pub mod init;
 pub mod inspect;
 pub mod reverse;
+pub mod show;
 mod single;
 mod source;
 pub mod transform;
 pub mod verify;
+mod wanted_id;

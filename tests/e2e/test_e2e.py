@@ -284,7 +284,7 @@ class CurrentTest(EndToEnd):
         cls.current = cls.folder / "current"
         harness.dump(DB, cls.current)
         cls.back, cls.report = cls.folder / "back", cls.folder / "report"
-        done = mongosplit("reverse", cls.out, cls.back, "--current", cls.current, "--report", cls.report)
+        done = mongosplit("reverse", cls.out, cls.back, "--current", cls.current, "--details", cls.report)
         cls.back_summary = said(done)
 
     @classmethod

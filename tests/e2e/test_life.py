@@ -104,7 +104,7 @@ class LifeTest(EndToEnd):
         cls.before = cls.read()
         report = cls.folder / "events.ndjson"
         cls.back = cls.folder / "back"
-        done = mongosplit("reverse", cls.out, cls.back, "--current", cls.current, "--report", report)
+        done = mongosplit("reverse", cls.out, cls.back, "--current", cls.current, "--details", report)
         cls.back_summary = said(done)
         cls.told = [json.loads(line) for line in report.read_text().splitlines()]
 
@@ -387,7 +387,7 @@ class LaterDumpTest(EndToEnd):
         live.insert_one({"_id": ObjectId("0123456789abcdef01234567"), "user_id": "new"})
         dump = self.dumped("live")
         report = self.folder / "live.ndjson"
-        summary = self.reverse(dump, "back live", "--report", report)
+        summary = self.reverse(dump, "back live", "--details", report)
         self.assertIn("NOT CARRIED BACK: the source collection itself has changed since the migration", summary)
         self.assertIn("1 document changed, 1 added, 1 removed there", summary)
         told = {event["kind"]: event for event in map(json.loads, report.read_text().splitlines())}

@@ -13,6 +13,7 @@ pub mod migration;
 pub mod notation;
 pub mod run;
 pub mod samples;
+pub mod shop;
 pub mod world;
 
 pub use data::{

@@ -1,28 +1,39 @@
-//! The text of `mapping explain`.
+//! The texts of `mapping explain` and `show`.
 
 use mongosplit::explain::{Kept, Report};
+use mongosplit::show;
 
-/// A document before and after, and what the journal keeps of it.
-pub fn explain(report: &Report) -> String {
-    let mut text = format!("{}\n{}\n", report.position, indented(&report.before));
-    if let Some(reason) = &report.refused {
-        line!(text, "\n✗ A server would refuse what becomes of it: {reason}");
-    }
-    for after in &report.after {
-        match after.documents.as_slice() {
-            [] => {
-                line!(text, "\n{}: no document", after.collection);
-            }
-            [document] => {
-                line!(text, "\n{}\n{}", after.collection, indented(document));
-            }
+/// Documents of an output. See [`explain`].
+pub fn show(report: &show::Report, width: Option<usize>) -> String {
+    let texts: Vec<String> = report.documents.iter().map(|one| explain(one, width)).collect();
+    texts.join("\n")
+}
+
+/// A document before and after, side by side if that fits into `width` columns, and what the journal
+/// keeps of it.
+pub fn explain(report: &Report, width: Option<usize>) -> String {
+    let mut text = format!("{}\n", report.position);
+    let before = indented(&report.before);
+    let mut after = String::new();
+    for target in &report.after {
+        if !after.is_empty() {
+            after += "\n";
+        }
+        match target.documents.as_slice() {
+            [] => line!(after, "{}: no document", target.collection),
+            [document] => line!(after, "{}\n{}", target.collection, indented(document)),
             documents => {
-                line!(text, "\n{}: {} documents", after.collection, documents.len());
-                for document in documents {
-                    line!(text, "{}", indented(document));
-                }
+                line!(after, "{}: {} documents", target.collection, documents.len());
+                documents.iter().for_each(|document| line!(after, "{}", indented(document)));
             }
         }
+    }
+    match width.and_then(|width| beside(&before, &after, width)) {
+        Some(both) => text += &both,
+        None => line!(text, "{before}\n\n{}", after.trim_end()),
+    }
+    if let Some(reason) = &report.refused {
+        line!(text, "\n✗ A server would refuse what becomes of it: {reason}");
     }
     text += "\nThe journal keeps the order of the fields, and";
     text += if report.kept.is_empty() { " nothing else\n" } else { "\n" };
@@ -47,6 +58,39 @@ fn push_kept(text: &mut String, kept: &Kept) {
     }
 }
 
+/// Two texts side by side, if they fit.
+fn beside(left: &str, right: &str, width: usize) -> Option<String> {
+    let longest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let column = longest(left);
+    if column + SEPARATOR.chars().count() + longest(right) > width {
+        return None;
+    }
+    let mut text = String::new();
+    let (mut left, mut right) = (left.lines(), right.lines());
+    loop {
+        let (one, other) = (left.next(), right.next());
+        if one.is_none() && other.is_none() {
+            return Some(text);
+        }
+        let both = format!("{:column$}{SEPARATOR}{}", one.unwrap_or(""), other.unwrap_or(""));
+        line!(text, "{}", both.trim_end());
+    }
+}
+
+const SEPARATOR: &str = "  │ ";
+
 fn indented(json: &str) -> String {
     json.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_stand_side_by_side_where_there_is_room() {
+        let both = "  a   │ c\n  bb  │\n      │ d\n";
+        assert_eq!(beside("  a\n  bb", "c\n\nd", 9).as_deref(), Some(both));
+        assert_eq!(beside("  a\n  bb", "c\n\nd", 8), None);
+    }
 }

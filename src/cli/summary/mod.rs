@@ -9,6 +9,7 @@ macro_rules! line {
 
 mod check;
 mod explain;
+mod findings;
 mod inspect;
 mod reverse;
 mod tests;
@@ -21,7 +22,8 @@ use mongosplit::manifest::Source;
 use super::text::{shell_path, thousands};
 
 pub use check::check;
-pub use explain::explain;
+pub use explain::{explain, show};
+pub use findings::findings;
 pub use inspect::{damage, inspect};
 pub use reverse::{reverse, reverse_current};
 pub use tests::tests;

@@ -182,6 +182,33 @@ impl OpenSource {
         if differences.is_empty() { outcome } else { Err(not_verified(&self.out, &differences)) }
     }
 
+    fn each(
+        &mut self,
+        plan: &Plan,
+        progress: &dyn Progress,
+        each: &mut dyn FnMut(&[u8], &BatchRestorer<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let journal = self.journal_name();
+        let mut restorer = Restorer::new(plan);
+        let mut pieces = Pieces::default();
+        let mut document = Vec::new();
+        progress.start(&self.header.namespace, None);
+        while read_pieces(&mut self.journal, &mut self.targets, &mut pieces)? {
+            progress.check()?;
+            let mut batch = BatchRestorer::new(&pieces);
+            loop {
+                document.clear();
+                let next = batch.next(&mut restorer, &mut document);
+                if !next.map_err(|why| misfit(&journal, why))? {
+                    break;
+                }
+                each(&document, &batch)?;
+            }
+        }
+        progress.finish();
+        Ok(())
+    }
+
     /// Fails if a collection has documents that the journal does not describe.
     fn drain(&mut self) -> Result<()> {
         for documents in &mut self.targets {
@@ -307,33 +334,23 @@ pub(crate) fn journaled_metadata(
     Ok(journal_header(disk, artifact, source)?.0.metadata)
 }
 
-/// Passes each source document of an output to `each`, in order.
+/// Passes each source document of an output to `each`, in order, with the batch that tells what it has
+/// become.
+///
+/// # Errors
+///
+/// [`Error::Check`] if a file of the output is not what the manifest says.
 pub(crate) fn each_source_document(
     disk: &Disk,
     artifact: &Artifact,
     plan: &Plan,
     source: &manifest::Source,
     progress: &dyn Progress,
-    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    each: &mut dyn FnMut(&[u8], &BatchRestorer<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut open = OpenSource::open(disk, artifact, plan, source)?;
-    let journal = open.journal_name();
-    let mut restorer = Restorer::new(plan);
-    let mut pieces = Pieces::default();
-    let mut document = Vec::new();
-    while read_pieces(&mut open.journal, &mut open.targets, &mut pieces)? {
-        progress.check()?;
-        let mut batch = BatchRestorer::new(&pieces);
-        loop {
-            document.clear();
-            let next = batch.next(&mut restorer, &mut document);
-            if !next.map_err(|why| misfit(&journal, why))? {
-                break;
-            }
-            each(&document)?;
-        }
-    }
-    Ok(())
+    let outcome = open.each(plan, progress, each);
+    open.settle(disk, outcome)
 }
 
 /// Brings the documents of a batch back, one after the other.

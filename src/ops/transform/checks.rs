@@ -45,6 +45,24 @@ pub(super) fn check_results(
                 "'{file}': {namespace} has no documents; a mongodump that was killed can leave such files. If it is right, give --allow-empty{remarks}"
             )));
         }
+        let limits = [
+            ("were set aside", source.refused_count, options.max_rejected, "--max-rejected"),
+            (
+                "have findings",
+                source.findings.documents(),
+                options.max_finding_documents,
+                "--max-finding-docs",
+            ),
+        ];
+        for (what, documents, limit, option) in limits {
+            if let Some(limit) = limit.filter(|limit| !limit.allows(documents, source.documents)) {
+                return Err(Error::Check(format!(
+                    "'{file}': {documents} of the {} documents of {namespace} {what}, {:.2}%; {option} {limit} was given. Nothing was published",
+                    source.documents,
+                    documents as f64 * 100.0 / source.documents as f64
+                )));
+            }
+        }
         if options.strict && !source.findings.is_empty() {
             let lines = source.findings.iter(plan).map(|(rule, found)| {
                 format!(

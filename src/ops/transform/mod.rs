@@ -2,6 +2,7 @@
 
 mod checks;
 mod indexes;
+mod limit;
 mod options;
 mod outputs;
 mod preflight;
@@ -25,6 +26,7 @@ use crate::manifest::{self, Manifest, Role};
 use crate::mapping::Plan;
 use crate::pipeline::{self, Pool, Threads};
 use crate::progress::Progress;
+pub use limit::Limit;
 pub use options::{ExistingTargets, Indexes, Options};
 use outputs::{Beside, Outputs, archived};
 pub(crate) use outputs::{documents_path, metadata_path};
@@ -63,6 +65,8 @@ pub struct SourceReport {
     pub namespace: String,
     /// Documents that were set aside.
     pub set_aside: Vec<SetAside>,
+    /// How many documents have findings.
+    pub finding_documents: u64,
     /// The source's own indexes, as the commands that would create them.
     pub index_commands: Vec<String>,
     /// Options of the source that are not carried over.

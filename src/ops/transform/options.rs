@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::limit::Limit;
 use crate::artifact::layout::Layout;
 use crate::disk::IoMode;
 use crate::error::Result;
@@ -85,6 +86,10 @@ pub struct Options {
     pub skip_unrestorable: bool,
     /// How many of them an error lists.
     pub max_findings: usize,
+    /// Fail if more documents are set aside.
+    pub max_rejected: Option<Limit>,
+    /// Fail if more documents have findings.
+    pub max_finding_documents: Option<Limit>,
     /// The number of documents that the source must have.
     pub expect_documents: Option<u64>,
     /// Accept a source without documents.
@@ -127,6 +132,8 @@ impl Options {
             strict: false,
             skip_unrestorable: false,
             max_findings: 1000,
+            max_rejected: None,
+            max_finding_documents: None,
             expect_documents: None,
             allow_empty: false,
             existing_targets: ExistingTargets::Refuse,

@@ -217,6 +217,7 @@ impl<'d> Outputs<'d> {
             arrays: arrays.collect(),
             namespace,
             set_aside: self.refused,
+            finding_documents: self.findings.documents(),
             index_commands: metadata
                 .map(|metadata| metadata.create_index_commands(&self.collection.name))
                 .unwrap_or_default(),

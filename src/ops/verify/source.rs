@@ -226,9 +226,14 @@ fn compare_documents(
         })?;
         report.documents += source.documents;
         let side = Side { namespace: &source.namespace, output: None, theirs: &lookup };
-        original::each_source_document(disk, artifact, plan, source, progress, &mut |document| {
-            side.compare(document, &mut report, each)
-        })?;
+        original::each_source_document(
+            disk,
+            artifact,
+            plan,
+            source,
+            progress,
+            &mut |document, _| side.compare(document, &mut report, each),
+        )?;
         note_extra(&source.namespace, &lookup, &mut report, each)?;
         lookup.check_unchanged()?;
     }
