@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e outputs sharded-examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions
+.PHONY: help demo build test unit oracle-unit e2e outputs sharded-examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -18,22 +18,29 @@ FUZZ ?=
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
+# Where cargo builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where `install` installs: below DESTDIR, for packages.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 # The profile `quick` is `release` without what makes its build slow.
-DEMO = target/quick/mongosplit
+DEMO = $(TARGET)/quick/mongosplit
 demo: ## the main job on a small dump, there and back (needs Rust alone)
 	@echo '--- build'
 	$(CARGO) build --profile quick --bin mongosplit
-	@rm -rf target/demo && mkdir -p target/demo
+	@rm -rf $(TARGET)/demo && mkdir -p $(TARGET)/demo
 	@echo '--- split a dump that the real mongodump wrote'
-	$(DEMO) transform fixtures/dump target/demo/out
+	$(DEMO) transform fixtures/dump $(TARGET)/demo/out
 	@echo '--- what came of it'
-	@cd target/demo/out && find . -type f | sort | xargs ls -l
+	@cd $(TARGET)/demo/out && find . -type f | sort | xargs ls -l
 	@echo '--- check it against its manifest'
-	$(DEMO) verify target/demo/out
+	$(DEMO) verify $(TARGET)/demo/out
 	@echo '--- and back'
-	$(DEMO) reverse target/demo/out target/demo/back
-	cmp fixtures/dump/narrative_modeling/user_data.bson target/demo/back/narrative_modeling/user_data.bson
-	@echo 'demo: the original came back, byte for byte. The output is in target/demo/out.'
+	$(DEMO) reverse $(TARGET)/demo/out $(TARGET)/demo/back
+	cmp fixtures/dump/narrative_modeling/user_data.bson $(TARGET)/demo/back/narrative_modeling/user_data.bson
+	@echo 'demo: the original came back, byte for byte. The output is in $(TARGET)/demo/out.'
 
 build:
 	$(CARGO) build
@@ -107,3 +114,16 @@ bench-micro: ## the hot parts, one by one
 
 instructions: ## instruction counts of a fixed input (valgrind); writes them into docs/BENCHMARKS.md
 	benches/instructions
+
+install: ## the binary, manual pages and completions below PREFIX (/usr/local); DESTDIR for packages
+	$(CARGO) build --release --bin mongosplit
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(SHARE)/man/man1' '$(SHARE)/bash-completion/completions' \
+	    '$(SHARE)/zsh/site-functions' '$(SHARE)/fish/vendor_completions.d'
+	install -m 755 '$(TARGET)/release/mongosplit' '$(DESTDIR)$(PREFIX)/bin/mongosplit'
+	umask 022 && '$(TARGET)/release/mongosplit' man --all '$(SHARE)/man/man1'
+	umask 022 && '$(TARGET)/release/mongosplit' completions bash >'$(SHARE)/bash-completion/completions/mongosplit'
+	umask 022 && '$(TARGET)/release/mongosplit' completions zsh >'$(SHARE)/zsh/site-functions/_mongosplit'
+	umask 022 && '$(TARGET)/release/mongosplit' completions fish >'$(SHARE)/fish/vendor_completions.d/mongosplit.fish'
+
+dist: ## a static binary with its pages in an archive, the same bytes each time, in target/dist
+	packaging/dist
