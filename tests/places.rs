@@ -500,8 +500,7 @@ fn all_names_of_a_place_are_one_place() {
         place.run(&format!("transform dump {name} --force")).exits(4).complains(world, text);
     }
     for options in ["", " --archive", " --force"] {
-        let text =
-            "mongosplit: 'no/such/out': cannot be created, because there is no directory 'no/such'";
+        let text = "mongosplit: 'no/such/out': cannot be created, because there is no directory 'no/such'; make that first";
         place.run(&format!("transform dump no/such/out{options}")).exits(4).complains(world, text);
         let text = "mongosplit: 'inside/..': contains the dump 'dump', which is never changed; name a place outside";
         place.run(&format!("transform dump inside/..{options}")).exits(2).complains(world, text);

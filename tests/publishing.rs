@@ -76,7 +76,7 @@ fn a_place_that_is_taken_is_refused() {
     );
     transform(&world, &small(), &world.path("no/such/parent"), &[]).exits(4).complains(
         &world,
-        "mongosplit: 'DIR/no/such/parent': cannot be created, because there is no directory 'DIR/no/such'",
+        "mongosplit: 'DIR/no/such/parent': cannot be created, because there is no directory 'DIR/no/such'; make that first",
     );
     assert_eq!(fs::read_to_string(world.path("full/file")).expect("the file"), "precious");
     assert_eq!(fs::read_to_string(world.path("file")).expect("the file"), "precious");

@@ -82,7 +82,7 @@ impl<'d> Claim<'d> {
                 return Err(Error::output(
                     &place.path,
                     format!(
-                        "cannot be created, because there is no directory '{}'",
+                        "cannot be created, because there is no directory '{}'; make that first",
                         parent.display()
                     ),
                 ));

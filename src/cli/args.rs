@@ -53,59 +53,87 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mongosplit transform /backup/dump /out --expect-docs 10523
+  mongosplit transform /backup/dump /out --expect-docs 10523 --dry-run")]
 pub struct Transform {
     /// What mongodump made: a directory, one database's directory in it, a .bson file, or an archive (- for standard input)
     pub dump: PathBuf,
     /// The output; must not exist or be empty (- for an archive on standard output)
     pub out: PathBuf,
+    /// Read everything, write nothing, print what a real run will
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Fail unless the source has so many documents
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub expect_docs: Option<u64>,
     #[command(flatten)]
     pub databases: Databases,
+    /// Another mapping than the built-in one, or builtin:NAME
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
     /// Another database name in the output
     #[arg(long, value_name = "NAME")]
     pub to_db: Option<String>,
     /// Indexes in the metadata
     #[arg(long, value_enum, default_value_t = Indexes::All)]
     pub indexes: Indexes,
-    #[command(flatten)]
-    pub output: Output,
-    /// Read everything, write nothing, print what a real run will
-    #[arg(long)]
-    pub dry_run: bool,
     /// Findings fail the run
-    #[arg(long)]
+    #[arg(long, help_heading = REFUSED)]
     pub strict: bool,
-    /// Leave out documents that a server would refuse
-    #[arg(long)]
-    pub skip_unrestorable: bool,
-    /// How many such documents an error names
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub max_findings: usize,
-    /// Fail if more documents are left out: N, or N% of all
-    #[arg(long, value_name = "LIMIT", requires = "skip_unrestorable")]
-    pub max_rejected: Option<Limit>,
     /// Fail if more documents have findings: N, or N% of all
-    #[arg(long, value_name = "LIMIT")]
+    #[arg(long, value_name = "LIMIT", help_heading = REFUSED)]
     pub max_finding_docs: Option<Limit>,
-    /// Fail unless the source has so many documents
-    #[arg(long, value_name = "N")]
-    pub expect_docs: Option<u64>,
+    /// Leave out documents that a server would refuse
+    #[arg(long, help_heading = REFUSED)]
+    pub skip_unrestorable: bool,
+    /// Fail if more documents are left out: N, or N% of all
+    #[arg(long, value_name = "LIMIT", requires = "skip_unrestorable", help_heading = REFUSED)]
+    pub max_rejected: Option<Limit>,
+    /// How many documents that a server would refuse an error names
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = count, help_heading = REFUSED)]
+    pub max_findings: usize,
     /// Zero documents are no failure
-    #[arg(long)]
+    #[arg(long, help_heading = REFUSED)]
     pub allow_empty: bool,
     /// Go on where the dump has documents in a target collection, if none collides
-    #[arg(long)]
+    #[arg(long, help_heading = REFUSED)]
     pub allow_existing_targets: bool,
     /// Go on where oplog.bson has operations on the source
-    #[arg(long)]
+    #[arg(long, help_heading = REFUSED)]
     pub ignore_oplog: bool,
-    /// Another mapping than the built-in one, or builtin:NAME
-    #[arg(long, value_name = "FILE")]
-    pub mapping: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
 
+/// The heading of the options that say what fails a run.
+const REFUSED: &str = "What is refused";
+
+/// A number as it is typed.
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| {
+        let digits: String = text.chars().filter(|letter| !",._' ".contains(*letter)).collect();
+        match digits.parse::<u64>() {
+            Ok(number) => format!("write {number}"),
+            Err(_) => "write a number, as in 10523".to_owned(),
+        }
+    })
+}
+
+/// [`number`], of things in memory.
+fn count(text: &str) -> Result<usize, String> {
+    number(text).and_then(|number| usize::try_from(number).map_err(|error| error.to_string()))
+}
+
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mongosplit verify /out
+  mongosplit verify /out --restored /backup/redump --details differences.ndjson
+  mongosplit verify /out --source /backup/dump")]
 pub struct Verify {
     /// What `transform` or `reverse` made; several that are restored into one database are compared with one another
     #[arg(required = true, value_name = "OUT")]
@@ -124,6 +152,10 @@ pub struct Verify {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mongosplit reverse /out /rehearsal
+  mongosplit reverse /out /rollback --current /backup/redump --details events.ndjson")]
 pub struct Reverse {
     /// What `transform` made; with --current, several of one mapping (shards) are reversed together, in this order
     #[arg(required = true, value_name = "OUT")]
@@ -145,7 +177,7 @@ pub struct Reverse {
     #[arg(long)]
     pub dry_run: bool,
     /// Fail unless the first collection in REDUMP has N documents
-    #[arg(long, value_name = "N", requires = "current")]
+    #[arg(long, value_name = "N", requires = "current", value_parser = number)]
     pub expect_docs: Option<u64>,
     /// Accept a REDUMP whose first collection is empty
     #[arg(long, requires = "current")]
@@ -158,6 +190,9 @@ pub struct Reverse {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit inspect /backup/dump")]
 pub struct Inspect {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
@@ -166,6 +201,9 @@ pub struct Inspect {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit show /out --id 683b9800b539f345325e0796")]
 pub struct Show {
     /// What `transform` made
     pub out: PathBuf,
@@ -173,18 +211,21 @@ pub struct Show {
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub id: String,
     /// The source's database, if OUT was made from several
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME")]
     pub db: Option<String>,
     #[command(flatten)]
     pub common: Common,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit findings /out --details findings.ndjson")]
 pub struct Findings {
     /// What `transform` made
     pub out: PathBuf,
     /// How many _ids of each rule are printed; --details has all
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count)]
     pub max: usize,
     #[command(flatten)]
     pub common: Common,
@@ -215,6 +256,9 @@ pub enum Mapping {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit mapping check mapping.toml /backup/dump")]
 pub struct Check {
     /// The mapping's file, or builtin:NAME
     #[arg(value_name = "FILE")]
@@ -228,6 +272,9 @@ pub struct Check {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit mapping explain mapping.toml /backup/dump --id 683b9800b539f345325e0796")]
 pub struct Explain {
     /// The mapping's file, or builtin:NAME
     #[arg(value_name = "FILE")]
@@ -238,13 +285,16 @@ pub struct Explain {
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub id: String,
     /// The database whose source collection is read, if there are several
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME")]
     pub db: Option<String>,
     #[command(flatten)]
     pub common: Common,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mongosplit mapping init /backup/dump --collection orders --out mapping.toml")]
 pub struct Init {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
@@ -252,7 +302,7 @@ pub struct Init {
     #[arg(long, value_name = "NAME")]
     pub collection: String,
     /// Its database, if several have a collection of that name
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME")]
     pub db: Option<String>,
     /// Write the mapping to a file instead of standard output
     #[arg(long, value_name = "FILE")]
@@ -295,7 +345,7 @@ impl Init {
 #[derive(Debug, Args)]
 pub struct Databases {
     /// The database whose source collection is taken (repeatable)
-    #[arg(long = "db", value_name = "NAME")]
+    #[arg(short = 'd', long = "db", value_name = "NAME")]
     pub names: Vec<String>,
     /// Take the source collection of every database
     #[arg(long, conflicts_with = "names")]
@@ -303,6 +353,7 @@ pub struct Databases {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct Output {
     /// Compress the output's files
     #[arg(long)]
@@ -322,13 +373,8 @@ pub struct Output {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reports and running")]
 pub struct Common {
-    /// Number of threads; the cores where it is not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// How files are read and written
-    #[arg(long, value_enum, default_value_t = Io::Auto)]
-    pub io: Io,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -347,6 +393,12 @@ pub struct Common {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,
+    /// Number of threads; the cores where it is not given
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// How files are read and written
+    #[arg(long, value_enum, default_value_t = Io::Auto)]
+    pub io: Io,
     /// Print only errors and what does not hold
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,

@@ -14,6 +14,7 @@ use mongosplit::{Error, findings, inspect, reverse, show, verify};
 use serde::Serialize;
 
 use super::args::{self, Arguments, Command, Common};
+use super::hints;
 use super::manual;
 use super::mapping::{self, plan_of};
 use super::session::{self, Outcome, Session, fail, print};
@@ -24,8 +25,21 @@ const DEFAULT_GZIP_LEVEL: u32 = 2;
 
 /// Parses the command line and runs the command.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     execute(&arguments.command).unwrap_or_else(|error| fail(&error))
+}
+
+/// Says what is wrong with the arguments, and what to type instead. Prints what `--help` and `--version` ask for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    match hints::hint(&words).filter(|_| error.use_stderr()) {
+        Some(hint) => fail(&Error::Usage(hint).into()),
+        None => error.exit(),
+    }
 }
 
 fn execute(command: &Command) -> anyhow::Result<ExitCode> {

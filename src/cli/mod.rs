@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod hints;
 mod manual;
 mod mapping;
 mod progress;
