@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e outputs sharded-examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
+.PHONY: help demo build test unit oracle-unit e2e outputs examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -62,8 +62,8 @@ e2e: build ## against a real server (MONGODB_URI, or one that is installed into 
 outputs: ## write the outputs of tests/data/outputs/unreleased, as this version makes them
 	UPDATE_OUTPUTS=1 $(CARGO) test --test outputs
 
-sharded-examples: ## check the manifests in docs/examples/sharded by their schemas (from PyPI, into target/)
-	docs/examples/sharded/check
+examples: ## check what is in docs/examples: manifests by their schemas (from PyPI, into target/), units, scripts
+	docs/examples/check
 
 conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
 	@test -d "$(CORPUS)" || { echo 'conformance: CORPUS=DIR is missing or no directory' >&2; exit 2; }
