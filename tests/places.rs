@@ -332,7 +332,8 @@ fn a_report_of_a_failure_names_it() {
             "{run}"
         );
         let log = fs::read_to_string(world.path("run.log")).expect("a log");
-        assert!(log.trim_end().ends_with(&format!("] error: {message}")), "{log}");
+        assert!(log.contains(&format!("] error: {message}\n[")), "{log}");
+        assert!(log.ends_with(&format!("] ended with exit code {code}\n")), "{log}");
         // The same on stdout.
         if !line.ends_with('-') {
             let run = place.run(&format!("{line} --json")).exits(code);

@@ -448,6 +448,16 @@ fn reports_logs_and_progress_say_what_a_run_did() {
             && logged.lines().all(|line| line.starts_with("[20")),
         "{logged}"
     );
+    // Date, time and the distance from UTC; what was run, and how it ended.
+    let is_stamp = |line: &str| {
+        let stamp = line.get(1..27).unwrap_or_default();
+        jiff::Timestamp::strptime("%Y-%m-%d %H:%M:%S%:z]", stamp).is_ok()
+    };
+    assert!(logged.lines().all(is_stamp), "{logged}");
+    let first = logged.lines().next().unwrap_or_default();
+    let command = format!("] mongosplit {}: transform ", env!("CARGO_PKG_VERSION"));
+    assert!(first.contains(&command) && first.contains("--log-file"), "{logged}");
+    assert!(logged.ends_with("] ended with exit code 0\n"), "{logged}");
     // With the number of documents known, the runbook's line.
     let run = transform(
         &world,
@@ -464,7 +474,7 @@ fn reports_logs_and_progress_say_what_a_run_did() {
     let longer = fs::read_to_string(&log).expect("the log");
     let error = format!("] error: '{}/", bad.display());
     let added = longer.strip_prefix(&logged).unwrap_or_default();
-    assert!(added.lines().count() == 1 && added.contains(&error), "{longer}");
+    assert!(added.lines().count() == 3 && added.contains(&error), "{longer}");
     // JSON alone on stdout, and nothing at all with --quiet.
     let run =
         transform(&world, &dump(), &world.path("json"), &["--json", "--progress", "json"]).exits(0);

@@ -359,7 +359,7 @@ fn show(arguments: &args::Show) -> anyhow::Result<ExitCode> {
         options.database = arguments.db.clone();
         options.io = io_mode(common);
         let report = show::show(&options, &session.display)?;
-        let summary = summary::show(&report, text::terminal_width());
+        let summary = summary::show(&report, text::columns_of(std::io::stdout()));
         session.finish(Outcome { report: &report, summary, problem: None })
     })
 }

@@ -135,7 +135,7 @@ fn explain(arguments: &Explain) -> anyhow::Result<ExitCode> {
         options.database = arguments.db.clone();
         options.io = io_mode(common);
         let report = explain::explain(&options, &plan, &session.display)?;
-        let summary = summary::explain(&report, text::terminal_width());
+        let summary = summary::explain(&report, text::columns_of(std::io::stdout()));
         session.finish(Outcome { report: &report, summary, problem: None })
     })
 }

@@ -10,7 +10,7 @@ use mongosplit::progress::Progress;
 
 use super::args::{Common, ProgressKind};
 use super::signals::Signals;
-use super::text::{count, duration, thousands};
+use super::text::{columns_of, count, duration, thousands};
 
 /// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl Display {
             ProgressKind::Plain => say(&format!("[{}] {line}", now())),
             ProgressKind::Json => {
                 let json = serde_json::json!({
-                    "time": now(), "stage": state.stage, "documents": state.documents, "bytes": state.bytes, "total_bytes": state.total,
+                    "time": now_and_zone(), "stage": state.stage, "documents": state.documents, "bytes": state.bytes, "total_bytes": state.total,
                 });
                 say(&json.to_string());
             }
@@ -110,10 +110,15 @@ fn now() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Local time and its distance from UTC, `2026-01-31 09:30:00+01:00`: a log is read elsewhere, and later.
+fn now_and_zone() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+}
+
 impl State {
     fn log_line(&mut self, line: &str) {
         if let Some(log) = &mut self.log {
-            let _ = writeln!(log, "[{}] {line}", now());
+            let _ = writeln!(log, "[{}] {line}", now_and_zone());
         }
     }
 
@@ -160,8 +165,11 @@ impl Progress for Display {
             state.last_line = state.began;
             if self.kind == ProgressKind::Bar {
                 state.bar = ProgressBar::new(total_bytes.unwrap_or(0));
-                let template = "{prefix} [{wide_bar}] {msg}, {decimal_bytes}/{decimal_total_bytes}, \
-                                {decimal_bytes_per_sec}, ETA {eta}";
+                let template = match columns_of(std::io::stderr()) {
+                    Some(..80) => "{prefix} {percent}% [{wide_bar}] ETA {eta}",
+                    _ => "{prefix} {percent}% [{wide_bar}] {msg}, {decimal_bytes}/{decimal_total_bytes}, \
+                          {decimal_bytes_per_sec}, ETA {eta}",
+                };
                 state.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
                 state.bar.set_prefix(stage.to_owned());
             }

@@ -16,7 +16,7 @@ use super::args::Common;
 use super::progress::Display;
 use super::records::{self, Records, WholeFile};
 use super::signals::Signals;
-use super::text::duration;
+use super::text::{command_line, duration};
 
 /// What a command reads and writes, and how it reports.
 #[derive(Debug, Default)]
@@ -126,6 +126,8 @@ impl<'a> Session<'a> {
             records::open(common, &inputs, setup.output.as_ref())?;
         let display = Display::new(common, signals, setup.expected_documents, log);
         let stdout_is_taken = setup.stdout_is_taken;
+        let command = command_line(std::env::args_os().skip(1));
+        display.log(&format!("mongosplit {}: {command}", env!("CARGO_PKG_VERSION")));
         let began = Instant::now();
         Ok(Session { common, began, display, details: Details(details), report, stdout_is_taken })
     }
@@ -136,6 +138,11 @@ impl<'a> Session<'a> {
         work: impl FnOnce(&mut Self) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
         work(&mut self).inspect_err(|error| self.note_failure(error))
+    }
+
+    /// Ends the log.
+    fn log_end(&self, exit_code: u8) {
+        self.display.log(&format!("ended with exit code {exit_code}"));
     }
 
     /// Warns if the command has taken far longer than was expected. No result depends on the clock.
@@ -155,6 +162,7 @@ impl<'a> Session<'a> {
     fn note_failure(&mut self, error: &anyhow::Error) {
         let failure = Failure::of(error);
         self.display.log(&format!("error: {}", failure.error.message));
+        self.log_end(failure.exit_code);
         // What was found until then is worth having, and its last line tells that it is not all.
         let written = self.details.line(&failure).and_then(|()| self.details.finish());
         for result in [written, self.write_report(&failure)] {
@@ -185,7 +193,9 @@ impl<'a> Session<'a> {
         } else if let Some(problem) = &problem {
             let _ = io::stderr().lock().write_all(problem.as_bytes());
         }
-        Ok(ExitCode::from(u8::from(problem.is_some())))
+        let exit_code = u8::from(problem.is_some());
+        self.log_end(exit_code);
+        Ok(ExitCode::from(exit_code))
     }
 
     /// Writes the report, and publishes it.

@@ -1,6 +1,8 @@
 //! Numbers, sizes, durations and shell words for people.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -42,6 +44,17 @@ pub fn shell_word(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.escape_debug().to_string(), Cow::into_owned)
 }
 
+/// A command line, each word quoted for a shell if it has to be, and no character that steers a terminal.
+pub fn command_line(words: impl Iterator<Item = OsString>) -> String {
+    let words = words.map(|word| shell_word(&word.to_string_lossy()));
+    let line = words.collect::<Vec<_>>().join(" ");
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_debug().to_string(),
+        false => letter.to_string(),
+    };
+    line.chars().map(shown).collect()
+}
+
 /// A path, quoted for a shell if it has to be.
 pub fn shell_path(path: &Path) -> String {
     let word = path.to_string_lossy();
@@ -49,9 +62,9 @@ pub fn shell_path(path: &Path) -> String {
     if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
 }
 
-/// The columns of the terminal that is standard output; none if it is no terminal.
-pub fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+/// The columns of a terminal; none if the stream is no terminal.
+pub fn columns_of(stream: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
@@ -74,5 +87,7 @@ mod tests {
         assert_eq!(duration(6720.0), "1 hour 52 minutes");
         assert_eq!(shell_word("/out dir/it's"), r#""/out dir/it's""#);
         assert_eq!(shell_path(Path::new("-x")), "./-x");
+        let words = ["verify", "a b", "\u{1b}[2J\u{9b}"].map(OsString::from);
+        assert_eq!(command_line(words.into_iter()), r"verify 'a b' '\u{1b}[2J\u{9b}'");
     }
 }
