@@ -47,10 +47,10 @@ def binary():
     """The mongosplit under test: MONGOSPLIT, else the build made last."""
     if path := os.environ.get("MONGOSPLIT"):
         return Path(path).resolve()
-    built = [harness.ROOT / "target" / profile / "mongosplit" for profile in ("release", "debug")]
+    built = [harness.TARGET / profile / "mongosplit" for profile in ("release", "debug")]
     built = [path for path in built if path.exists()]
     if not built:
-        raise FileNotFoundError("no mongosplit in target/release or target/debug: build it first")
+        raise FileNotFoundError(f"no mongosplit in {harness.TARGET}/release or debug: build it first")
     return max(built, key=lambda path: path.stat().st_mtime)
 
 

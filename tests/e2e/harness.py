@@ -26,7 +26,8 @@ from pymongo.errors import BulkWriteError
 import dumpformat
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / "target" / "e2e"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+CACHE = TARGET / "e2e"
 REAL_TOOLS = all(shutil.which(tool) for tool in ("mongodump", "mongorestore"))
 TIMEOUT = 60
 # The real mongosh where `run` could install it, else nothing: it has no stand-in.
