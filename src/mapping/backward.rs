@@ -126,15 +126,7 @@ impl Backward {
     ) {
         let Backward { targets, located, caches } = self;
         let mut list = views(plan, documents, targets, located);
-        let mut views = Views {
-            plan,
-            written: documents.written,
-            views: &mut list,
-            top: SOURCE,
-            inner: Vec::new(),
-            unwound: documents.unwound,
-            moved: 0,
-        };
+        let mut views = Views::of_source(plan, documents.written, &mut list, documents.unwound);
         let mut passed = views.passed(SOURCE, None);
         let order = notes.order(&shape.keys);
         put_number(&mut notes.program, order);
@@ -152,15 +144,7 @@ impl Backward {
     ) -> Result<(), Misfit> {
         let Backward { targets, located, caches } = self;
         let mut list = views(plan, documents, targets, located);
-        let mut views = Views {
-            plan,
-            written: documents.written,
-            views: &mut list,
-            top: SOURCE,
-            inner: Vec::new(),
-            unwound: documents.unwound,
-            moved: 0,
-        };
+        let mut views = Views::of_source(plan, documents.written, &mut list, documents.unwound);
         let order = reader.number()?;
         let mut restoring = Restoring { plan, caches, reader };
         restoring.level(SOURCE, order, &mut views, None, out)
@@ -402,15 +386,8 @@ impl<'p> Describing<'_, 'p> {
         let located = locate(plan, table, target.bytes, &mut tables, &mut target_spans);
         let target = Record { bytes: target.bytes, spans: &target_spans, first: &located.first };
         let mut view = [Some(View::new(plan, table, target, &located.meaning))];
-        let mut views = Views {
-            plan,
-            written: 1,
-            views: &mut view,
-            top: level,
-            inner: Vec::new(),
-            unwound: &[],
-            moved: moved(plan, level, &shape.meaning.roles),
-        };
+        let mut views = Views::of_item(plan, level, &mut view);
+        views.moved = moved(plan, level, &shape.meaning.roles);
         let mut passed = views.passed(level, None);
         self.level(level, record, &shape.meaning.roles, &mut views, &mut passed);
         self.caches.levels[level] = shapes;
@@ -822,15 +799,7 @@ impl<'p> Restoring<'_, 'p, '_> {
         let located = locate(plan, table, target, &mut tables, &mut spans);
         let record = Record { bytes: target, spans: &spans, first: &located.first };
         let mut view = [Some(View::new(plan, table, record, &located.meaning))];
-        let mut views = Views {
-            plan,
-            written: 1,
-            views: &mut view,
-            top: level,
-            inner: Vec::new(),
-            unwound: &[],
-            moved: 0,
-        };
+        let mut views = Views::of_item(plan, level, &mut view);
         let result = self.level(level, order, &mut views, None, out);
         self.caches.tables[table] = tables;
         self.caches.spans.push(spans);

@@ -3,7 +3,9 @@
 
 use super::evaluate::descend;
 use super::fate::{Fate, Role};
-use super::plan::{Change, Inverse, Keeping, Level, Place, Plan, PoolId, Route, Table, Taker};
+use super::plan::{
+    Change, Inverse, Keeping, Level, Place, Plan, PoolId, Route, SOURCE, Table, Taker,
+};
 use super::shape::{Record, Shapes, Span};
 use crate::journal::Misfit;
 use crate::raw::{Elements, Value, Writer, kind};
@@ -273,7 +275,21 @@ impl Expected<'_> {
     const NOTHING: Expected<'static> = Expected { guess: Guess::Nothing, raw: None, route: None };
 }
 
-impl<'a> Views<'_, 'a> {
+impl<'v, 'a> Views<'v, 'a> {
+    /// Those of a source document.
+    pub fn of_source(
+        plan: &'a Plan,
+        written: u32,
+        views: &'v mut [Option<View<'a>>],
+        unwound: &'v [Vec<&'a [u8]>],
+    ) -> Self {
+        Views { plan, written, views, top: SOURCE, inner: Vec::new(), unwound, moved: 0 }
+    }
+    /// That of an item, which one table maps.
+    pub fn of_item(plan: &'a Plan, level: usize, views: &'v mut [Option<View<'a>>]) -> Self {
+        Views { plan, written: 1, views, top: level, inner: Vec::new(), unwound: &[], moved: 0 }
+    }
+
     /// Where the unread fields of a level come from. `outside` is what a taker of the level around it
     /// holds under its name.
     pub fn passed(&mut self, level: usize, outside: Option<Value<'a>>) -> Passed<'a> {
