@@ -123,15 +123,12 @@ impl Validator {
                     }
                     note_utf8(&mut facts, document, value_at + 4, nul);
                 }
+                // Those without a fault have been entered above.
+                kind::DOCUMENT | kind::ARRAY if size < MIN_DOCUMENT_BYTES => {
+                    return fault(value_at, FaultKind::DocumentLength(size as i32));
+                }
                 kind::DOCUMENT | kind::ARRAY => {
-                    if size < MIN_DOCUMENT_BYTES {
-                        return fault(value_at, FaultKind::DocumentLength(size as i32));
-                    }
-                    if document[at - 1] != 0 {
-                        return fault(at - 1, FaultKind::NoTerminator(document[at - 1]));
-                    }
-                    self.enter(&mut facts, &mut end, at - 1);
-                    at = value_at + 4;
+                    return fault(at - 1, FaultKind::NoTerminator(document[at - 1]));
                 }
                 kind::BOOLEAN if document[value_at] > 1 => {
                     return fault(value_at, FaultKind::Boolean(document[value_at]));
