@@ -18,6 +18,7 @@ pub fn hint(arguments: &[String]) -> Option<String> {
         "verify" => "OUT",
         _ => "DUMP OUT",
     };
+    let (input, output) = places.split_once(' ').unwrap_or((places, places));
     Some(match name {
         "-o" | "--out" | "--archive" if command == "verify" => {
             format!("verify writes nothing, so there is no {name}: mongosplit verify OUT")
@@ -28,15 +29,13 @@ pub fn hint(arguments: &[String]) -> Option<String> {
             let place = match value {
                 Some(value) => value,
                 None if index < instead.len() => instead.remove(index),
-                None => places.split(' ').next_back().unwrap_or_default(),
+                None => output,
             };
             let instead = shlex::try_join(instead.into_iter().chain([place])).ok()?;
             format!("the output is the last argument, without {name}: mongosplit {instead}")
         }
         "--archive" => format!(
-            "--archive takes no file: an archive that is read is named as {}, one that is written as {} with --archive beside it: mongosplit {command} {places} --archive",
-            places.split(' ').next().unwrap_or_default(),
-            places.split(' ').next_back().unwrap_or_default()
+            "--archive takes no file: an archive that is read is named as {input}, one that is written as {output} with --archive beside it: mongosplit {command} {places} --archive"
         ),
         "--batch-size" | "--batchSize" => {
             format!("{name} is not needed, as memory is bounded without it; leave it out")
