@@ -9,8 +9,10 @@ use crate::raw;
 pub const SAMPLES: usize = 5;
 
 /// What was found, by the number of its rule.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct Findings {
+    /// How many `_id`s are kept of each rule.
+    most_ids: usize,
     by_rule: BTreeMap<usize, Found>,
     /// How many documents broke any rule.
     documents: u64,
@@ -27,14 +29,24 @@ pub struct Found {
     pub first_ids: Vec<String>,
 }
 
+impl Default for Findings {
+    fn default() -> Self {
+        Findings::keeping(SAMPLES)
+    }
+}
+
 impl Findings {
+    /// None yet. Of each rule, the `_id`s of so many documents will be kept.
+    pub fn keeping(most_ids: usize) -> Self {
+        Findings { most_ids, by_rule: BTreeMap::new(), documents: 0, left_out: Vec::new() }
+    }
     /// Notes the rules that a document breaks, each once.
     pub(super) fn note(&mut self, rules: &[usize], document: &[u8]) {
         self.documents += u64::from(!rules.is_empty());
         for rule in rules {
             let found = self.by_rule.entry(*rule).or_default();
             found.documents += 1;
-            if found.first_ids.len() < SAMPLES {
+            if found.first_ids.len() < self.most_ids {
                 found
                     .first_ids
                     .push(raw::display_id(document).unwrap_or_else(|| "none".to_owned()));
@@ -71,7 +83,7 @@ impl Findings {
         for (rule, later) in &later.by_rule {
             let found = self.by_rule.entry(*rule).or_default();
             found.documents += later.documents;
-            let room = SAMPLES.saturating_sub(found.first_ids.len());
+            let room = self.most_ids.saturating_sub(found.first_ids.len());
             found.first_ids.extend(later.first_ids.iter().take(room).cloned());
         }
     }

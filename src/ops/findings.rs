@@ -1,6 +1,6 @@
 //! `findings`: the findings of an output by rule, with the `_id` of every document.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,9 +9,10 @@ use super::reverse::original::each_source_document;
 use crate::disk::{Disk, IoMode};
 use crate::error::{Error, Result};
 use crate::manifest;
-use crate::mapping::{Mapped, Mapper, Plan};
+use crate::mapping::{Findings, Mapped, Mapper};
 use crate::progress::Progress;
 use crate::raw::display_id;
+use crate::transform::recorded;
 
 /// What [`findings`] lists.
 #[derive(Debug, Clone)]
@@ -98,117 +99,50 @@ pub fn findings(
     let (artifact, plan) = open_output(&disk, &options.out)?;
     let mut sources = Vec::new();
     for source in &artifact.manifest.sources {
-        let mut found = Found::new(&plan, source, options.most);
+        let mut found = Findings::keeping(options.most);
+        let (mut mapper, mut mapped) = (Mapper::new(&plan), Mapped::default());
+        let mut number = 0;
         each_source_document(&disk, &artifact, &plan, source, progress, &mut |document, batch| {
-            found.look(document, batch.migrated().all(|one| one.is_none()), each)
+            number += 1;
+            let done = mapper.map(std::iter::once(document), |_| None, &mut mapped);
+            done.map_err(|(_, fault)| {
+                Error::Check(format!(
+                    "document {number} of {}, brought back: {}; please report this",
+                    source.namespace, fault.kind
+                ))
+            })?;
+            // What was set aside has no findings: alone, it may be fine.
+            let is_out = batch.migrated().all(|one| one.is_none());
+            if is_out && mapped.counts.iter().any(|count| *count > 0) {
+                return Ok(());
+            }
+            found.append(&mapped.findings);
+            for (rule, _) in mapped.findings.iter(&plan) {
+                each(&Finding {
+                    namespace: &source.namespace,
+                    document: number,
+                    id: display_id(document),
+                    rule: &rule.name,
+                })?;
+            }
+            Ok(())
         })?;
-        sources.push(found.finish(&options.out)?);
+        sources.push(checked(source, recorded(&found, &plan), &options.out)?);
     }
     Ok(Report { sources })
 }
 
-/// The findings of a source while its documents are mapped.
-struct Found<'p> {
-    plan: &'p Plan,
-    mapper: Mapper<'p>,
-    mapped: Mapped,
-    source: &'p manifest::Source,
-    most: usize,
-    document: u64,
-    /// By the number of the manifest's finding: what was found so far.
-    rules: Vec<manifest::Finding>,
-}
-
-impl<'p> Found<'p> {
-    fn new(plan: &'p Plan, source: &'p manifest::Source, most: usize) -> Self {
-        let none = |finding: &manifest::Finding| manifest::Finding {
-            documents: 0,
-            first_ids: Vec::new(),
-            ..finding.clone()
-        };
-        Found {
-            plan,
-            mapper: Mapper::new(plan),
-            mapped: Mapped::default(),
-            source,
-            most,
-            document: 0,
-            rules: source.findings.iter().map(none).collect(),
-        }
+/// The findings of a source, if they are those of the manifest.
+fn checked(source: &manifest::Source, rules: Vec<manifest::Finding>, out: &Path) -> Result<Source> {
+    let told = |finding: &manifest::Finding| {
+        (finding.rule.clone(), finding.expects.clone(), finding.documents)
+    };
+    if !rules.iter().map(told).eq(source.findings.iter().map(told)) {
+        return Err(Error::Check(format!(
+            "'{}': the findings of {}, derived again, are not those of the manifest; `mongosplit verify --source` compares all of the output",
+            out.display(),
+            source.namespace
+        )));
     }
-
-    /// Maps a document. `is_out` says that no collection has anything of it.
-    fn look(
-        &mut self,
-        document: &[u8],
-        is_out: bool,
-        each: &mut dyn FnMut(&Finding<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.document += 1;
-        let mapped = self.mapper.map(std::iter::once(document), |_| None, &mut self.mapped);
-        mapped.map_err(|(_, fault)| {
-            Error::Check(format!(
-                "document {} of {}, brought back: {}; please report this",
-                self.document, self.source.namespace, fault.kind
-            ))
-        })?;
-        // What was set aside has no findings: alone, it may be fine.
-        if is_out && self.mapped.counts.iter().any(|count| *count > 0) {
-            return Ok(());
-        }
-        for (rule, _) in self.mapped.findings.iter(self.plan) {
-            let id = display_id(document);
-            // What is left out is followed by the names of the first such fields.
-            let is_text = |expects: &str| {
-                expects
-                    .strip_prefix(&rule.text)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with("; first: "))
-            };
-            let is_rule =
-                |known: &&mut manifest::Finding| known.rule == rule.name && is_text(&known.expects);
-            let Some(known) = self.rules.iter_mut().find(is_rule) else {
-                return Err(self.differ(&rule.name));
-            };
-            known.documents += 1;
-            if known.first_ids.len() < self.most {
-                known.first_ids.push(id.clone().unwrap_or_else(|| "none".to_owned()));
-            }
-            each(&Finding {
-                namespace: &self.source.namespace,
-                document: self.document,
-                id,
-                rule: &rule.name,
-            })?;
-        }
-        Ok(())
-    }
-
-    fn finish(self, out: &std::path::Path) -> Result<Source> {
-        let differs = |(found, recorded): &(&manifest::Finding, &manifest::Finding)| {
-            found.documents != recorded.documents
-        };
-        let pairs = self.rules.iter().zip(&self.source.findings);
-        if let Some((found, recorded)) = pairs.clone().find(differs) {
-            return Err(Error::Check(format!(
-                "'{}': {} documents of {} break the rule {}; the manifest says {}",
-                out.display(),
-                found.documents,
-                self.source.namespace,
-                found.rule,
-                recorded.documents
-            )));
-        }
-        Ok(Source {
-            namespace: self.source.namespace.clone(),
-            documents: self.source.documents,
-            rules: self.rules,
-        })
-    }
-
-    fn differ(&self, rule: &str) -> Error {
-        Error::Check(format!(
-            "document {} of {} breaks the rule {rule}, of which the manifest knows nothing",
-            self.document, self.source.namespace
-        ))
-    }
+    Ok(Source { namespace: source.namespace.clone(), documents: source.documents, rules })
 }

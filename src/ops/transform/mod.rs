@@ -29,7 +29,7 @@ use crate::progress::Progress;
 pub use limit::Limit;
 pub use options::{ExistingTargets, Indexes, Options};
 use outputs::{Beside, Outputs, archived};
-pub(crate) use outputs::{documents_path, metadata_path};
+pub(crate) use outputs::{documents_path, metadata_path, recorded};
 use preflight::{
     ExistingDocuments, check_traps, detail_run, files_of, metadata_remark, not_carried_over,
     single_database, unexpected_number,

@@ -12,7 +12,7 @@ use crate::fingerprints::Fingerprints;
 use crate::hash::HashingCounter;
 use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
-use crate::mapping::{Findings, KeptIndex, Plan};
+use crate::mapping::{Findings, Found, KeptIndex, Plan, Rule};
 
 /// The output of one source once it is written.
 pub(super) struct Finished {
@@ -183,12 +183,6 @@ impl<'d> Outputs<'d> {
             files.push(file.finish()?);
         }
         let (bytes, sha256) = self.hash.finish();
-        let findings = self.findings.iter(plan).map(|(rule, found)| manifest::Finding {
-            rule: rule.name.clone(),
-            expects: self.findings.text(rule),
-            documents: found.documents,
-            first_ids: found.first_ids.clone(),
-        });
         let source = manifest::Source {
             namespace: namespace.clone(),
             documents: self.documents,
@@ -200,7 +194,7 @@ impl<'d> Outputs<'d> {
                 proven: self.documents,
                 whole: self.whole + self.refused_count,
             },
-            findings: findings.collect(),
+            findings: recorded(&self.findings, plan),
         };
         // A target that takes the source's place keeps what its mapping does not drop.
         let is_kept = source.targets.iter().any(|target| target.namespace == namespace);
@@ -262,6 +256,17 @@ pub(super) fn archived(
         plan.target_collections().enumerate().map(target).collect()
     };
     sources.iter().flat_map(of_source).collect()
+}
+
+/// Findings as a manifest has them.
+pub(crate) fn recorded(findings: &Findings, plan: &Plan) -> Vec<manifest::Finding> {
+    let finding = |(rule, found): (&Rule, &Found)| manifest::Finding {
+        rule: rule.name.clone(),
+        expects: findings.text(rule),
+        documents: found.documents,
+        first_ids: found.first_ids.clone(),
+    };
+    findings.iter(plan).map(finding).collect()
 }
 
 /// The path of a collection's documents in an output.
