@@ -335,6 +335,7 @@ impl Init {
             details: None,
             log_file: None,
             expect_duration: None,
+            color: Color::Auto,
             progress: self.progress,
             quiet: self.quiet,
             verbose: self.verbose,
@@ -390,6 +391,9 @@ pub struct Common {
     /// Warn if it takes three times as long, as in 90m or "1h 30m"
     #[arg(long, value_name = "TIME")]
     pub expect_duration: Option<SignedDuration>,
+    /// Colours in the summary; NO_COLOR in the environment is honoured
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,
@@ -402,7 +406,8 @@ pub struct Common {
     /// Print only errors and what does not hold
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print on stderr what is opened as what, how long each stage takes, and each file with its SHA-256
+    /// Print the whole summary, and on stderr what is opened as what, how long each stage takes, and each file with
+    /// its SHA-256
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -419,6 +424,14 @@ pub enum Io {
     Auto,
     Direct,
     Buffered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

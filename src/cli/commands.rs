@@ -17,6 +17,7 @@ use super::args::{self, Arguments, Command, Common};
 use super::hints;
 use super::manual;
 use super::mapping::{self, plan_of};
+use super::page::Page;
 use super::session::{self, Outcome, Session, fail, print};
 use super::{summary, text};
 
@@ -138,7 +139,7 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         }
         session.finish(Outcome {
             report: &report,
-            summary: summary::transform(&report, &plan),
+            page: summary::transform(&report, &plan),
             problem: None,
         })
     })
@@ -214,7 +215,11 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let problem = Some(failed).filter(|failed| !failed.is_empty());
         let (Some(dump), None) = (dump, &problem) else {
             return match reports.as_slice() {
-                [report] => session.finish(Outcome { report, summary, problem }),
+                [report] => session.finish(Outcome {
+                    report,
+                    page: summary.into(),
+                    problem: problem.map(Page::from),
+                }),
                 _ => verify_together(session, &options, reports, summary, problem),
             };
         };
@@ -228,14 +233,18 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
             let problem = (!derived.differences.is_empty()).then(|| compared.clone());
             return session.finish(Outcome {
                 report: &derived,
-                summary: summary + &compared,
-                problem,
+                page: (summary + &compared).into(),
+                problem: problem.map(Page::from),
             });
         }
         let restored = verify::compare_with_restored(&options, &reports, dump, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
         let problem = (!restored.is_same()).then(|| compared.clone());
-        session.finish(Outcome { report: &restored, summary: summary + &compared, problem })
+        session.finish(Outcome {
+            report: &restored,
+            page: (summary + &compared).into(),
+            problem: problem.map(Page::from),
+        })
     })
 }
 
@@ -265,7 +274,11 @@ fn verify_together(
         summary += &compared;
         together = Some(report);
     }
-    session.finish(Outcome { report: &Several { outputs, together }, summary, problem })
+    session.finish(Outcome {
+        report: &Several { outputs, together },
+        page: summary.into(),
+        problem: problem.map(Page::from),
+    })
 }
 
 fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
@@ -311,7 +324,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             detail_files(&session.display, &report.manifest);
             return session.finish(Outcome {
                 report: &report,
-                summary: summary::reverse(&report),
+                page: summary::reverse(&report).into(),
                 problem: None,
             });
         };
@@ -328,7 +341,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         detail_files(display, &report.reversal.manifest);
         session.finish(Outcome {
             report: &report,
-            summary: summary::reverse_current(&report),
+            page: summary::reverse_current(&report).into(),
             problem: None,
         })
     })
@@ -345,8 +358,8 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
         let problem = (!report.is_sound()).then(|| summary::damage(&dump, &report));
         session.finish(Outcome {
             report: &report,
-            summary: summary::inspect(&dump, &report),
-            problem,
+            page: summary::inspect(&dump, &report).into(),
+            problem: problem.map(Page::from),
         })
     })
 }
@@ -360,7 +373,7 @@ fn show(arguments: &args::Show) -> anyhow::Result<ExitCode> {
         options.io = io_mode(common);
         let report = show::show(&options, &session.display)?;
         let summary = summary::show(&report, text::columns_of(std::io::stdout()));
-        session.finish(Outcome { report: &report, summary, problem: None })
+        session.finish(Outcome { report: &report, page: summary.into(), problem: None })
     })
 }
 
@@ -375,6 +388,6 @@ fn findings(arguments: &args::Findings) -> anyhow::Result<ExitCode> {
         let mut each = |finding: &findings::Finding<'_>| details.line(finding);
         let report = findings::findings(&options, display, &mut each)?;
         let summary = summary::findings(&report);
-        session.finish(Outcome { report: &report, summary, problem: None })
+        session.finish(Outcome { report: &report, page: summary.into(), problem: None })
     })
 }

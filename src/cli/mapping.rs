@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::args::{Check, Explain, Init, Mapping};
 use super::commands::io_mode;
+use super::page::Page;
 use super::records;
 use super::session::{Outcome, Session, Setup, print};
 use super::{summary, text};
@@ -122,7 +123,11 @@ fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
         let problem = plan.is_none().then(|| summary.clone());
         let problems = problems.iter().map(Problem::to_string).collect();
         let report = Checking { problems, dump: report };
-        session.finish(Outcome { report: &report, summary, problem })
+        session.finish(Outcome {
+            report: &report,
+            page: summary.into(),
+            problem: problem.map(Page::from),
+        })
     })
 }
 
@@ -136,7 +141,7 @@ fn explain(arguments: &Explain) -> anyhow::Result<ExitCode> {
         options.io = io_mode(common);
         let report = explain::explain(&options, &plan, &session.display)?;
         let summary = summary::explain(&report, text::columns_of(std::io::stdout()));
-        session.finish(Outcome { report: &report, summary, problem: None })
+        session.finish(Outcome { report: &report, page: summary.into(), problem: None })
     })
 }
 

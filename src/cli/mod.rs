@@ -5,6 +5,7 @@ mod commands;
 mod hints;
 mod manual;
 mod mapping;
+mod page;
 mod progress;
 mod records;
 mod session;

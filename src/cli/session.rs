@@ -1,6 +1,6 @@
 //! What every command shares: log, report, progress, and printing the outcome or the error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,11 +12,12 @@ use mongosplit::progress::Progress;
 use mongosplit::{Error, Result};
 use serde::Serialize;
 
-use super::args::Common;
+use super::args::{Color, Common};
+use super::page::{Page, Style};
 use super::progress::Display;
 use super::records::{self, Records, WholeFile};
 use super::signals::Signals;
-use super::text::{command_line, duration};
+use super::text::{columns_of, command_line, duration};
 
 /// What a command reads and writes, and how it reports.
 #[derive(Debug, Default)]
@@ -33,6 +34,22 @@ pub struct Setup<'a> {
 
 /// So many times the expected duration is worth a warning: the runbook stops a migration there.
 const LONG: f64 = 3.0;
+
+/// Text is laid out for at least so many columns.
+const NARROWEST: usize = 40;
+
+/// A standard stream that text goes to.
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Out,
+    Error,
+}
+
+/// Whether the environment lets a terminal have colours: <https://no-color.org>.
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
 
 /// A running command.
 #[derive(Debug)]
@@ -112,9 +129,9 @@ pub struct Outcome<'r, R> {
     /// For `--report` and `--json`.
     pub report: &'r R,
     /// For people.
-    pub summary: String,
+    pub page: Page,
     /// What failed, as `--quiet` prints it; nothing if the check passed.
-    pub problem: Option<String>,
+    pub problem: Option<Page>,
 }
 
 impl<'a> Session<'a> {
@@ -181,21 +198,44 @@ impl<'a> Session<'a> {
     /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a
     /// problem.
     pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
-        let Outcome { report, summary, problem } = outcome;
+        let Outcome { report, page, problem } = outcome;
         self.note_delay();
-        summary.lines().for_each(|line| self.display.log(line));
+        let in_log = Style { is_verbose: true, ..Style::default() };
+        page.to_text(in_log).lines().for_each(|line| self.display.log(line));
         self.details.finish()?;
         self.write_report(report)?;
         if self.common.json {
             self.print(&(to_json(report, true)? + "\n"))?;
         } else if !self.common.quiet {
-            self.print(&summary)?;
+            self.print(&page.to_text(self.style(Stream::Out)))?;
         } else if let Some(problem) = &problem {
-            let _ = io::stderr().lock().write_all(problem.as_bytes());
+            let text = problem.to_text(self.style(Stream::Error));
+            let _ = io::stderr().lock().write_all(text.as_bytes());
         }
         let exit_code = u8::from(problem.is_some());
         self.log_end(exit_code);
         Ok(ExitCode::from(exit_code))
+    }
+
+    /// How a page is printed on a stream.
+    fn style(&self, stream: Stream) -> Style {
+        let (is_terminal, columns) = match stream {
+            Stream::Out if !self.stdout_is_taken => {
+                (io::stdout().is_terminal(), columns_of(io::stdout()))
+            }
+            _ => (io::stderr().is_terminal(), columns_of(io::stderr())),
+        };
+        let has_colour = match self.common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_terminal && wants_colour(),
+        };
+        let widest = Style::default().columns;
+        Style {
+            columns: columns.map_or(widest, |columns| columns.clamp(NARROWEST, widest)),
+            has_colour,
+            is_verbose: self.common.verbose,
+        }
     }
 
     /// Writes the report, and publishes it.

@@ -56,7 +56,7 @@ pub fn command_line(words: impl Iterator<Item = OsString>) -> String {
 }
 
 /// A path, quoted for a shell if it has to be.
-pub fn shell_path(path: &Path) -> String {
+pub fn path_argument(path: &Path) -> String {
     let word = path.to_string_lossy();
     // A leading dash would make it an option.
     if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(duration(182.0), "3 minutes 2 seconds");
         assert_eq!(duration(6720.0), "1 hour 52 minutes");
         assert_eq!(shell_word("/out dir/it's"), r#""/out dir/it's""#);
-        assert_eq!(shell_path(Path::new("-x")), "./-x");
+        assert_eq!(path_argument(Path::new("-x")), "./-x");
         let words = ["verify", "a b", "\u{1b}[2J\u{9b}"].map(OsString::from);
         assert_eq!(command_line(words.into_iter()), r"verify 'a b' '\u{1b}[2J\u{9b}'");
     }

@@ -19,7 +19,7 @@ mod verify;
 use mongosplit::layout::Layout;
 use mongosplit::manifest::Source;
 
-use super::text::{shell_path, thousands};
+use super::text::{path_argument, thousands};
 
 pub use check::check;
 pub use explain::{explain, show};
@@ -41,21 +41,22 @@ fn row(name: &str, documents: u64) -> String {
     format!("    {name:<48} {:>12}", thousands(documents))
 }
 
-/// The documents of the first target, as a share of the source's.
-fn ratio(source: &Source) -> String {
-    let first = source.targets.first().map_or(0, |target| target.documents);
-    let percent = match source.documents {
+/// The documents of the first targets, as a share of the sources'.
+fn ratio(sources: &[Source]) -> String {
+    let of = |source: &Source| source.targets.first().map_or(0, |target| target.documents);
+    let first: u64 = sources.iter().map(of).sum();
+    let percent = match sources.iter().map(|source| source.documents).sum::<u64>() {
         0 => 100.0,
         all => first as f64 * 100.0 / all as f64,
     };
-    format!("  Ratio: {percent:.2}%")
+    format!("{percent:.2}%")
 }
 
 /// The argument that makes mongorestore restore an output.
-fn restored_from(layout: &Layout) -> String {
+fn restore_argument(layout: &Layout) -> String {
     match layout {
-        Layout::Directory(place) => shell_path(place),
-        Layout::Archive(place) => format!("--archive={}", shell_path(place)),
+        Layout::Directory(place) => path_argument(place),
+        Layout::Archive(place) => format!("--archive={}", path_argument(place)),
         Layout::Stream(_) => "--archive".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use mongosplit::manifest;
 use mongosplit::reverse;
 
 use super::super::text::{count, duration, shell_word, thousands};
-use super::restored_from;
+use super::restore_argument;
 
 /// The summary of `reverse`.
 pub fn reverse(report: &reverse::Report) -> String {
@@ -137,7 +137,7 @@ fn reverse_next_steps(text: &mut String, report: &reverse::Report) {
     }
     line!(text, "  Manifest: {}", report.layout.manifest().display());
     let gzip = if report.manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let dest = restored_from(&report.layout);
+    let dest = restore_argument(&report.layout);
     for source in &report.manifest.sources {
         let (database, collection) = source.namespace.split_once('.').unwrap_or_default();
         let namespace = shell_word(&source.namespace);

@@ -5,191 +5,275 @@ use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform;
 
-use super::super::text::{count, duration, shell_path, shell_word, size, thousands};
-use super::{ratio, remarks, restored_from, row};
+use super::super::page::{Align, Command, Content, Figure, Line, Page, Step, Table};
+use super::super::text::{count, duration, path_argument, size, thousands};
+use super::{ratio, restore_argument};
+
+/// How many sources are listed with each of their targets.
+const DETAILED_SOURCES: usize = 2;
+/// How many set-aside documents are listed.
+const SET_ASIDE: usize = 10;
 
 /// The summary of `transform`.
-pub fn transform(report: &transform::Report, plan: &Plan) -> String {
-    let mut text = String::new();
+pub fn transform(report: &transform::Report, plan: &Plan) -> Page {
     let manifest = &report.manifest;
-    let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
-    let verb = if report.dry_run { "Would split" } else { "Split" };
-    for (source, details) in manifest.sources.iter().zip(&report.sources) {
-        let all = count(source.documents, "document");
-        let split = match source.rejected {
-            0 => all,
-            rejected => format!("{} of {all}", thousands(source.documents - rejected)),
-        };
-        line!(text, "✓ {verb} {split} of {}", source.namespace);
-        for target in &source.targets {
-            line!(text, "{}", row(&target.namespace, target.documents));
-        }
-        line!(text, "{}", row("set aside (a server would refuse them)", source.rejected));
-        line!(text, "{}", ratio(source));
-        line!(
-            text,
-            "  Round trip: {} restored and compared byte for byte, {} kept whole in the journal",
-            count(source.round_trip.proven, "document"),
-            thousands(source.round_trip.whole)
-        );
-        line!(text, "  Source: {} bytes, SHA-256 {}", thousands(source.bytes), source.sha256);
-        for refused in details.set_aside.iter().take(10) {
-            line!(text, "    set aside: {}", transform::set_aside_line(refused));
-        }
-        if details.set_aside.len() > 10 {
-            line!(
-                text,
-                "    and {} more, all in the report (--json, --report)",
-                source.rejected - 10
-            );
-        }
-        findings(&mut text, source);
-    }
-    for warning in &report.warnings {
-        line!(text, "! {warning}");
-    }
-    let source_bytes: u64 = manifest.sources.iter().map(|source| source.bytes).sum();
-    line!(text, "  Duration: {}", duration(report.seconds));
-    let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
-    line!(
-        text,
-        "  Throughput: {} docs/s, {}/s",
-        thousands(per_second(documents) as u64),
-        size(per_second(source_bytes) as u64)
-    );
-    storage(&mut text, manifest, source_bytes);
+    let mut page = Page { verdicts: verdicts(report), parts: Vec::new() };
+    page.push(Content::Table(targets(manifest)));
+    page.push(Content::Figures(figures(report)));
+    page.push(Content::Notes(notes(report)));
+    page.push_detail("Set aside", Content::Lines(set_aside(report)));
+    page.push_detail("Findings", Content::Lines(findings(manifest)));
+    page.push_detail("Not in the output", Content::Lines(not_in_output(report, plan)));
     if report.dry_run {
-        line!(text, "  Dry run: nothing was written. A real run will write these files:");
-        for file in &manifest.files {
-            line!(text, "    {}  {:>14}  {}", file.sha256, thousands(file.bytes), file.path);
-        }
+        page.push_titled("A run without --dry-run will write", Content::Table(files(manifest)));
     } else {
-        line!(text, "  Manifest: {}", report.layout.manifest().display());
+        page.push_titled("Next", Content::Steps(next_steps(report)));
+        page.push_detail("If a restore fails", Content::Lines(if_it_fails(report, plan)));
     }
-    let mut notes: Vec<String> = report.remarks.clone();
-    for source in &report.sources {
-        if !source.options.is_empty() {
-            notes.push(format!(
-                "options of {} are not carried over: {}",
-                source.namespace,
-                source.options.join(", ")
-            ));
+    page
+}
+
+fn verdicts(report: &transform::Report) -> Vec<Line> {
+    let manifest = &report.manifest;
+    let verb = if report.dry_run { "Dry run: would split" } else { "Split" };
+    let documents: u64 = manifest.sources.iter().map(|source| source.documents).sum();
+    let rejected: u64 = manifest.sources.iter().map(|source| source.rejected).sum();
+    let from = match manifest.sources.as_slice() {
+        [source] => source.namespace.clone(),
+        sources => count(sources.len() as u64, "database"),
+    };
+    let all = count(documents, "document");
+    let split = match rejected {
+        0 => all,
+        rejected => format!("{} of {all}", thousands(documents - rejected)),
+    };
+    vec![Line::holds(format!("{verb} {split} of {from}"))]
+}
+
+/// What each collection gets; of many sources, how many documents each has.
+fn targets(manifest: &Manifest) -> Table {
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
+    let mut row = |name: &str, documents: u64, what: &str| {
+        table.rows.push(vec![name.to_owned(), thousands(documents), what.to_owned()]);
+    };
+    for source in &manifest.sources {
+        if manifest.sources.len() > DETAILED_SOURCES {
+            row(&source.namespace, source.documents - source.rejected, "documents split");
+            continue;
         }
-        notes.extend(source.index_commands.iter().map(|command| {
-            format!("index of {} is not carried over: {command}", source.namespace)
-        }));
+        for target in &source.targets {
+            row(&target.namespace, target.documents, "documents");
+        }
+        if source.rejected > 0 {
+            row("set aside", source.rejected, "documents");
+        }
     }
-    if !notes.is_empty() {
-        line!(text, "\nNote:");
-        remarks(&mut text, &notes);
-    }
-    if !report.dry_run {
-        next_steps(&mut text, report, plan);
-    }
-    text
+    table
 }
 
-fn findings(text: &mut String, source: &manifest::Source) {
-    if source.findings.is_empty() {
-        line!(text, "  Findings: none");
-        return;
-    }
-    line!(
-        text,
-        "  Findings (copied unchanged; the application's models would refuse them, or they are only in the journal):"
-    );
-    for finding in &source.findings {
-        line!(
-            text,
-            "    {}: {} - {}, first _id {}",
-            finding.rule,
-            finding.expects,
-            count(finding.documents, "document"),
-            finding.first_ids.join(", ")
-        );
-    }
-}
-
-fn storage(text: &mut String, manifest: &Manifest, source_bytes: u64) {
+fn figures(report: &transform::Report) -> Vec<Figure> {
+    let manifest = &report.manifest;
+    let sum = |of: fn(&manifest::Source) -> u64| manifest.sources.iter().map(of).sum::<u64>();
+    let source_bytes = sum(|source| source.bytes);
+    let per_second = |number: u64| number as f64 / report.seconds.max(0.001);
     let raw = |file: &manifest::File| file.raw_bytes.unwrap_or(file.bytes);
     let collections: u64 =
         manifest.files_of(Role::Documents).chain(manifest.archive()).map(raw).sum();
     let journal: u64 = manifest.files_of(Role::Journal).map(raw).sum();
-    let stored: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let share = if source_bytes == 0 { 0.0 } else { journal as f64 * 100.0 / source_bytes as f64 };
-    line!(
-        text,
-        "  Storage impact: +{} in the database, next to the source's {}; journal {} ({share:.1}% of the source); {} on disk",
-        size(collections),
-        size(source_bytes),
-        size(journal),
-        size(stored)
-    );
+    vec![
+        Figure::new(
+            "proof",
+            format!(
+                "{} brought back and equal, {} kept whole; ratio {}",
+                count(sum(|source| source.round_trip.proven), "document"),
+                thousands(sum(|source| source.round_trip.whole)),
+                ratio(&manifest.sources),
+            ),
+        ),
+        Figure::new(
+            "size",
+            format!(
+                "source {}, collections {}, journal {} ({share:.1}%)",
+                size(source_bytes),
+                size(collections),
+                size(journal),
+            ),
+        ),
+        Figure::new(
+            "time",
+            format!(
+                "{}, {} docs/s, {}/s",
+                duration(report.seconds),
+                thousands(per_second(sum(|source| source.documents)) as u64),
+                size(per_second(source_bytes) as u64)
+            ),
+        ),
+    ]
 }
 
-fn next_steps(text: &mut String, report: &transform::Report, plan: &Plan) {
+/// What needs attention, one line for each kind.
+fn notes(report: &transform::Report) -> Vec<Line> {
+    let mut notes: Vec<Line> = report.warnings.iter().map(Line::attention).collect();
+    let manifest = &report.manifest;
+    let rejected: u64 = manifest.sources.iter().map(|source| source.rejected).sum();
+    if rejected > 0 {
+        let what = count(rejected, "document");
+        notes.push(Line::attention(format!("set aside: {what} that a server would refuse (-v)")));
+    }
+    let rules: usize = manifest.sources.iter().map(|source| source.findings.len()).sum();
+    let with_findings: u64 = report.sources.iter().map(|source| source.finding_documents).sum();
+    if rules > 0 {
+        let (documents, rules) = (count(with_findings, "document"), count(rules as u64, "rule"));
+        let how = match report.dry_run {
+            true => "-v".to_owned(),
+            false => format!("mongosplit findings {}", path_argument(report.layout.place())),
+        };
+        let verb = if with_findings == 1 { "breaks" } else { "break" };
+        notes.push(Line::attention(format!("findings: {documents} {verb} {rules} ({how})")));
+    }
+    for source in &report.sources {
+        let indexes = source.index_commands.len() as u64;
+        if indexes > 0 {
+            let what = if indexes == 1 { "index" } else { "indexes" };
+            let of = &source.namespace;
+            notes.push(Line::attention(format!("not carried over: {indexes} {what} of {of} (-v)")));
+        }
+    }
+    notes.extend(report.remarks.iter().map(Line::attention));
+    notes
+}
+
+fn set_aside(report: &transform::Report) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for source in &report.sources {
+        let first = source.set_aside.iter().take(SET_ASIDE);
+        lines.extend(first.map(|refused| Line::plain(transform::set_aside_line(refused))));
+        let more = source.set_aside.len().saturating_sub(SET_ASIDE) as u64;
+        if more > 0 {
+            let more = thousands(more);
+            lines.push(Line::plain(format!("and {more} more, all in the report and --details")));
+        }
+    }
+    lines
+}
+
+/// Values that are copied unchanged although the application's models refuse them, and values that
+/// only the journal has.
+fn findings(manifest: &Manifest) -> Vec<Line> {
+    let findings = manifest.sources.iter().flat_map(|source| &source.findings);
+    let line = |finding: &manifest::Finding| {
+        Line::plain(format!(
+            "{}: {}; {}, first _id {}",
+            finding.rule,
+            finding.expects,
+            count(finding.documents, "document"),
+            finding.first_ids.join(", ")
+        ))
+    };
+    findings.map(line).collect()
+}
+
+fn not_in_output(report: &transform::Report, plan: &Plan) -> Vec<Line> {
+    let mut left_out = Vec::new();
+    for source in &report.sources {
+        let of = &source.namespace;
+        if !source.options.is_empty() {
+            left_out.push(format!("options of {of}: {}", source.options.join(", ")));
+        }
+        let index = |command: &String| format!("index of {of}: {command}");
+        left_out.extend(source.index_commands.iter().map(index));
+    }
+    let itself = match replaced(&report.manifest).is_empty() {
+        true => format!("{} itself, ", plan.collection()),
+        false => String::new(),
+    };
+    left_out.push(format!("{itself}other collections, users and roles, the oplog"));
+    left_out.into_iter().map(Line::plain).collect()
+}
+
+fn files(manifest: &Manifest) -> Table {
+    let columns = [("file", Align::Left), ("bytes", Align::Right), ("SHA-256", Align::Left)];
+    let mut table = Table::new(&columns);
+    let row =
+        |file: &manifest::File| vec![file.path.clone(), thousands(file.bytes), file.sha256.clone()];
+    table.rows = manifest.files.iter().map(row).collect();
+    table
+}
+
+fn next_steps(report: &transform::Report) -> Vec<Step> {
     let manifest = &report.manifest;
     let targets: Vec<&manifest::Target> =
         manifest.sources.iter().flat_map(|source| &source.targets).collect();
     let documents: u64 = targets.iter().map(|target| target.documents).sum();
-    let gzip = if manifest.options.gzip_level.is_some() { " --gzip" } else { "" };
-    let mut includes: Vec<String> = targets
-        .iter()
-        .map(|target| format!(" --nsInclude {}", shell_word(&target.namespace)))
-        .collect();
+    let mut restore = Command::shell("mongorestore").uri().word("--stopOnError");
+    if manifest.options.gzip_level.is_some() {
+        restore = restore.word("--gzip");
+    }
+    for target in &targets {
+        restore = restore.option("--nsInclude", &target.namespace);
+    }
     // What takes the source's place is restored beside it first.
     let replaced = replaced(manifest);
-    includes.extend(replaced.iter().map(|namespace| {
-        format!(
-            " --nsFrom {} --nsTo {}",
-            shell_word(namespace),
-            shell_word(&format!("{namespace}_split"))
-        )
-    }));
-    let out = shell_path(report.layout.place());
-    let is_stream = report.layout.is_stream();
-    if is_stream {
-        stream_steps(
-            text,
-            &report.layout,
-            &format!("mongorestore --archive --stopOnError{gzip}{}", includes.concat()),
-        );
-    } else {
-        line!(text, "\nNext:");
-        line!(
-            text,
-            "  mongorestore --stopOnError{gzip}{} {}",
-            includes.concat(),
-            restored_from(&report.layout)
-        );
-    }
-    line!(
-        text,
-        "mongorestore must report: {documents} document(s) restored successfully. 0 document(s) failed to restore."
-    );
-    if !replaced.is_empty() {
-        line!(text, "Then, while nothing writes, in mongosh:");
-    }
     for namespace in &replaced {
-        line!(
-            text,
-            "  db.adminCommand({{renameCollection: \"{namespace}_split\", to: \"{namespace}\", dropTarget: true}})"
-        );
+        restore =
+            restore.option("--nsFrom", namespace).option("--nsTo", &format!("{namespace}_split"));
     }
-    line!(text, "Its exit code 0 alone proves nothing. Check with a new dump:");
-    line!(text, "  mongodump --out REDUMP && mongosplit verify {out} --restored REDUMP");
-    let shared: Vec<&str> = plan
-        .target_collections()
-        .enumerate()
-        .filter(|(number, _)| plan.is_shared(*number))
-        .map(|(_, collection)| collection)
-        .collect();
-    line!(text, "If the first restore failed, {}.", again(&out, is_stream, &shared));
-    let itself = match replaced.is_empty() {
-        true => format!("{} itself, ", plan.collection()),
-        false => String::new(),
+    restore = restore.raw(restore_argument(&report.layout));
+    let out = path_argument(report.layout.place());
+    let mut steps = match &report.layout {
+        Layout::Stream(_) => stream_steps(&report.layout, restore),
+        _ => vec![Step {
+            what: "Restore. mongorestore must end with the line below the command:".to_owned(),
+            commands: vec![restore],
+            expects: None,
+        }],
     };
-    line!(text, "Not in the output: {itself}other collections, users and roles, the oplog.");
+    if let Some(last) = steps.last_mut() {
+        last.expects = Some(format!(
+            "{documents} document(s) restored successfully. 0 document(s) failed to restore."
+        ));
+    }
+    if !replaced.is_empty() {
+        let rename = |namespace: &&str| {
+            Command::Mongosh(format!(
+                "db.adminCommand({{renameCollection: \"{namespace}_split\", to: \"{namespace}\", dropTarget: true}})"
+            ))
+        };
+        steps.push(Step {
+            what: "While nothing writes, in mongosh:".to_owned(),
+            commands: replaced.iter().map(rename).collect(),
+            expects: None,
+        });
+    }
+    let verify = Command::shell("mongosplit").word("verify").raw(out.clone());
+    steps.push(Step {
+        what: "Prove it: mongorestore's exit code 0 proves nothing, that of verify does:"
+            .to_owned(),
+        commands: vec![redump(manifest), verify.raw("--restored redump".to_owned())],
+        expects: None,
+    });
+    steps.push(Step {
+        what: "Rehearse the way back:".to_owned(),
+        commands: vec![Command::shell("mongosplit").word("reverse").raw(out).word("rehearsal")],
+        expects: None,
+    });
+    steps
+}
+
+/// The dump of the database that the output was restored into, or of all if there are several.
+fn redump(manifest: &Manifest) -> Command {
+    let namespaces = manifest.sources.iter().flat_map(|source| &source.targets);
+    let mut databases: Vec<&str> = namespaces
+        .map(|target| target.namespace.split_once('.').map_or("", |(database, _)| database))
+        .collect();
+    databases.dedup();
+    let dump = Command::shell("mongodump").uri();
+    let dump = match databases.as_slice() {
+        [database] => dump.option("--db", database),
+        _ => dump,
+    };
+    dump.raw("--out redump".to_owned())
 }
 
 /// The sources whose place a target takes, by namespace.
@@ -222,16 +306,35 @@ fn again(out: &str, is_stream: bool, shared: &[&str]) -> String {
 }
 
 /// What to do with an archive on standard output, and why to keep a copy.
-fn stream_steps(text: &mut String, layout: &Layout, restore: &str) {
-    let new = shell_path(&layout.path_of_named("new"));
-    let place = shell_path(layout.place());
-    line!(text, "\nThe archive went to standard output. Keep a copy of it with tee:");
-    line!(text, "  set -o pipefail; umask 077");
-    line!(text, "  mongosplit transform … | tee {new} | {restore} && mv {new} {place}");
-    line!(
-        text,
-        "Without the copy, {place} cannot be verified, compared with a re-dump or reversed: the journal alone does not hold the documents."
-    );
+fn stream_steps(layout: &Layout, restore: Command) -> Vec<Step> {
+    let new = path_argument(&layout.path_of_named("new"));
+    let place = path_argument(layout.place());
+    let mut pipe = vec!["mongosplit transform … |".to_owned(), format!("tee {new} |")];
+    if let Command::Shell(parts) = restore {
+        pipe.extend(parts);
+    }
+    pipe.push(format!("&& mv {new} {place}"));
+    vec![Step {
+        what: format!(
+            "The archive went to standard output. Keep a copy of it with tee: without, {place} cannot be verified, compared with a re-dump or reversed, as the journal alone does not hold the documents:"
+        ),
+        commands: vec![
+            Command::Shell(vec!["set -o pipefail; umask 077".to_owned()]),
+            Command::Shell(pipe),
+        ],
+        expects: None,
+    }]
+}
+
+fn if_it_fails(report: &transform::Report, plan: &Plan) -> Vec<Line> {
+    let shared: Vec<&str> = plan
+        .target_collections()
+        .enumerate()
+        .filter(|(number, _)| plan.is_shared(*number))
+        .map(|(_, collection)| collection)
+        .collect();
+    let out = path_argument(report.layout.place());
+    vec![Line::plain(format!("{}.", again(&out, report.layout.is_stream(), &shared)))]
 }
 
 #[cfg(test)]

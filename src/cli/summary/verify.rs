@@ -122,7 +122,7 @@ pub fn verify_source(report: &verify::SourceReport) -> String {
         for target in &source.targets {
             line!(text, "  {} count: {}", target.namespace, thousands(target.documents));
         }
-        line!(text, "{}", ratio(source));
+        line!(text, "  Ratio: {}", ratio(std::slice::from_ref(source)));
     }
     for array in derived.sources.iter().flat_map(|source| &source.arrays) {
         let mark = if array.source == array.target { "✓" } else { "✗" };

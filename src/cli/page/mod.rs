@@ -1,0 +1,258 @@
+//! What a command tells people: a verdict, and below it figures, tables, charts, lines and next
+//! steps. It is written as text (`text.rs`), and as HTML.
+
+mod text;
+
+pub use text::Style;
+
+use super::text::shell_word;
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It holds: `✓`.
+    Holds,
+    /// It does not hold: `✗`.
+    Fails,
+    /// Somebody should look at it: `!`.
+    Attention,
+    /// A statement.
+    None,
+}
+
+/// When a part is in the text. All of them are in HTML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Always.
+    Always,
+    /// With `--verbose`.
+    Verbose,
+}
+
+/// The result of a command, for people.
+#[derive(Debug)]
+pub struct Page {
+    /// What holds, or does not.
+    pub verdicts: Vec<Line>,
+    /// What is said about it, in order.
+    pub parts: Vec<Part>,
+}
+
+/// A sentence with its mark.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub mark: Mark,
+    pub text: String,
+}
+
+/// A part of a page.
+#[derive(Debug)]
+pub struct Part {
+    pub shown: Shown,
+    /// Above it, if it needs one.
+    pub title: Option<String>,
+    pub content: Content,
+}
+
+/// What a part holds.
+#[derive(Debug)]
+pub enum Content {
+    Figures(Vec<Figure>),
+    Table(Table),
+    Chart(Chart),
+    Lines(Vec<Line>),
+    /// What should be looked at: the first few, one line each; with `--verbose`, all in full.
+    Notes(Vec<Line>),
+    Steps(Vec<Step>),
+    /// Text that is already laid out, and is not wrapped.
+    Text(String),
+}
+
+/// A named value.
+#[derive(Debug)]
+pub struct Figure {
+    pub name: String,
+    pub value: String,
+}
+
+/// Rows of cells below the names of the columns.
+#[derive(Debug, Default)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A column of a table.
+#[derive(Debug)]
+pub struct Column {
+    pub name: String,
+    pub align: Align,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// A bar for each of some values.
+#[derive(Debug, Default)]
+pub struct Chart {
+    /// What the values count: `documents`.
+    pub unit: String,
+    pub bars: Vec<Bar>,
+}
+
+/// One bar.
+#[derive(Debug)]
+pub struct Bar {
+    pub name: String,
+    pub value: u64,
+}
+
+/// Something to do next.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What it is for.
+    pub what: String,
+    /// What to run, in this order.
+    pub commands: Vec<Command>,
+    /// What it must say, or what to do if it does not.
+    pub expects: Option<String>,
+}
+
+/// A command that can be pasted.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// For a shell: the command's name, then options with their values and arguments, each quoted.
+    /// It is broken between two of these.
+    Shell(Vec<String>),
+    /// For mongosh, one line.
+    Mongosh(String),
+}
+
+impl Line {
+    pub fn new(mark: Mark, text: impl Into<String>) -> Line {
+        Line { mark, text: text.into() }
+    }
+    pub fn holds(text: impl Into<String>) -> Line {
+        Line::new(Mark::Holds, text)
+    }
+    pub fn fails(text: impl Into<String>) -> Line {
+        Line::new(Mark::Fails, text)
+    }
+    pub fn attention(text: impl Into<String>) -> Line {
+        Line::new(Mark::Attention, text)
+    }
+    pub fn plain(text: impl Into<String>) -> Line {
+        Line::new(Mark::None, text)
+    }
+}
+
+impl Mark {
+    /// The character that it is shown as, if any.
+    pub fn symbol(self) -> Option<char> {
+        match self {
+            Mark::Holds => Some('✓'),
+            Mark::Fails => Some('✗'),
+            Mark::Attention => Some('!'),
+            Mark::None => None,
+        }
+    }
+}
+
+impl Page {
+    /// A page with one verdict.
+    pub fn new(verdict: Line) -> Page {
+        Page { verdicts: vec![verdict], parts: Vec::new() }
+    }
+    /// Adds a part that is always shown; nothing if it is empty.
+    pub fn push(&mut self, content: Content) {
+        self.push_part(Shown::Always, None, content);
+    }
+    /// Adds a part below a title; nothing if it is empty.
+    pub fn push_titled(&mut self, title: &str, content: Content) {
+        self.push_part(Shown::Always, Some(title.to_owned()), content);
+    }
+    /// Adds a part for `--verbose` and HTML; nothing if it is empty.
+    pub fn push_detail(&mut self, title: &str, content: Content) {
+        self.push_part(Shown::Verbose, Some(title.to_owned()), content);
+    }
+    fn push_part(&mut self, shown: Shown, title: Option<String>, content: Content) {
+        if !content.is_empty() {
+            self.parts.push(Part { shown, title, content });
+        }
+    }
+    /// Adds what another page says, below what this one says.
+    pub fn append(&mut self, other: Page) {
+        let verdicts = Content::Lines(other.verdicts);
+        self.parts.push(Part { shown: Shown::Always, title: None, content: verdicts });
+        self.parts.extend(other.parts);
+    }
+}
+
+impl From<String> for Page {
+    /// A text that is laid out already.
+    fn from(text: String) -> Page {
+        let mut page = Page { verdicts: Vec::new(), parts: Vec::new() };
+        page.push(Content::Text(text));
+        page
+    }
+}
+
+impl Content {
+    fn is_empty(&self) -> bool {
+        match self {
+            Content::Figures(figures) => figures.is_empty(),
+            Content::Table(table) => table.rows.is_empty(),
+            Content::Chart(chart) => chart.bars.is_empty(),
+            Content::Lines(lines) | Content::Notes(lines) => lines.is_empty(),
+            Content::Steps(steps) => steps.is_empty(),
+            Content::Text(text) => text.is_empty(),
+        }
+    }
+}
+
+impl Figure {
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Figure {
+        Figure { name: name.into(), value: value.into() }
+    }
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(columns: &[(&str, Align)]) -> Table {
+        let column =
+            |(name, align): &(&str, Align)| Column { name: (*name).to_owned(), align: *align };
+        Table { columns: columns.iter().map(column).collect(), rows: Vec::new() }
+    }
+}
+
+impl Command {
+    /// A command for a shell, without options and arguments.
+    pub fn shell(name: &str) -> Command {
+        Command::Shell(vec![name.to_owned()])
+    }
+    /// With an option that has no value, or an argument.
+    pub fn word(self, word: &str) -> Command {
+        self.raw(shell_word(word))
+    }
+    /// With an option and its value, which stay together.
+    pub fn option(self, option: &str, value: &str) -> Command {
+        self.raw(format!("{option} {}", shell_word(value)))
+    }
+    /// With `--uri "$MONGODB_URI"`: a password on a command line is seen by everyone.
+    pub fn uri(self) -> Command {
+        self.raw("--uri \"$MONGODB_URI\"".to_owned())
+    }
+    /// With a part that is quoted already.
+    pub fn raw(self, part: String) -> Command {
+        match self {
+            Command::Shell(mut parts) => {
+                parts.push(part);
+                Command::Shell(parts)
+            }
+            Command::Mongosh(text) => Command::Mongosh(text + &part),
+        }
+    }
+}
