@@ -2,6 +2,7 @@
 //!
 //! A mapping file ([`Plan::parse`]) is data; nothing in this module names a field of `user_data`.
 
+mod assess;
 mod backward;
 mod built_in;
 mod cases;
@@ -24,6 +25,7 @@ mod show;
 mod texts;
 mod views;
 
+pub use assess::{Assess, Counted};
 pub use cases::Case;
 pub use check::Refusal;
 pub use compile::Checked;

@@ -12,6 +12,7 @@ use std::num::NonZeroU128;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::assess::Assess;
 use super::check::{Check, Refusal, RowCheck};
 use super::convert::Conversion;
 use super::evaluate::descend;
@@ -49,6 +50,7 @@ pub struct Plan {
     pub(super) levels_added: u32,
     /// The number of fingerprint classes that the unique indexes need; see [`Unique`].
     pub(super) unique_classes: usize,
+    pub(super) assess: Assess,
 }
 
 /// The number of the source document's level.
@@ -585,6 +587,11 @@ impl Plan {
     #[doc(hidden)]
     pub fn target_count(&self) -> usize {
         self.targets.len()
+    }
+    /// The fields that an assessment counts.
+    #[doc(hidden)]
+    pub fn assess(&self) -> &Assess {
+        &self.assess
     }
     /// The arrays that are mapped item by item: the source's field and the target's field, each
     /// with its collection.

@@ -10,6 +10,7 @@ pub mod reverse;
 pub mod show;
 mod single;
 mod source;
+mod survey;
 pub mod transform;
 pub mod verify;
 mod wanted_id;

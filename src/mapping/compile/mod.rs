@@ -22,6 +22,7 @@ pub(super) use checks::{describe, query_text};
 use levels::Levels;
 use privacy::PrivatePaths;
 
+use super::assess::Assess;
 use super::language::{self, At, Mapping, Problem, Problems, Severity, Tests};
 use super::plan::{
     Filter, INVALID_UTF8, LEFT_OUT, Let, MAX_TARGETS, Plan, Rule, SOURCE, Table, Target, UNMATCHED,
@@ -231,6 +232,7 @@ impl<'m, 't> Compiler<'m, 't> {
             families,
             levels_added: self.levels_added,
             unique_classes,
+            assess: Assess::of(mapping),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::survey::unsayable;
+use super::super::survey::unsayable;
 use super::toml::{InlineTable, string};
 use crate::dump::{Metadata, index_name, relaxed};
 

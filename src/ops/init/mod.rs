@@ -1,13 +1,12 @@
 //! `mapping init`: makes a first mapping from the documents of a collection.
 
 mod indexes;
-mod survey;
 mod text;
 mod toml;
 
 use std::path::PathBuf;
 
-use survey::Survey;
+use super::survey::Survey;
 
 use super::source::open_documents;
 use crate::base::documents::{Checking, each_document};

@@ -1,7 +1,9 @@
 //! The text of the mapping. Names, types and counts go into it, and no value.
 
+use super::super::survey::{
+    Field, Fields, MOST_NAME_BYTES, MOST_PLACES, Survey, Values, unsayable,
+};
 use super::indexes::{Indexes, LeftOut};
-use super::survey::{Field, Fields, MOST_NAME_BYTES, MOST_PLACES, Survey, Values, unsayable};
 use super::toml::{InlineTable, array, string};
 use crate::dump::{Collection, Metadata};
 use crate::error::counted;
@@ -88,7 +90,7 @@ fn field_rows(fields: &[&Field], documents: u64) -> Vec<String> {
 
 /// The row of a field, with its comment.
 fn field_row(field: &Field, documents: u64) -> String {
-    let row = (0..super::survey::LEVELS)
+    let row = (0..super::super::survey::LEVELS)
         .rev()
         .map(|levels| row(field, documents, levels))
         .find(|row| row.len() <= MOST_ROW_BYTES)
@@ -113,7 +115,7 @@ fn row(field: &Field, documents: u64, levels: u32) -> String {
 fn types_of(values: &Values) -> InlineTable {
     let mut must = InlineTable::default();
     let types: Vec<String> =
-        values.types().iter().map(|(kind, _)| string(type_word(*kind))).collect();
+        values.types().iter().map(|seen| string(type_word(seen.kind))).collect();
     match types.as_slice() {
         [one] => must.entry("bsonType", one),
         _ => must.entry("bsonType", array(types)),
@@ -185,7 +187,7 @@ fn mixed_types(before: &str, values: &Values) -> String {
     }
     let counts: Vec<String> = types
         .iter()
-        .map(|(kind, values)| format!("{} {}", grouped(*values), type_word(*kind)))
+        .map(|seen| format!("{} {}", grouped(seen.values), type_word(seen.kind)))
         .collect();
     format!("{before}{}", counts.join(", "))
 }

@@ -1,11 +1,12 @@
-//! What is seen of a collection's documents: names, types and how often. Never a value.
+//! What is seen of a collection's documents: names, types, how often, and the `_id`s of first
+//! examples. No other value.
 //!
 //! Memory is bounded whatever the documents look like. What stops being followed is never followed
 //! again, so that all that is said of a place is about every value at it.
 
 use std::collections::HashMap;
 
-use crate::raw::{Elements, Value, kind};
+use crate::raw::{Elements, Value, display_id, kind};
 
 /// How many places (fields, and items of arrays) are followed.
 pub(super) const MOST_PLACES: usize = 4096;
@@ -27,6 +28,17 @@ pub(super) struct Survey {
     pub(super) with_long_names: DocumentCount,
     /// Documents with a field that came after [`MOST_PLACES`] others.
     pub(super) with_further_fields: DocumentCount,
+    /// The first document.
+    first: Example,
+    /// The numbers of the fields that every document has had.
+    in_all: Vec<usize>,
+}
+
+/// The `_id` of a document, as messages show it; none if it has no `_id`.
+pub(super) type Example = Option<Box<str>>;
+
+fn example(document: &[u8]) -> Example {
+    display_id(document).map(String::into_boxed_str)
 }
 
 impl Default for Survey {
@@ -41,6 +53,8 @@ impl Default for Survey {
             room,
             with_long_names: DocumentCount::default(),
             with_further_fields: DocumentCount::default(),
+            first: None,
+            in_all: Vec::new(),
         }
     }
 }
@@ -50,18 +64,73 @@ impl Survey {
     pub(super) fn observe(&mut self, document: &[u8]) {
         self.fields.documents += 1;
         let number = self.fields.documents;
+        if number == 1 {
+            self.first = example(document);
+        }
         let mut before = self.id;
         for element in Elements::new(document) {
             let name = element.key();
             match self.fields.find_or_add(name, before, &mut self.room) {
                 Some(field) => {
                     before = if self.fields.is_repeated(field) { before } else { Some(field) };
-                    self.fields.observe(field, element.value(), LEVELS, &mut self.room);
+                    self.note_new(field);
+                    let sight = Sight { document, value: element.value() };
+                    self.fields.observe(field, sight, LEVELS, &mut self.room);
                 }
                 None if name.len() > MOST_NAME_BYTES => self.with_long_names.count(number),
                 None => self.with_further_fields.count(number),
             }
         }
+        let fields = &mut self.fields.fields;
+        self.in_all.retain(|field| {
+            let has = fields[*field].seen.has_last(number);
+            if !has {
+                fields[*field].lacking = Some(example(document));
+            }
+            has
+        });
+    }
+
+    /// Notes which document lacks a field that is seen for the first time.
+    fn note_new(&mut self, field: usize) {
+        let field_seen = &mut self.fields.fields[field];
+        if field_seen.seen.documents > 0 {
+            return;
+        }
+        match self.fields.documents {
+            1 => self.in_all.push(field),
+            _ => field_seen.lacking = Some(self.first.clone()),
+        }
+    }
+
+    /// Whether [`merge`](Survey::merge) would give what observing the same documents gives.
+    pub(super) fn can_merge(&self, later: &Survey) -> bool {
+        !self.room.ran_out && !later.room.ran_out && self.room.places >= later.fields.places()
+    }
+
+    /// Adds what was seen of later documents, if it [can](Survey::can_merge).
+    pub(super) fn merge(&mut self, later: Survey) {
+        if self.fields.documents == 0 {
+            *self = later;
+            return;
+        }
+        let Survey { fields, first, with_long_names, .. } = later;
+        self.in_all.retain(|field| {
+            let field = &mut self.fields.fields[*field];
+            let number = fields.numbers.get(&field.name).copied();
+            let also = number.map(|number| &fields.fields[number]);
+            field.lacking = match also.filter(|also| also.seen.documents > 0) {
+                None => Some(first.clone()),
+                Some(also) => also.lacking.clone(),
+            };
+            field.lacking.is_none()
+        });
+        let known = self.fields.fields.len();
+        self.fields.merge(fields, self.id, &mut self.room);
+        for field in &mut self.fields.fields[known..] {
+            field.lacking = Some(self.first.clone());
+        }
+        self.with_long_names.documents += with_long_names.documents;
     }
 
     /// How many documents were added.
@@ -134,6 +203,21 @@ pub(super) struct Field {
     pub(super) repeated: DocumentCount,
     /// Its values, in all documents.
     pub(super) values: Values,
+    /// Of the document's own fields: the first document that lacks it, if one does.
+    pub(super) lacking: Option<Example>,
+}
+
+/// A value of a document.
+#[derive(Debug, Clone, Copy)]
+struct Sight<'d> {
+    document: &'d [u8],
+    value: Value<'d>,
+}
+
+impl<'d> Sight<'d> {
+    fn of(self, value: Value<'d>) -> Self {
+        Sight { value, ..self }
+    }
 }
 
 impl Fields {
@@ -159,6 +243,7 @@ impl Fields {
             seen: DocumentCount::default(),
             repeated: DocumentCount::default(),
             values: Values::default(),
+            lacking: None,
         });
         Some(number)
     }
@@ -169,29 +254,49 @@ impl Fields {
     }
 
     /// Adds a value of the field with this number, in the current document.
-    fn observe(&mut self, number: usize, value: Value<'_>, levels: u32, room: &mut Room) {
+    fn observe(&mut self, number: usize, sight: Sight<'_>, levels: u32, room: &mut Room) {
         let is_repeated = self.is_repeated(number);
         let field = &mut self.fields[number];
         if is_repeated {
             field.repeated.count(self.documents);
         }
         field.seen.count(self.documents);
-        field.values.observe(value, levels - 1, room);
+        field.values.observe(sight, levels - 1, room);
     }
 
     /// Adds an embedded document. Returns false if such documents are not regular.
-    fn observe_embedded(&mut self, document: Value<'_>, levels: u32, room: &mut Room) -> bool {
+    fn observe_embedded(&mut self, sight: Sight<'_>, levels: u32, room: &mut Room) -> bool {
         self.documents += 1;
         let mut before = None;
-        for element in document.elements() {
+        for element in sight.value.elements() {
             before = self.find_or_add(element.key(), before, room);
             let is_map = self.fields.len() > MOST_EMBEDDED_NAMES;
             match before {
                 Some(field) if !is_map && unsayable(element.key()).is_none() => {
-                    self.observe(field, element.value(), levels, room);
+                    self.observe(field, sight.of(element.value()), levels, room);
                 }
                 _ => return false,
             }
+        }
+        true
+    }
+
+    /// Adds the fields of later documents, the first behind the field `before` it. Returns false at
+    /// the first that there is no room for.
+    fn merge(&mut self, later: Fields, mut before: Option<usize>, room: &mut Room) -> bool {
+        self.documents += later.documents;
+        let Fields { mut fields, order, .. } = later;
+        for number in order {
+            let later = &mut fields[number];
+            if later.seen.documents == 0 {
+                continue;
+            }
+            before = self.find_or_add(&later.name, before, room);
+            let Some(number) = before else { return false };
+            let field = &mut self.fields[number];
+            field.seen.documents += later.seen.documents;
+            field.repeated.documents += later.repeated.documents;
+            field.values.merge(std::mem::take(&mut later.values), room);
         }
         true
     }
@@ -218,11 +323,21 @@ impl Fields {
     }
 }
 
+/// The values of one type at a place.
+#[derive(Debug, Clone)]
+pub(super) struct TypeSeen {
+    /// The element type.
+    pub(super) kind: u8,
+    /// How many values have it.
+    pub(super) values: u64,
+    /// The first document with one.
+    pub(super) first: Example,
+}
+
 /// The values at a place.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    /// Element types, and how many values have them.
-    types: Vec<(u8, u64)>,
+    types: Vec<TypeSeen>,
     embedded: Embedded,
     /// The items of the arrays among them.
     items: Option<Box<Values>>,
@@ -239,43 +354,81 @@ enum Embedded {
 }
 
 impl Values {
-    fn observe(&mut self, value: Value<'_>, levels: u32, room: &mut Room) {
-        match self.types.iter_mut().find(|(kind, _)| *kind == value.kind) {
-            Some((_, count)) => *count += 1,
-            None => self.types.push((value.kind, 1)),
+    fn observe(&mut self, sight: Sight<'_>, levels: u32, room: &mut Room) {
+        let kind = sight.value.kind;
+        match self.types.iter_mut().find(|seen| seen.kind == kind) {
+            Some(seen) => seen.values += 1,
+            None => self.types.push(TypeSeen { kind, values: 1, first: example(sight.document) }),
         }
-        match value.kind {
-            kind::DOCUMENT if levels > 0 => self.observe_document(value, levels, room),
-            kind::ARRAY if levels > 0 => self.observe_items(value, levels, room),
+        match kind {
+            kind::DOCUMENT if levels > 0 => self.observe_document(sight, levels, room),
+            kind::ARRAY if levels > 0 => self.observe_items(sight, levels, room),
             _ => {}
         }
     }
 
-    fn observe_document(&mut self, document: Value<'_>, levels: u32, room: &mut Room) {
+    fn observe_document(&mut self, sight: Sight<'_>, levels: u32, room: &mut Room) {
         if matches!(self.embedded, Embedded::None) {
             self.embedded = Embedded::Followed(Box::default());
         }
         let Embedded::Followed(fields) = &mut self.embedded else { return };
-        if !fields.observe_embedded(document, levels, room) {
-            room.places += fields.places();
-            self.embedded = Embedded::GivenUp;
+        if !fields.observe_embedded(sight, levels, room) {
+            self.give_up(room);
         }
     }
 
-    fn observe_items(&mut self, array: Value<'_>, levels: u32, room: &mut Room) {
-        for item in array.elements() {
+    /// Follows the documents no more, and makes room for others.
+    fn give_up(&mut self, room: &mut Room) {
+        if let Embedded::Followed(fields) = &self.embedded {
+            room.places += fields.places();
+        }
+        self.embedded = Embedded::GivenUp;
+    }
+
+    /// Adds the values of later documents. There is room for them.
+    fn merge(&mut self, later: Values, room: &mut Room) {
+        for later in later.types {
+            match self.types.iter_mut().find(|seen| seen.kind == later.kind) {
+                Some(seen) => seen.values += later.values,
+                None => self.types.push(later),
+            }
+        }
+        match (&mut self.embedded, later.embedded) {
+            (_, Embedded::None) | (Embedded::GivenUp, _) => {}
+            (_, Embedded::GivenUp) => self.give_up(room),
+            (mine, Embedded::Followed(later)) => {
+                if matches!(mine, Embedded::None) {
+                    *mine = Embedded::Followed(Box::default());
+                }
+                if let Embedded::Followed(fields) = mine {
+                    let has_room = fields.merge(*later, None, room);
+                    if !has_room || fields.fields.len() > MOST_EMBEDDED_NAMES {
+                        self.give_up(room);
+                    }
+                }
+            }
+        }
+        if let Some(later) = later.items
+            && (self.items.is_some() || room.take())
+        {
+            self.items.get_or_insert_default().merge(*later, room);
+        }
+    }
+
+    fn observe_items(&mut self, sight: Sight<'_>, levels: u32, room: &mut Room) {
+        for item in sight.value.elements() {
             if self.items.is_none() && room.take() {
                 self.items = Some(Box::default());
             }
             let Some(items) = &mut self.items else { return };
-            items.observe(item.value(), levels - 1, room);
+            items.observe(sight.of(item.value()), levels - 1, room);
         }
     }
 
-    /// Element types and how many values have them, the most common first.
-    pub(super) fn types(&self) -> Vec<(u8, u64)> {
-        let mut types = self.types.clone();
-        types.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    /// The types, the most common first.
+    pub(super) fn types(&self) -> Vec<&TypeSeen> {
+        let mut types: Vec<&TypeSeen> = self.types.iter().collect();
+        types.sort_by_key(|seen| (std::cmp::Reverse(seen.values), seen.kind));
         types
     }
 
@@ -318,6 +471,7 @@ pub(super) fn unsayable(name: &[u8]) -> Option<&'static str> {
 mod tests {
     use super::*;
     use bson::{Bson, Document, doc};
+    use proptest::prelude::*;
 
     fn survey(documents: impl IntoIterator<Item = Document>) -> Survey {
         let mut survey = Survey::default();
@@ -389,6 +543,80 @@ mod tests {
         assert_eq!(seen.places(), 1 + LEVELS as usize);
         let seen = survey([doc! { "a": [[[[[1]]]]] }]);
         assert_eq!(seen.places(), 1 + LEVELS as usize);
+    }
+
+    /// Documents with few names, so that they share some.
+    fn documents() -> impl Strategy<Value = Vec<Document>> {
+        let scalar = prop_oneof![
+            Just(Bson::from(1)),
+            Just(Bson::from("text")),
+            Just(Bson::Null),
+            "[a-z0-9]{1,2}".prop_map(|name| Bson::from(doc! { name: 1 })),
+        ];
+        let value = prop_oneof![
+            scalar.clone(),
+            proptest::collection::vec(scalar, 0..4).prop_map(Bson::from),
+        ];
+        let document = proptest::collection::btree_map("[a-e]", value, 0..6);
+        let document = (0..50_i32, document).prop_map(|(id, fields)| {
+            let mut document = doc! { "_id": id };
+            document.extend(fields);
+            document
+        });
+        proptest::collection::vec(document, 1..120)
+    }
+
+    /// All that a survey says, in an order of its own.
+    fn all_of(survey: &Survey) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for field in survey.fields() {
+            all.push(format!(
+                "{:?} {} {} {:?} {:?}",
+                String::from_utf8_lossy(&field.name),
+                field.seen.documents,
+                field.repeated.documents,
+                field.lacking,
+                values_of(&field.values)
+            ));
+        }
+        all.sort();
+        all.push(format!("{} {:?}", survey.documents(), survey.first));
+        all
+    }
+
+    fn values_of(values: &Values) -> Vec<String> {
+        let mut all: Vec<String> = values.types().iter().map(|seen| format!("{seen:?}")).collect();
+        for field in values.fields().into_iter().flat_map(Fields::in_order) {
+            let seen = field.seen.documents;
+            all.push(format!("{:?} {seen} {:?}", field.name, values_of(&field.values)));
+        }
+        all.extend(values.items().map(|items| format!("{:?}", values_of(items))));
+        all.sort();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn parts_that_are_merged_say_what_the_whole_says(
+            documents in documents(),
+            cuts in proptest::collection::vec(1..20_usize, 1..12),
+        ) {
+            let whole = survey(documents.iter().cloned());
+            let mut merged = Survey::default();
+            let mut rest = documents.as_slice();
+            for cut in cuts.iter().cycle() {
+                let (part, behind) = rest.split_at((*cut).min(rest.len()));
+                let part = survey(part.iter().cloned());
+                prop_assert!(merged.can_merge(&part));
+                merged.merge(part);
+                rest = behind;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(all_of(&merged), all_of(&whole));
+            prop_assert_eq!(merged.places(), whole.places());
+        }
     }
 
     #[test]
