@@ -9,7 +9,7 @@
 //! | Task | Start at |
 //! |---|---|
 //! | Read a dump: collections, metadata, documents | [`Dump::open`] |
-//! | List a dump and check every document in it | [`inspect::inspect`] |
+//! | Check every document of a dump, and assess its source collection | [`inspect::inspect`] |
 //! | Split its source collection | [`transform::transform`] |
 //! | Check an output | [`verify::verify`], [`verify::compare_with_source`], [`verify::compare_with_restored`] |
 //! | Check outputs that go into one database | [`verify::compare_outputs`], [`verify::compare_with_restored`] |

@@ -56,6 +56,8 @@ pub struct Disk {
     used_fallback: AtomicBool,
     lacks_exchange: bool,
     lacks_locks: bool,
+    /// For tests.
+    free_bytes: Option<u64>,
 }
 
 /// What happens at a step, for tests.
@@ -127,6 +129,22 @@ impl Disk {
     pub fn without_exchange(mut self) -> Self {
         self.lacks_exchange = true;
         self
+    }
+    /// For tests: behaves like a file system with so many free bytes.
+    pub fn with_free_bytes(mut self, bytes: u64) -> Self {
+        self.free_bytes = Some(bytes);
+        self
+    }
+    /// What is free for an ordinary user on the file system of a directory, or of the nearest
+    /// directory above it that exists; none if the system does not say.
+    pub fn free_bytes(&self, directory: &Path) -> Option<u64> {
+        if self.free_bytes.is_some() {
+            return self.free_bytes;
+        }
+        let absolute = std::path::absolute(directory).ok()?;
+        let existing = absolute.ancestors().find(|place| place.exists())?;
+        let status = rustix::fs::statvfs(existing).ok()?;
+        status.f_bavail.checked_mul(status.f_frsize)
     }
     /// For tests: behaves like a file system without locks.
     pub fn without_locks(mut self) -> Self {

@@ -157,11 +157,12 @@ impl Error {
     /// # Examples
     ///
     /// ```
-    /// use mongosplit::{Dump, inspect, progress::Silent};
+    /// use mongosplit::Dump;
     ///
     /// # fn main() -> mongosplit::Result<()> {
     /// let dump = Dump::open("fixtures/odd/truncated-document")?;
-    /// let error = inspect::inspect(&dump, &Silent).unwrap_err();
+    /// let documents = dump.collection("user_data")?.documents()?;
+    /// let error = documents.collect::<Result<Vec<_>, _>>().unwrap_err();
     /// let position = error.position().expect("a document");
     /// assert_eq!((position.document, position.offset), (3, 460));
     /// assert_eq!(error.exit_code(), 3);

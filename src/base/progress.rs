@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use mongosplit::{Dump, inspect, progress::Progress};
+/// use mongosplit::{Plan, inspect, progress::Progress};
 ///
 /// #[derive(Default)]
 /// struct Counter(AtomicU64);
@@ -21,8 +21,9 @@ use crate::error::{Error, Result};
 ///
 /// # fn main() -> mongosplit::Result<()> {
 /// let counter = Counter::default();
-/// inspect::inspect(&Dump::open("fixtures/dump")?, &counter)?;
-/// assert_eq!(counter.0.into_inner(), 60); // of the largest collection
+/// let options = inspect::Options::new("fixtures/dump");
+/// inspect::inspect(&options, &Plan::built_in()?, &counter)?;
+/// assert_eq!(counter.0.into_inner(), 106);
 /// # Ok(())
 /// # }
 /// ```

@@ -31,6 +31,8 @@ pub struct Stream {
     pub file_bytes: u64,
     /// The permission bits of the file.
     pub mode: u32,
+    /// Its bytes are compressed.
+    pub is_gzip: bool,
     /// The file opened again, to notice changes; `None` for standard input.
     checked: Option<Arc<ReadFile>>,
 }
@@ -88,7 +90,7 @@ impl Stream {
         let counted = Counting { inner: read, counter };
         let inner: Box<dyn Read + Send> =
             if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
-        Ok(Stream { inner, progress, file_bytes, mode, checked })
+        Ok(Stream { inner, progress, file_bytes, mode, is_gzip, checked })
     }
     /// Reads standard input. Recognises gzip by its first bytes.
     pub fn standard_input() -> Result<Stream> {
@@ -119,7 +121,7 @@ impl Stream {
         // The type differs from system to system.
         #[allow(clippy::unnecessary_cast)]
         let mode = mode as u32;
-        Ok(Stream { inner, progress, file_bytes, mode, checked: None })
+        Ok(Stream { inner, progress, file_bytes, mode, is_gzip, checked: None })
     }
     /// The size of the file as stored, if it is known.
     pub fn total(&self) -> Option<u64> {

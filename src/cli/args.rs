@@ -28,7 +28,7 @@ pub enum Command {
     Verify(Verify),
     /// Bring the source collection back, byte for byte
     Reverse(Reverse),
-    /// List what is in a dump, and check every document and checksum in it
+    /// Check every document of a dump, and assess its source collection: GO or NO-GO
     Inspect(Inspect),
     /// Show one document of an output: as the source had it, what it has become, what the journal keeps
     Show(Show),
@@ -191,11 +191,21 @@ pub struct Reverse {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  mongosplit inspect /backup/dump")]
+Examples:
+  mongosplit inspect /backup/dump
+  mongosplit inspect /backup/dump --out /backup --report assessment.html")]
 pub struct Inspect {
     /// What mongodump made; - for an archive on standard input
     pub dump: PathBuf,
+    /// A directory on the disk that the output will go to: is there room?
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// The database whose source collection is assessed (repeatable); all if it is not given
+    #[arg(short = 'd', long = "db", value_name = "NAME")]
+    pub databases: Vec<String>,
+    /// Another mapping than the built-in one, or builtin:NAME
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use mongosplit::Dump;
-use mongosplit::disk::{Disk, IoMode};
+use mongosplit::disk::IoMode;
 use mongosplit::layout::{Layout, is_standard_output};
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes};
@@ -18,7 +17,7 @@ use super::hints;
 use super::manual;
 use super::mapping::{self, plan_of};
 use super::page::Page;
-use super::session::{self, Outcome, Session, fail, print};
+use super::session::{self, Outcome, Session, complain, fail, print};
 use super::{summary, text};
 
 /// The gzip level of `--gzip`; see docs/BENCHMARKS.md.
@@ -349,18 +348,27 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
 
 fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let setup = session::Setup { inputs: vec![&arguments.dump], ..session::Setup::default() };
+    let setup = session::Setup {
+        inputs: std::iter::once(arguments.dump.as_path())
+            .chain(arguments.mapping.as_deref())
+            .collect(),
+        ..session::Setup::default()
+    };
     Session::begin(common, setup)?.run(|session| {
-        let disk = Disk::new(io_mode(common));
-        let dump = Dump::open_on(&disk, &arguments.dump, None)?;
-        session.display.detail(&dump.describe());
-        let report = inspect::inspect_on(&disk, &dump, &session.display)?;
-        let problem = (!report.is_sound()).then(|| summary::damage(&dump, &report));
-        session.finish(Outcome {
+        let plan = plan_of(arguments.mapping.as_deref())?;
+        let mut options = inspect::Options::new(&arguments.dump);
+        options.out = arguments.out.clone();
+        options.databases = arguments.databases.clone();
+        options.threads = common.threads.map(usize::from);
+        options.io = io_mode(common);
+        let report = inspect::inspect(&options, &plan, &session.display)?;
+        let outcome = Outcome {
             report: &report,
-            page: summary::inspect(&dump, &report).into(),
-            problem: problem.map(Page::from),
-        })
+            page: summary::inspect(&report),
+            problem: (!report.go).then(|| summary::no_go(&report)),
+        };
+        report.damages.iter().for_each(|damage| complain(&damage.message));
+        session.finish_with(outcome, report.exit_code())
     })
 }
 

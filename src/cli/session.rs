@@ -118,9 +118,14 @@ impl Failure {
 /// Prints an error to stderr and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     let Failure { error, exit_code } = Failure::of(error);
-    // If stderr is closed, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "mongosplit: {}", error.message);
+    complain(&error.message);
     ExitCode::from(exit_code)
+}
+
+/// Prints what went wrong to stderr.
+pub fn complain(message: &str) {
+    // If stderr is closed, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "mongosplit: {message}");
 }
 
 /// The result of a command.
@@ -198,6 +203,16 @@ impl<'a> Session<'a> {
     /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a
     /// problem.
     pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
+        let exit_code = u8::from(outcome.problem.is_some());
+        self.finish_with(outcome, exit_code)
+    }
+
+    /// [`finish`](Session::finish), with an exit code.
+    pub fn finish_with<R: Serialize>(
+        &mut self,
+        outcome: Outcome<'_, R>,
+        exit_code: u8,
+    ) -> anyhow::Result<ExitCode> {
         let Outcome { report, page, problem } = outcome;
         self.note_delay();
         let in_log = Style { is_verbose: true, ..Style::default() };
@@ -212,7 +227,6 @@ impl<'a> Session<'a> {
             let text = problem.to_text(self.style(Stream::Error));
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }
-        let exit_code = u8::from(problem.is_some());
         self.log_end(exit_code);
         Ok(ExitCode::from(exit_code))
     }

@@ -24,7 +24,7 @@ use super::text::{path_argument, thousands};
 pub use check::check;
 pub use explain::{explain, show};
 pub use findings::findings;
-pub use inspect::{damage, inspect};
+pub use inspect::{inspect, no_go};
 pub use reverse::{reverse, reverse_current};
 pub use tests::tests;
 pub use transform::transform;

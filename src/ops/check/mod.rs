@@ -80,6 +80,8 @@ pub struct Target {
     pub collection: String,
     /// Its documents.
     pub documents: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Documents that a server would refuse.
@@ -102,6 +104,19 @@ pub struct Finding {
     pub documents: u64,
     /// The `_id`s of the first few.
     pub first_ids: Vec<String>,
+}
+
+impl Finding {
+    /// All findings, in the order of the rules.
+    pub(super) fn all(findings: &Findings, plan: &Plan) -> Vec<Finding> {
+        let finding = |(rule, found): (&crate::mapping::Rule, &crate::mapping::Found)| Finding {
+            rule: rule.name.clone(),
+            text: findings.text(rule),
+            documents: found.documents,
+            first_ids: found.first_ids.clone(),
+        };
+        findings.iter(plan).map(finding).collect()
+    }
 }
 
 fn as_texts<S: Serializer>(problems: &[Problem], serializer: S) -> Result<S::Ok, S::Error> {
@@ -153,7 +168,7 @@ struct Checking<'p> {
     reads: Reads,
     documents: u64,
     bytes: u64,
-    counts: Vec<u64>,
+    counts: Vec<(u64, u64)>,
     refused: Refused,
     findings: Findings,
     measure: Measure<'p>,
@@ -168,7 +183,7 @@ impl<'p> Checking<'p> {
             reads: Reads::new(plan),
             documents: 0,
             bytes: 0,
-            counts: vec![0; plan.target_count()],
+            counts: vec![(0, 0); plan.target_count()],
             refused: Refused::default(),
             findings: Findings::default(),
             measure: Measure::new(plan),
@@ -207,8 +222,9 @@ impl<'p> Checking<'p> {
             .map_err(|(index, fault)| Error::document(batch.position(index, file), fault))?;
         self.documents += batch.ends.len() as u64;
         self.bytes += batch.bytes.len() as u64;
-        for (sum, count) in self.counts.iter_mut().zip(&mapped.counts) {
-            *sum += count;
+        let of_targets = mapped.counts.iter().zip(&mapped.outputs);
+        for (sum, (documents, output)) in self.counts.iter_mut().zip(of_targets) {
+            *sum = (sum.0 + documents, sum.1 + output.len() as u64);
         }
         self.findings.append(&mapped.findings);
         for refused in &mapped.refused {
@@ -225,27 +241,25 @@ impl<'p> Checking<'p> {
     fn report(self, sources: &[Collection]) -> Report {
         let plan = self.plan;
         let names = plan.target_collections().map(str::to_owned);
-        let target = |(collection, documents)| Target { collection, documents };
-        let finding = |(rule, found): (&crate::mapping::Rule, &crate::mapping::Found)| Finding {
-            rule: rule.name.clone(),
-            text: self.findings.text(rule),
-            documents: found.documents,
-            first_ids: found.first_ids.clone(),
-        };
+        let target = |(collection, (documents, bytes))| Target { collection, documents, bytes };
         Report {
             sources: sources.iter().map(Collection::namespace).collect(),
             documents: self.documents,
             bytes: self.bytes,
             targets: names.zip(self.counts.iter().copied()).map(target).collect(),
             refused: self.refused,
-            findings: self.findings.iter(plan).map(finding).collect(),
+            findings: Finding::all(&self.findings, plan),
             unread: self.reads.unread(),
             with_more_unread: self.reads.with_more(),
             journal: self.measure.journal(self.bytes),
             // Without documents, nothing is to be said of rows.
             remarks: match self.documents {
                 0 => Vec::new(),
-                _ => self.reads.remarks(plan, &self.counts),
+                _ => {
+                    let counts: Vec<u64> =
+                        self.counts.iter().map(|(documents, _)| *documents).collect();
+                    self.reads.remarks(plan, &counts)
+                }
             },
         }
     }

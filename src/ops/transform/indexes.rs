@@ -78,7 +78,7 @@ fn kept_metadata(plan: &Plan, target: usize, source: Option<&Metadata>) -> Optio
 /// The unique indexes that a target with the source's name keeps. What they hold changes, so their
 /// values are checked as those of the mapping's indexes are. Those whose values cannot be checked are
 /// remarks.
-pub(super) fn kept_unique(
+pub(crate) fn kept_unique(
     plan: &Plan,
     source: Option<&Metadata>,
     namespace: &str,

@@ -8,8 +8,8 @@ mod outputs;
 mod preflight;
 mod run;
 mod source;
+mod unique;
 
-use std::num::NonZeroU128;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -26,16 +26,20 @@ use crate::manifest::{self, Manifest, Role};
 use crate::mapping::Plan;
 use crate::pipeline::{self, Pool, Threads};
 use crate::progress::Progress;
+pub(super) use indexes::kept_unique;
 pub use limit::Limit;
 pub use options::{ExistingTargets, Indexes, Options};
 use outputs::{Beside, Outputs, archived};
 pub(crate) use outputs::{documents_path, metadata_path, recorded};
 use preflight::{
-    ExistingDocuments, check_traps, detail_run, files_of, metadata_remark, not_carried_over,
-    single_database, unexpected_number,
+    ExistingDocuments, check_room, check_traps, detail_run, files_of, metadata_remark,
+    not_carried_over, single_database, unexpected_number,
 };
+pub(super) use preflight::{check_oplog, check_standing};
 use run::{Transforming, Writing};
 use source::Reading;
+pub(super) use unique::SeenValues;
+use unique::UniqueValue;
 
 /// What a run did.
 #[derive(Debug, Serialize)]
@@ -109,9 +113,6 @@ pub struct SetAside {
     #[serde(skip)]
     by_mapping: bool,
 }
-
-/// A value of a unique index: the number of its class, and its fingerprint.
-type UniqueValue = (usize, NonZeroU128);
 
 /// Splits the source collections of a dump into the collections that the plan describes.
 ///
@@ -207,15 +208,14 @@ impl<'r> Prepared<'r> {
         let existing =
             check_traps(disk, options, plan, &dump, &collections, progress, &mut remarks)?;
         let reader = Reading::open(disk, options, &layout, plan, &dump, &collections)?;
+        if !options.dry_run {
+            check_room(disk, options, &layout, &reader, progress)?;
+        }
         let mut sources = Vec::new();
         for collection in &collections {
             let mut source = Outputs::new(collection, options, dump.metadata(disk, collection)?)?;
-            source.kept = indexes::kept_unique(
-                plan,
-                source.metadata.as_ref(),
-                &collection.namespace(),
-                &mut remarks,
-            );
+            source.kept =
+                kept_unique(plan, source.metadata.as_ref(), &collection.namespace(), &mut remarks);
             remarks.extend(metadata_remark(&dump, collection, source.metadata.as_ref()));
             sources.push(source);
         }

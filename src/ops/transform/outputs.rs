@@ -1,6 +1,7 @@
 //! The output files of one source while they are written, and the counts that go with them.
 
 use super::indexes::metadata_text;
+use super::unique::SeenValues;
 use super::{ArrayCount, Options, SetAside, SourceReport};
 use crate::artifact::archive_writer;
 use crate::artifact::staging::Staging;
@@ -8,7 +9,6 @@ use crate::artifact::writer::{DocumentSink, OutputFile};
 use crate::base::namespace::{check_database_name, collection_file_name};
 use crate::dump::{Collection, Metadata};
 use crate::error::{Error, Result};
-use crate::fingerprints::Fingerprints;
 use crate::hash::HashingCounter;
 use crate::journal::{JournalWriter, Unreadable};
 use crate::manifest::{self, Role};
@@ -37,7 +37,7 @@ pub(super) struct Outputs<'d> {
     pub(super) journal_writer: JournalWriter,
     /// The unique indexes of the source that a target keeps.
     pub(super) kept: Vec<KeptIndex>,
-    pub(super) seen: Vec<Fingerprints>,
+    pub(super) seen: SeenValues,
     /// Hashes the source's documents.
     pub(super) hash: HashingCounter,
     pub(super) documents: u64,
@@ -78,7 +78,7 @@ impl<'d> Outputs<'d> {
             rejected: None,
             journal_writer: JournalWriter::default(),
             kept: Vec::new(),
-            seen: Vec::new(),
+            seen: SeenValues::default(),
             hash: HashingCounter::default(),
             documents: 0,
             counts: Vec::new(),
@@ -140,8 +140,7 @@ impl<'d> Outputs<'d> {
         self.counts = vec![0; plan.target_count()];
         self.digests = vec![0; plan.target_count()];
         self.arrays = vec![[0; 2]; plan.arrays().len()];
-        let classes = plan.unique_classes() + self.kept.len();
-        self.seen = (0..classes).map(|_| Fingerprints::default()).collect();
+        self.seen = SeenValues::new(plan, self.kept.len());
         Ok(())
     }
 

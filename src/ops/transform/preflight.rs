@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::source::Reading;
 use super::{ExistingTargets, Options};
+use crate::artifact::layout::Layout;
 use crate::base::archive_format as archive;
 use crate::base::documents::{Checking, Counts, count, each_document};
 use crate::batch::Splitter;
@@ -181,7 +183,7 @@ fn standing_targets<'a>(
 }
 
 /// Refuses operations on the source that happened during the dump.
-pub(super) fn check_oplog(
+pub(crate) fn check_oplog(
     options: &Options,
     oplog: &str,
     namespace: &str,
@@ -207,7 +209,7 @@ pub(super) fn check_oplog(
 }
 
 /// Refuses documents in a target collection.
-pub(super) fn check_standing(
+pub(crate) fn check_standing(
     options: &Options,
     namespace: &str,
     Counts { documents, bytes }: Counts,
@@ -264,6 +266,39 @@ pub(super) fn not_carried_over(dump: &Dump, sources: &[Collection]) -> Vec<Strin
     }
     remarks
 }
+
+/// Refuses a place that has not even room for a copy of the sources, and warns of one that has
+/// hardly more. What a compressed output takes is not known.
+pub(super) fn check_room(
+    disk: &Disk,
+    options: &Options,
+    layout: &Layout,
+    sources: &Reading,
+    progress: &dyn Progress,
+) -> Result<()> {
+    if layout.is_stream() || options.gzip_level.is_some() {
+        return Ok(());
+    }
+    let place = layout.place();
+    let Some((needed, free)) = sources.plain_bytes().zip(disk.free_bytes(place)) else {
+        return Ok(());
+    };
+    let room = format!("its file system has {free} bytes free, the source alone has {needed}");
+    if free < needed {
+        let what = format!("{room}; free some, choose another place, or compress with --gzip");
+        return Err(Error::output(place, what));
+    }
+    if free < needed + needed / ROOM_BESIDES {
+        progress.warn(&format!(
+            "'{}': {room}, and the output is larger; inspect DUMP --out DIR says how large",
+            place.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The output is larger than the source by less than one part in so many, in most runs.
+const ROOM_BESIDES: u64 = 4;
 
 /// Warns that nothing in a piped dump shows whether mongodump ran to its end.
 pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {

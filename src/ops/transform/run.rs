@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::outputs::{Outputs, unreadable_journal};
 use super::preflight::ExistingDocuments;
 use super::source::Reading;
-use super::{Options, SetAside, UniqueValue};
+use super::unique::{self, UniqueValue};
+use super::{Options, SetAside};
 use crate::artifact::archive_writer::ArchiveFile;
 use crate::artifact::writer::{DocumentSink, OutputFile};
 use crate::batch::Batch;
@@ -67,49 +68,6 @@ impl Transforming<'_> {
         })
     }
 
-    /// The unique values of a batch's documents, by their index.
-    fn unique_values<'m>(
-        &self,
-        mapped: &'m Mapped,
-    ) -> impl Iterator<Item = (usize, UniqueValue)> + 'm {
-        let classes = self.plan.unique_classes();
-        let single = mapped.fingerprints.iter().enumerate();
-        let single = single.filter_map(move |(number, fingerprint)| {
-            Some((number / classes, (number % classes, (*fingerprint)?)))
-        });
-        let several = mapped.unwound_fingerprints.iter();
-        single.chain(several.map(|(index, class, value)| (*index, (*class, *value))))
-    }
-
-    /// The documents of a batch whose unique value an earlier document has. Remembers the values of
-    /// the others.
-    fn duplicates(&self, source: &mut Outputs<'_>, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
-        let mut values: Vec<(usize, UniqueValue)> = self.unique_values(mapped).collect();
-        // Those of unwound documents come behind all others.
-        values.sort_by_key(|(index, _)| *index);
-        let mut duplicates = HashMap::new();
-        for of_document in values.chunk_by(|(one, _), (other, _)| one == other) {
-            let is_seen = |(number, (_, (class, value))): &(usize, &(usize, UniqueValue))| {
-                source.seen[*class].contains(value.get())
-                    || of_document[..*number]
-                        .iter()
-                        .any(|(_, earlier)| *earlier == (*class, *value))
-            };
-            match of_document.iter().enumerate().find(is_seen) {
-                // The other values of a document that is refused do not count as seen.
-                Some((_, (index, value))) => {
-                    duplicates.insert(*index, *value);
-                }
-                None => {
-                    for (_, (class, value)) in of_document {
-                        source.seen[*class].insert(value.get());
-                    }
-                }
-            }
-        }
-        duplicates
-    }
-
     /// Names, for each refused duplicate, the first document with its value. Only fingerprints were
     /// kept, so the source is mapped again until all are found.
     pub(super) fn name_earlier(
@@ -129,7 +87,7 @@ impl Transforming<'_> {
         while !refused.is_empty() && reader.fill(&mut batch)? {
             self.check()?;
             self.map_batch(&batch, &HashMap::new(), &mut mapped)?;
-            for (index, value) in self.unique_values(&mapped) {
+            for (index, value) in unique::values(self.plan, &mapped) {
                 for one in refused.remove(&(batch.source, value)).into_iter().flatten() {
                     let earlier = batch.position(index, "");
                     let id = earlier.id.map_or("no _id".to_owned(), |id| format!("_id {id}"));
@@ -195,7 +153,7 @@ impl Transforming<'_> {
         mapped: &mut Mapped,
         journal: &mut Vec<u8>,
     ) -> Result<()> {
-        let duplicates = self.duplicates(source, mapped);
+        let duplicates = source.seen.duplicates(self.plan, mapped);
         if !duplicates.is_empty() {
             self.map_batch(batch, &duplicates, mapped)?;
         }

@@ -84,6 +84,16 @@ impl Reading {
     pub(super) fn mode(&self) -> u32 {
         self.streams().fold(u32::MAX, |mode, stream| mode & stream.mode)
     }
+    /// The bytes of the sources' documents; none if that is known only once they are read.
+    pub(super) fn plain_bytes(&self) -> Option<u64> {
+        let plain = |input: &Input| match input {
+            Input::File(splitter) if !splitter.stream().is_gzip => {
+                Some(splitter.stream().file_bytes)
+            }
+            Input::File(_) | Input::Archive(_) => None,
+        };
+        self.inputs.iter().map(plain).sum()
+    }
     pub(super) fn total(&self) -> Option<u64> {
         self.streams().map(Stream::total).sum()
     }
