@@ -4,8 +4,8 @@ use anstyle::{AnsiColor, Color, Style as Ansi};
 use textwrap::Options;
 use unicode_width::UnicodeWidthStr;
 
+use super::super::text::thousands;
 use super::{Align, Chart, Command, Content, Figure, Line, Mark, Page, Part, Shown, Step, Table};
-use crate::cli::text::thousands;
 
 /// How a page is written.
 #[derive(Debug, Clone, Copy)]

@@ -6,19 +6,18 @@ mod needs;
 mod pass;
 mod places;
 mod reading;
+mod report;
 mod tally;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::Serialize;
-
 use crate::base::documents::Counts;
 use crate::disk::{Disk, IoMode};
 use crate::dump::{self, Dump, Metadata, OplogOperations};
-use crate::error::{Error, Position, Result, counted};
+use crate::error::{Error, Result, counted};
 use crate::mapping::Plan;
-use crate::ops::check::{Finding, Refused, Target};
+use crate::ops::check::{Finding, Target};
 use crate::ops::transform::{self, check_oplog, check_standing, kept_unique, rounded_seconds};
 use crate::pipeline::{self, Pool, Threads};
 use crate::progress::Progress;
@@ -29,6 +28,7 @@ use reading::Reading;
 pub use counts::{Distribution, Range};
 pub use needs::{DiskNeeds, Needs, TimeBudget, TimeOfStep};
 pub use places::{Place, TypeCount};
+pub use report::{Assessment, Collection, Damage, Report};
 pub use tally::{Dates, Lengths, Most, Owners, ValueCount, Values, time_text};
 
 /// What [`inspect`] reads, and for which output.
@@ -56,119 +56,6 @@ impl Options {
             databases: Vec::new(),
             threads: None,
             io: IoMode::default(),
-        }
-    }
-}
-
-/// What is in a dump, and whether it can be migrated.
-#[derive(Debug, Serialize)]
-#[non_exhaustive]
-pub struct Report {
-    /// The dump.
-    pub dump: PathBuf,
-    /// The version of the server that was dumped, if the dump tells.
-    pub server_version: Option<String>,
-    /// Whether a migration can begin.
-    pub go: bool,
-    /// Why not.
-    pub reasons: Vec<String>,
-    /// What could not be read. The figures are of what was.
-    pub damages: Vec<Damage>,
-    /// The dump's collections, by namespace.
-    pub collections: Vec<Collection>,
-    /// The source collections.
-    pub sources: Vec<Assessment>,
-    /// What a migration of these needs.
-    pub needs: Needs,
-    /// Other things worth knowing.
-    pub remarks: Vec<String>,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-}
-
-/// Something that could not be read.
-#[derive(Debug, Serialize)]
-pub struct Damage {
-    /// What, where and why.
-    pub message: String,
-    /// The document, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub position: Option<Position>,
-}
-
-/// One collection.
-#[derive(Debug, Serialize)]
-pub struct Collection {
-    /// Its namespace.
-    pub namespace: String,
-    /// `collection`, `view` or `timeseries`, from its metadata.
-    pub kind: String,
-    /// Its documents.
-    pub documents: u64,
-    /// Their bytes, uncompressed.
-    pub bytes: u64,
-    /// The names of its indexes.
-    pub indexes: Vec<String>,
-    /// Whether the archive's checksum of its documents holds; none if the dump has no checksums.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checksum_holds: Option<bool>,
-    /// Whether the dump has its metadata, but no file of its documents. mongodump writes one even
-    /// for an empty collection; views and time series have none.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub lacks_documents: bool,
-}
-
-/// What was counted of a source collection.
-#[derive(Debug, Serialize)]
-pub struct Assessment {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its documents.
-    pub documents: u64,
-    /// Their bytes, uncompressed.
-    pub bytes: u64,
-    /// The documents by size.
-    pub sizes: Distribution,
-    /// The largest document.
-    pub largest: Option<Most>,
-    /// Arrays by length.
-    pub lengths: Vec<Lengths>,
-    /// Fields by value.
-    pub values: Vec<Values>,
-    /// Documents by owner.
-    pub owners: Vec<Owners>,
-    /// Dates.
-    pub dates: Vec<Dates>,
-    /// The fields: how many documents have them, and of which types they are.
-    pub places: Vec<Place>,
-    /// Documents with names of more than 256 bytes, which are not in `places`.
-    pub with_long_names: u64,
-    /// Documents with fields beyond the 4,096 that are followed.
-    pub with_further_fields: u64,
-    /// Documents that a server would refuse.
-    pub refused: Refused,
-    /// What the application would refuse, by rule.
-    pub findings: Vec<Finding>,
-    /// How many documents have findings.
-    pub finding_documents: u64,
-    /// What the targets would get.
-    pub targets: Vec<Target>,
-}
-
-impl Assessment {
-    /// The average size of a document, in bytes.
-    pub fn average_bytes(&self) -> u64 {
-        self.bytes.checked_div(self.documents).unwrap_or(0)
-    }
-}
-
-impl Report {
-    /// The exit code: 3 if something could not be read, 1 if a migration cannot begin.
-    pub fn exit_code(&self) -> u8 {
-        match (self.damages.is_empty(), self.go) {
-            (false, _) => 3,
-            (true, false) => 1,
-            (true, true) => 0,
         }
     }
 }
@@ -503,12 +390,6 @@ impl<'d> Inspection<'d> {
                 ));
             }
         }
-    }
-}
-
-impl From<Error> for Damage {
-    fn from(error: Error) -> Self {
-        Damage { message: error.to_string(), position: error.position().cloned() }
     }
 }
 
