@@ -27,6 +27,11 @@ pub fn golden(name: &str, found: &str) {
     );
 }
 
+/// A text as one line, however it was wrapped.
+pub fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A line without the times that each run has anew.
 pub fn steady(line: &str) -> String {
     let start = line.trim_start();

@@ -22,7 +22,7 @@ pub use data::{
 };
 pub use faults::{append, edit, flip, reseal};
 pub use files::{Files, content, copy, files, fixture, root, same_files};
-pub use golden::{golden, steady};
+pub use golden::{golden, in_one_line, steady};
 pub use migration::{Collections, Migration, Outcome, TARGETS, of, write_dump};
 pub use run::{Run, Started, binary};
 pub use world::World;

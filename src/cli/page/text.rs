@@ -57,12 +57,7 @@ impl Text {
 
     /// Words in as many lines as it takes; all but the first begin with `rest`.
     fn wrapped(&mut self, first: &str, rest: &str, words: &str) {
-        let options = Options::new(self.style.columns)
-            .initial_indent(first)
-            .subsequent_indent(rest)
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+        let options = unbroken(self.style.columns).initial_indent(first).subsequent_indent(rest);
         for line in words.lines() {
             textwrap::wrap(line, &options).iter().for_each(|line| self.line(line));
         }
@@ -118,7 +113,9 @@ impl Text {
         }
         let shown = if lines.len() > NOTES { NOTES - 1 } else { lines.len() };
         for line in &lines[..shown] {
-            self.marked(&Line::new(line.mark, self.on_one_line(&line.text)), false);
+            let symbol = line.mark.symbol().map_or(" ".to_owned(), String::from);
+            let symbol = self.painted(colour(line.mark), &symbol);
+            self.line(&format!("{symbol} {}", self.on_one_line(&line.text)));
         }
         if lines.len() > shown {
             let more = format!("and {} more (-v lists them)", lines.len() - shown);
@@ -126,14 +123,18 @@ impl Text {
         }
     }
 
-    /// As many words as there is room for behind a mark.
+    /// As many words as there is room for behind a mark. A last word is kept, as it may be a path.
     fn on_one_line(&self, words: &str) -> String {
         let room = self.style.columns - 2;
-        if words.width() <= room && !words.contains('\n') {
+        let first = words.lines().next().unwrap_or_default();
+        let options = unbroken(room - 2);
+        let mut lines = textwrap::wrap(first, options).into_iter();
+        let begin = lines.next().unwrap_or_default();
+        let is_whole = first.len() == words.len();
+        if is_whole && (words.width() <= room || !first[begin.len()..].trim().contains(' ')) {
             return words.to_owned();
         }
-        let first = textwrap::wrap(words.lines().next().unwrap_or_default(), room - 2);
-        format!("{} …", first.first().map_or("", |line| line.as_ref()))
+        format!("{begin} …")
     }
 
     fn figures(&mut self, figures: &[Figure]) {
@@ -224,6 +225,14 @@ impl Text {
     }
 }
 
+/// Lines of so many columns, broken between words only.
+fn unbroken<'o>(columns: usize) -> Options<'o> {
+    Options::new(columns)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+}
+
 fn colour(mark: Mark) -> Ansi {
     let colour = match mark {
         Mark::Holds => AnsiColor::Green,
@@ -304,5 +313,20 @@ Next:
         let text = page.to_text(verbose);
         assert!(text.contains("\u{1b}[33m!\u{1b}[0m look"), "{text:?}");
         assert!(text.starts_with("\u{1b}[1m\u{1b}[32m✓\u{1b}[0m a a"), "{text:?}");
+    }
+    #[test]
+    fn a_note_has_one_line() {
+        let notes = [
+            "short".to_owned(),
+            format!("said of '/a/{}'", "long/".repeat(20)),
+            "and the rest ".repeat(9),
+        ];
+        let mut page = Page::new(Line::holds("it holds"));
+        page.push(Content::Notes(notes.iter().map(Line::attention).collect()));
+        let line = |end: &str| format!("! {end}");
+        let text = page.to_text(Style::default());
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines[..2], [line(&notes[0]), line(&notes[1])]);
+        assert!(lines[2].ends_with(" the …") && lines[2].width() <= 80, "{text}");
     }
 }
