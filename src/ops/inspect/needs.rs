@@ -15,8 +15,8 @@ mod rate {
     pub const TRANSFORM_GZIP: f64 = 420e6;
     /// `reverse`, of the source: the same page.
     pub const REVERSE: f64 = 950e6;
-    /// `verify --restored`, of the collections.
-    pub const VERIFY: f64 = 500e6;
+    /// `verify`, of the output; `--restored` reads the re-dump besides: the same page.
+    pub const VERIFY: f64 = 1_240e6;
     /// mongodump: 4 million documents of 31 bytes in 1.46 s on one machine
     /// (windsoilder.github.io/why_mongodump_is_fast).
     pub const DUMP: f64 = 85e6;
@@ -31,8 +31,9 @@ struct RestoreRate {
 /// mongorestore at its best: the documents of the same measurement took 79.8 s, 50,000 a second; and
 /// it writes no faster than mongodump reads.
 const FAST_RESTORE: RestoreRate = RestoreRate { bytes: 85e6, documents: 50_000.0 };
-/// mongorestore to a distant or busy server.
-const SLOW_RESTORE: RestoreRate = RestoreRate { bytes: 10e6, documents: 5_000.0 };
+/// mongorestore to a distant or busy server: half of what it reached into the in-memory server of the
+/// end-to-end tests (113 MB in 23,180 documents in 6 s).
+const SLOW_RESTORE: RestoreRate = RestoreRate { bytes: 10e6, documents: 2_000.0 };
 
 /// What each run holds in memory at most, documents aside: law 6 of docs/DESIGN.md.
 const MEMORY_BYTES: u64 = 96 << 20;
