@@ -57,7 +57,7 @@ fn a_mapping_is_checked_against_a_dump() {
     let run = world.run_inside(["mapping", "check", "shop.toml", "dump"]).exits(0);
     golden("mapping_check.txt", &run.stdout);
     let json = world.run_inside(["mapping", "check", "shop.toml", "dump", "--json"]).exits(0);
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let json = &json.report()["result"];
     assert_eq!(json["dump"]["documents"], 3);
     assert_eq!(json["problems"].as_array().map(Vec::len), Some(4));
 }

@@ -55,7 +55,7 @@ fn reports_and_logs_may_not_be_in_an_input() {
     fs::hard_link(place.world.path("dump").join(documents), place.world.path("other-name"))
         .expect("a link");
     let place = Place { before: files(&place.world.path("")), ..place };
-    for option in ["--report", "--details", "--log-file"] {
+    for option in ["--report", "--details", "--metrics", "--log-file"] {
         for (command, at, input) in [
             ("transform dump out", format!("dump/{documents}"), "dump"),
             ("transform dump out", "link".to_owned(), "dump"),
@@ -121,7 +121,7 @@ fn reports_and_logs_may_not_be_in_an_input() {
 #[test]
 fn reports_and_logs_may_not_be_in_the_output() {
     let place = Place::new();
-    for option in ["--report", "--details", "--log-file"] {
+    for option in ["--report", "--details", "--metrics", "--log-file"] {
         for (command, at, out) in [
             ("transform dump out", "out", "out"),
             ("transform dump out", "out/report.json", "out"),
@@ -163,7 +163,7 @@ fn reports_and_logs_that_cannot_be_written_are_refused_first() {
     let absent = "No such file or directory (os error 2)";
     symlink("nowhere/at/all", place.world.path("dangling")).expect("a link");
     let place = Place { before: files(&place.world.path("")), ..place };
-    for option in ["--report", "--details", "--log-file"] {
+    for option in ["--report", "--details", "--metrics", "--log-file"] {
         for (at, what) in [
             ("no/file", format!("cannot be written: {absent}")),
             ("mapping.toml/file", "cannot be written: Not a directory (os error 20)".to_owned()),
@@ -190,6 +190,19 @@ fn reports_and_logs_that_cannot_be_written_are_refused_first() {
         let text = format!("--report and --log-file both name '{report}'; use two files");
         place.refuses(&format!("transform dump out --report {report} --log-file {log}"), &text);
     }
+    let options = ["--report", "--metrics", "--details", "--log-file"];
+    for (number, first) in options.iter().enumerate() {
+        for second in &options[number + 1..] {
+            place.refuses(
+                &format!("verify split {second} x {first} ./later/../x"),
+                &format!("{first} and {second} both name './later/../x'; use two files"),
+            );
+        }
+    }
+    place.refuses(
+        "verify split --report x.html --report y.md --report ./x.html",
+        "--report names 'x.html' twice; use two files",
+    );
     if !is_root() {
         fs::set_permissions(place.world.path("later"), fs::Permissions::from_mode(0o555))
             .expect("a mode");
@@ -327,17 +340,18 @@ fn a_report_of_a_failure_names_it() {
         let run = place.run(&format!("{line} --report report.json --log-file run.log")).exits(code);
         let report = json(&world.path("report.json"));
         assert_eq!(
-            report,
-            serde_json::json!({ "error": { "message": message }, "exit_code": code }),
+            (&report["error"]["message"], &report["exit_code"], &report["outcome"]),
+            (&message.into(), &code.into(), &"failed".into()),
             "{run}"
         );
+        assert_eq!((&report["error"]["position"], &report["result"]), (&Value::Null, &Value::Null));
         let log = fs::read_to_string(world.path("run.log")).expect("a log");
         assert!(log.contains(&format!("] error: {message}\n[")), "{log}");
         assert!(log.ends_with(&format!("] ended with exit code {code}\n")), "{log}");
         // The same on stdout.
         if !line.ends_with('-') {
             let run = place.run(&format!("{line} --json")).exits(code);
-            assert_eq!(serde_json::from_str::<Value>(&run.stdout).expect("JSON"), report, "{run}");
+            assert_eq!(run.report()["error"], report["error"], "{run}");
         }
     }
     place.run("transform bad out --report report.json").exits(3);
@@ -365,14 +379,17 @@ fn a_report_comes_whole() {
     std::io::Read::read_to_string(&mut &old, &mut content).expect("the old report");
     assert_eq!(content, "old", "the old report was written over");
     assert!(world.path("report.json").is_symlink());
-    assert_eq!(json(&world.path("real/report.json"))["manifest"]["sources"][0]["documents"], 3);
+    assert_eq!(
+        json(&world.path("real/report.json"))["result"]["manifest"]["sources"][0]["documents"],
+        3
+    );
     let mode =
         fs::metadata(world.path("real/report.json")).expect("the report").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(files(&world.path("real")).len(), 1);
     // In the working directory, under a bare name, with the mode of any new file.
     world.shell("cd $DIR && umask 027 && $MONGOSPLIT verify out --report new.json").exits(0);
-    assert_eq!(json(&world.path("new.json"))["files"], 7);
+    assert_eq!(json(&world.path("new.json"))["result"]["outputs"][0]["files"], 7);
     assert_eq!(
         fs::metadata(world.path("new.json")).expect("the report").permissions().mode() & 0o777,
         0o640
@@ -386,9 +403,10 @@ fn a_report_for_a_pipe_or_a_standard_stream_is_written_directly() {
     let world = &place.world;
     let run =
         world.shell("cd $DIR && $MONGOSPLIT verify split --report /dev/stdout --quiet").exits(0);
-    assert_eq!(serde_json::from_str::<Value>(&run.stdout).expect("JSON")["files"], 7);
+    assert_eq!(run.report()["result"]["outputs"][0]["files"], 7);
     let run = world.shell("cd $DIR && $MONGOSPLIT verify split --report /dev/stderr").exits(0);
-    assert_eq!(serde_json::from_str::<Value>(&run.stderr).expect("JSON")["files"], 7);
+    let report: Value = serde_json::from_str(&run.stderr).expect("JSON");
+    assert_eq!(report["result"]["outputs"][0]["files"], 7);
     // A file that is standard output too gets all that goes to either.
     for (option, file) in
         [("--report /dev/stdout", "a"), ("--report a2", "a2"), ("--log-file /dev/stdout", "b")]
@@ -403,7 +421,7 @@ fn a_report_for_a_pipe_or_a_standard_stream_is_written_directly() {
         );
     }
     let run = world.shell("cd $DIR && mkfifo pipe && { cat pipe & } && $MONGOSPLIT verify split --quiet --report pipe && wait").exits(0);
-    assert_eq!(serde_json::from_str::<Value>(&run.stdout).expect("JSON")["files"], 7);
+    assert_eq!(run.report()["result"]["outputs"][0]["files"], 7);
     let run = world
         .shell("cd $DIR && { cat pipe & } && $MONGOSPLIT verify dump --report pipe; echo $?; wait")
         .exits(0);

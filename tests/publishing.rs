@@ -310,9 +310,7 @@ fn a_dry_run_says_what_a_run_does_and_writes_nothing() {
             .exits(0);
         assert!(!out.exists());
         let real = transform(&world, &dump(), &out, &[options, &["--json"]].concat()).exits(0);
-        let parse =
-            |run: &Run| serde_json::from_str::<serde_json::Value>(&run.stdout).expect("JSON");
-        let (dry, real) = (parse(&dry), parse(&real));
+        let (dry, real) = (&dry.report()["result"], &real.report()["result"]);
         assert_eq!(dry["manifest"], real["manifest"]);
         assert_eq!((&dry["dry_run"], &real["dry_run"]), (&true.into(), &false.into()));
         for file in real["manifest"]["files"].as_array().expect("files") {
@@ -384,7 +382,7 @@ fn all_that_is_set_aside_is_in_the_report() {
     let dump = fixture("odd/unrestorable-many");
     let options = ["--skip-unrestorable", "--max-findings", "2", "--json"];
     let run = transform(&world, &dump, &world.path("out"), &options).exits(0);
-    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let report = &run.report()["result"];
     let set_aside = report["sources"][0]["set_aside"].as_array().expect("an array");
     let numbers: Vec<_> =
         set_aside.iter().map(|one| one["document"].as_u64().expect("a number")).collect();
@@ -441,7 +439,7 @@ fn reports_logs_and_progress_say_what_a_run_did() {
     assert!(run.stderr.lines().all(is_line) && !run.stderr.is_empty(), "{run}");
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(&report).expect("the report")).expect("JSON");
-    assert_eq!(json["manifest"]["sources"][0]["documents"], 60);
+    assert_eq!(json["result"]["manifest"]["sources"][0]["documents"], 60);
     let logged = fs::read_to_string(&log).expect("the log");
     assert!(
         logged.contains("✓ Split 60 documents")

@@ -122,7 +122,7 @@ fn shards_that_agree_can_be_restored_into_one_database() {
     );
     assert!(run.stdout.contains(&format!("{}\n✓ 7 files", a.display())), "{run}");
     let json = database.run("verify", &[&a, &b], &["--json"]).exits(0);
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let json = &json.report()["result"];
     assert_eq!(json["together"]["contradictions"], 0);
     assert_eq!(json["outputs"].as_array().expect("the outputs").len(), 2);
 }

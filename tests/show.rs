@@ -46,11 +46,8 @@ fn a_document_of_an_output_is_shown() {
     let (first, second) = both.split_once("\n'shop.old': document 4,").expect("two documents");
     assert!(first.contains("\norders: 2 documents\n"), "{both}");
     assert!(second.contains("\npeople: no document\n"), "{both}");
-    let json: Value = serde_json::from_str(
-        &world.run_inside(["show", "out", "--id", "3", "--json"]).exits(0).stdout,
-    )
-    .expect("JSON");
-    assert_eq!(json["documents"][0]["after"][0]["collection"], "people");
+    let json = world.run_inside(["show", "out", "--id", "3", "--json"]).exits(0).report();
+    assert_eq!(json["result"]["documents"][0]["after"][0]["collection"], "people");
 }
 
 #[test]
@@ -92,7 +89,7 @@ fn what_cannot_be_shown_is_said() {
 fn findings_are_listed_with_every_id() {
     let world = split();
     let run = world.run_inside(["findings", "out", "--details", "all.ndjson", "--json"]).exits(0);
-    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let report = &run.report()["result"];
     let manifest: Value =
         serde_json::from_slice(&fs::read(world.path("out/manifest.json")).expect("the manifest"))
             .expect("JSON");

@@ -176,6 +176,28 @@ impl Error {
             _ => None,
         }
     }
+    /// A word for the kind of error, for programs. It stays the same from version to version: `check`, `usage`,
+    /// `document`, `input`, `read`, `output`, `write` or `interrupted`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = mongosplit::Dump::open("no-such-dump").unwrap_err();
+    /// assert_eq!(error.code(), "read");
+    /// ```
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Check(_) => "check",
+            Error::Usage(_) => "usage",
+            Error::Document { .. } => "document",
+            Error::Input { .. } => "input",
+            Error::Read { .. } => "read",
+            Error::Output { .. } => "output",
+            Error::Write { .. } => "write",
+            Error::Streamed(error) => error.code(),
+            Error::Interrupted(_) => "interrupted",
+        }
+    }
     /// The exit code that a program should end with.
     pub fn exit_code(&self) -> u8 {
         match self {

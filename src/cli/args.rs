@@ -341,7 +341,8 @@ impl Init {
             threads: None,
             io: self.io,
             json: false,
-            report: None,
+            report: Vec::new(),
+            metrics: None,
             details: None,
             log_file: None,
             expect_duration: None,
@@ -389,9 +390,12 @@ pub struct Common {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Write the report, as JSON, to a file; on failure, the error
+    /// Write a report, on failure too: a page (FILE.html), a notice to send (FILE.md), else JSON (repeatable)
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub report: Vec<PathBuf>,
+    /// Write figures for Prometheus (node_exporter's textfile collector), on failure too
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics: Option<PathBuf>,
     /// Write what there is to tell of single documents to a file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub details: Option<PathBuf>,

@@ -17,7 +17,8 @@ use super::hints;
 use super::manual;
 use super::mapping::{self, plan_of};
 use super::page::Page;
-use super::session::{self, Outcome, Session, complain, fail, print};
+use super::report::{Failure, FailureText, ReverseResult, VerifyResult};
+use super::session::{self, Outcome, Session, fail, print};
 use super::{summary, text};
 
 /// The gzip level of `--gzip`; see docs/BENCHMARKS.md.
@@ -90,6 +91,7 @@ fn manual(command: &[String], all: Option<&Path>) -> anyhow::Result<ExitCode> {
 fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let setup = session::Setup {
+        command: "transform",
         inputs: std::iter::once(arguments.dump.as_path())
             .chain(arguments.mapping.as_deref())
             .collect(),
@@ -185,6 +187,7 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let dump = arguments.source.as_deref().or(arguments.restored.as_deref());
     let setup = session::Setup {
+        command: "verify",
         inputs: arguments.outs.iter().map(PathBuf::as_path).chain(dump).collect(),
         ..session::Setup::default()
     };
@@ -214,8 +217,8 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let problem = Some(failed).filter(|failed| !failed.is_empty());
         let (Some(dump), None) = (dump, &problem) else {
             return match reports.as_slice() {
-                [report] => session.finish(Outcome {
-                    report,
+                [_] => session.finish(Outcome {
+                    report: &VerifyResult::of(&reports),
                     page: summary.into(),
                     problem: problem.map(Page::from),
                 }),
@@ -230,8 +233,9 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
                 verify::compare_with_source(&options, &reports[0], dump, display, &mut each)?;
             let compared = summary::verify_source(&derived);
             let problem = (!derived.differences.is_empty()).then(|| compared.clone());
+            let result = VerifyResult { source: Some(derived), ..VerifyResult::of(&reports) };
             return session.finish(Outcome {
-                report: &derived,
+                report: &result,
                 page: (summary + &compared).into(),
                 problem: problem.map(Page::from),
             });
@@ -239,20 +243,13 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
         let restored = verify::compare_with_restored(&options, &reports, dump, display, &mut each)?;
         let compared = summary::verify_restored(&restored);
         let problem = (!restored.is_same()).then(|| compared.clone());
+        let result = VerifyResult { restored: Some(restored), ..VerifyResult::of(&reports) };
         session.finish(Outcome {
-            report: &restored,
+            report: &result,
             page: (summary + &compared).into(),
             problem: problem.map(Page::from),
         })
     })
-}
-
-/// The report of `verify` of several outputs.
-#[derive(Serialize)]
-struct Several {
-    outputs: Vec<verify::Report>,
-    /// Nothing if one of them does not match its manifest.
-    together: Option<verify::OutputsReport>,
 }
 
 /// Compares outputs with one another if each of them matches its manifest.
@@ -274,7 +271,7 @@ fn verify_together(
         together = Some(report);
     }
     session.finish(Outcome {
-        report: &Several { outputs, together },
+        report: &VerifyResult { together, ..VerifyResult::of(&outputs) },
         page: summary.into(),
         problem: problem.map(Page::from),
     })
@@ -284,6 +281,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let redump = arguments.current.as_deref();
     let setup = session::Setup {
+        command: "reverse",
         inputs: arguments
             .outs
             .iter()
@@ -322,7 +320,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             let report = reverse::reverse(&options, &session.display)?;
             detail_files(&session.display, &report.manifest);
             return session.finish(Outcome {
-                report: &report,
+                report: &ReverseResult::from(&report),
                 page: summary::reverse(&report).into(),
                 problem: None,
             });
@@ -339,7 +337,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             reverse::reverse_current(&options, redump, arguments.strict, display, &mut each)?;
         detail_files(display, &report.reversal.manifest);
         session.finish(Outcome {
-            report: &report,
+            report: &ReverseResult::from(&report),
             page: summary::reverse_current(&report).into(),
             problem: None,
         })
@@ -349,6 +347,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
 fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let setup = session::Setup {
+        command: "inspect",
         inputs: std::iter::once(arguments.dump.as_path())
             .chain(arguments.mapping.as_deref())
             .collect(),
@@ -367,14 +366,25 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
             page: summary::inspect(&report),
             problem: (!report.go).then(|| summary::no_go(&report)),
         };
-        report.damages.iter().for_each(|damage| complain(&damage.message));
-        session.finish_with(outcome, report.exit_code())
+        let failure = report.damages.first().map(|damage| Failure {
+            error: FailureText {
+                code: damage.code,
+                message: damage.message.clone(),
+                position: damage.position.clone(),
+            },
+            exit_code: report.exit_code(),
+        });
+        session.finish_with(outcome, failure.as_ref())
     })
 }
 
 fn show(arguments: &args::Show) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let setup = session::Setup { inputs: vec![&arguments.out], ..session::Setup::default() };
+    let setup = session::Setup {
+        command: "show",
+        inputs: vec![&arguments.out],
+        ..session::Setup::default()
+    };
     Session::begin(common, setup)?.run(|session| {
         let mut options = show::Options::new(&arguments.out, &arguments.id);
         options.database = arguments.db.clone();
@@ -387,7 +397,11 @@ fn show(arguments: &args::Show) -> anyhow::Result<ExitCode> {
 
 fn findings(arguments: &args::Findings) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
-    let setup = session::Setup { inputs: vec![&arguments.out], ..session::Setup::default() };
+    let setup = session::Setup {
+        command: "findings",
+        inputs: vec![&arguments.out],
+        ..session::Setup::default()
+    };
     Session::begin(common, setup)?.run(|session| {
         let mut options = findings::Options::new(&arguments.out);
         options.most = arguments.max;

@@ -8,6 +8,7 @@ mod mapping;
 mod page;
 mod progress;
 mod records;
+mod report;
 mod session;
 mod signals;
 mod summary;

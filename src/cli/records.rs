@@ -1,6 +1,7 @@
 //! Reports, logs and mappings. Their places are checked before anything is read, and a report or a
 //! mapping is published whole or not at all.
 
+use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
@@ -14,6 +15,7 @@ use rustix::fs::Access;
 use tempfile::NamedTempFile;
 
 use super::args::Common;
+use super::report::Form;
 
 /// A report or a mapping that is being written.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ struct Purpose {
     action: &'static str,
 }
 
+const METRICS: Purpose = Purpose { option: "--metrics", action: "write the metrics" };
 const DETAILS: Purpose = Purpose { option: "--details", action: "write the details" };
 const REPORT: Purpose = Purpose { option: "--report", action: "write the report" };
 const MAPPING: Purpose = Purpose { option: "--out", action: "write the mapping" };
@@ -216,48 +219,73 @@ fn examine(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) 
 /// What a run writes besides its output.
 #[derive(Debug)]
 pub struct Records {
-    /// For `--report`.
-    pub report: Option<WholeFile>,
+    /// For each `--report`, and at last `--metrics`.
+    pub reports: VecDeque<Report>,
     /// For `--details`.
     pub details: Option<WholeFile>,
     /// For `--log-file`.
     pub log: Option<File>,
 }
 
+/// A file for a report.
+#[derive(Debug)]
+pub struct Report {
+    pub form: Form,
+    pub file: WholeFile,
+}
+
+/// A file that is named on the command line, and what is at its place.
+struct Named<'a> {
+    option: &'static str,
+    path: &'a Path,
+    place: Place,
+}
+
+impl Named<'_> {
+    fn begin(self, purpose: Purpose) -> Result<WholeFile> {
+        WholeFile::begin(self.place, self.path, purpose, true)
+    }
+}
+
 /// Opens the records of a run, after checking the places of all.
-pub fn open(common: &Common, inputs: &Inputs, output: Option<&Layout>) -> Result<Records> {
-    let (report, details, log) =
-        (common.report.as_deref(), common.details.as_deref(), common.log_file.as_deref());
-    let place_of = |option: &str, path: Option<&Path>| {
-        path.map(|path| examine(option, path, inputs, output)).transpose()
+pub fn open<'a>(common: &'a Common, inputs: &Inputs, output: Option<&Layout>) -> Result<Records> {
+    let examined = |option: &'static str, path: &'a Path| {
+        examine(option, path, inputs, output).map(|place| Named { option, path, place })
     };
-    let report_place = place_of(REPORT.option, report)?;
-    let details_place = place_of(DETAILS.option, details)?;
-    let log_place = place_of(LOG, log)?;
-    let named = [
-        (REPORT.option, report, &report_place),
-        (DETAILS.option, details, &details_place),
-        (LOG, log, &log_place),
-    ];
-    for (number, (option, _, place)) in named.iter().enumerate() {
-        let is_file = matches!(place, Some(Place::Absent(_) | Place::File(..)));
-        let same = named[..number].iter().find(|(_, _, other)| is_file && other == place);
-        if let Some((other, Some(path), _)) = same {
-            return Err(Error::Usage(format!(
-                "{other} and {option} both name '{}'; use two files",
-                path.display()
-            )));
+    let one = |option, path: &'a Option<PathBuf>| {
+        path.as_deref().map(|path| examined(option, path)).transpose()
+    };
+    let reports: Vec<Named<'_>> =
+        common.report.iter().map(|path| examined(REPORT.option, path)).collect::<Result<_>>()?;
+    let metrics = one(METRICS.option, &common.metrics)?;
+    let details = one(DETAILS.option, &common.details)?;
+    let log = one(LOG, &common.log_file)?;
+    let all: Vec<&Named<'_>> = reports.iter().chain(&metrics).chain(&details).chain(&log).collect();
+    for (number, one) in all.iter().enumerate() {
+        let is_file = matches!(one.place, Place::Absent(_) | Place::File(..));
+        if let Some(other) = all[..number].iter().find(|other| is_file && other.place == one.place)
+        {
+            let path = other.path.display();
+            return Err(Error::Usage(match other.option == one.option {
+                true => format!("{} names '{path}' twice; use two files", one.option),
+                false => {
+                    format!("{} and {} both name '{path}'; use two files", other.option, one.option)
+                }
+            }));
         }
     }
-    let begin = |path: Option<&Path>, place: Option<Place>, purpose: Purpose| {
-        path.zip(place)
-            .map(|(path, place)| WholeFile::begin(place, path, purpose, true))
-            .transpose()
-    };
+    let mut opened = VecDeque::new();
+    for named in reports {
+        opened.push_back(Report { form: Form::of(named.path), file: named.begin(REPORT)? });
+    }
+    // The metrics come last, so that they tell of a report that could not be written.
+    if let Some(named) = metrics {
+        opened.push_back(Report { form: Form::Metrics, file: named.begin(METRICS)? });
+    }
     Ok(Records {
-        report: begin(report, report_place, REPORT)?,
-        details: begin(details, details_place, DETAILS)?,
-        log: log.zip(log_place).map(|(path, place)| open_log(path, place)).transpose()?,
+        reports: opened,
+        details: details.map(|named| named.begin(DETAILS)).transpose()?,
+        log: log.map(|named| open_log(named.path, named.place)).transpose()?,
     })
 }
 

@@ -1,12 +1,13 @@
 //! What every command shares: log, report, progress, and printing the outcome or the error.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use jiff::Zoned;
 use mongosplit::apart::Inputs;
-use mongosplit::error::Position;
 use mongosplit::layout::Layout;
 use mongosplit::progress::Progress;
 use mongosplit::{Error, Result};
@@ -15,13 +16,16 @@ use serde::Serialize;
 use super::args::{Color, Common};
 use super::page::{Page, Style};
 use super::progress::Display;
-use super::records::{self, Records, WholeFile};
+use super::records::{self, Records, Report, WholeFile};
+use super::report::{self, About, Ended, Failure, Form, Metrics, Notice};
 use super::signals::Signals;
 use super::text::{columns_of, command_line, duration};
 
 /// What a command reads and writes, and how it reports.
 #[derive(Debug, Default)]
 pub struct Setup<'a> {
+    /// The command's name in reports.
+    pub command: &'static str,
     /// The files and directories that it reads.
     pub inputs: Vec<&'a Path>,
     /// The output, reports aside.
@@ -56,12 +60,16 @@ fn wants_colour() -> bool {
 pub struct Session<'a> {
     common: &'a Common,
     began: Instant,
+    started: Zoned,
+    command: &'static str,
+    /// As they were given, quoted for a shell.
+    arguments: String,
     /// Its progress.
     pub display: Display,
     /// The documents that there is something to tell of.
     pub details: Details,
-    /// The file given to `--report`; none without, and once it is complete.
-    report: Option<WholeFile>,
+    /// The files given to `--report` and `--metrics` that are not complete.
+    reports: VecDeque<Report>,
     stdout_is_taken: bool,
 }
 
@@ -73,45 +81,12 @@ impl Details {
     /// Appends a line.
     pub fn line(&mut self, object: &impl Serialize) -> Result<()> {
         let Some(file) = &mut self.0 else { return Ok(()) };
-        file.write((to_json(object, false)? + "\n").as_bytes())
+        let line = serde_json::to_string(object).map_err(report::unwritable)?;
+        file.write((line + "\n").as_bytes())
     }
     /// Publishes the file.
     fn finish(&mut self) -> Result<()> {
         self.0.take().map_or(Ok(()), WholeFile::finish)
-    }
-}
-
-fn to_json(object: &impl Serialize, is_pretty: bool) -> Result<String> {
-    let text = if is_pretty {
-        serde_json::to_string_pretty(object)
-    } else {
-        serde_json::to_string(object)
-    };
-    text.map_err(|error| Error::Usage(format!("the report cannot be written as JSON: {error}")))
-}
-
-/// The report of a run that failed.
-#[derive(Debug, Serialize)]
-struct Failure {
-    error: FailureText,
-    exit_code: u8,
-}
-
-#[derive(Debug, Serialize)]
-struct FailureText {
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<Position>,
-}
-
-impl Failure {
-    fn of(error: &anyhow::Error) -> Failure {
-        // The library's errors include their cause.
-        let (exit_code, message, position) = match error.downcast_ref::<Error>() {
-            Some(error) => (error.exit_code(), error.to_string(), error.position().cloned()),
-            None => (2, format!("{error:#}"), None),
-        };
-        Failure { error: FailureText { message, position }, exit_code }
     }
 }
 
@@ -123,7 +98,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Prints what went wrong to stderr.
-pub fn complain(message: &str) {
+fn complain(message: &str) {
     // If stderr is closed, there is nobody to tell.
     let _ = writeln!(io::stderr(), "mongosplit: {message}");
 }
@@ -131,7 +106,7 @@ pub fn complain(message: &str) {
 /// The result of a command.
 #[derive(Debug)]
 pub struct Outcome<'r, R> {
-    /// For `--report` and `--json`.
+    /// For `--report`, `--json` and `--metrics`.
     pub report: &'r R,
     /// For people.
     pub page: Page,
@@ -144,14 +119,23 @@ impl<'a> Session<'a> {
     pub fn begin(common: &'a Common, setup: Setup<'_>) -> anyhow::Result<Self> {
         let signals = Signals::watch()?;
         let inputs = Inputs::new(setup.inputs.iter().copied());
-        let Records { report, details, log } =
+        let Records { reports, details, log } =
             records::open(common, &inputs, setup.output.as_ref())?;
         let display = Display::new(common, signals, setup.expected_documents, log);
         let stdout_is_taken = setup.stdout_is_taken;
-        let command = command_line(std::env::args_os().skip(1));
-        display.log(&format!("mongosplit {}: {command}", env!("CARGO_PKG_VERSION")));
-        let began = Instant::now();
-        Ok(Session { common, began, display, details: Details(details), report, stdout_is_taken })
+        let arguments = command_line(std::env::args_os().skip(1));
+        display.log(&format!("mongosplit {}: {arguments}", env!("CARGO_PKG_VERSION")));
+        Ok(Session {
+            common,
+            began: Instant::now(),
+            started: Zoned::now(),
+            command: setup.command,
+            arguments,
+            display,
+            details: Details(details),
+            reports,
+            stdout_is_taken,
+        })
     }
 
     /// Runs the command. An error goes to its log and its report too.
@@ -186,46 +170,83 @@ impl<'a> Session<'a> {
         self.display.log(&format!("error: {}", failure.error.message));
         self.log_end(failure.exit_code);
         // What was found until then is worth having, and its last line tells that it is not all.
-        let written = self.details.line(&failure).and_then(|()| self.details.finish());
-        for result in [written, self.write_report(&failure)] {
-            if let Err(error) = result {
-                let _ = writeln!(io::stderr(), "warning: {error}");
-            }
+        let details = self.details.line(&failure).and_then(|()| self.details.finish());
+        self.warn_of(details);
+        let about = self.about(failure.exit_code);
+        let ended = Ended::<()>::Failed(&failure);
+        while let Some(report) = self.reports.pop_front() {
+            self.warn_of(write_report(report, &about, &ended));
         }
         if self.common.json
-            && let Ok(text) = to_json(&failure, true)
+            && let Ok(text) = report::text(Form::Json, &about, &ended)
         {
             // Writing to stdout may be what failed.
-            let _ = self.print(&(text + "\n"));
+            let _ = self.print(&text);
+        }
+    }
+
+    fn warn_of(&self, result: Result<()>) {
+        if let Err(error) = result {
+            let _ = writeln!(io::stderr(), "warning: {error}");
+        }
+    }
+
+    /// What is known of the run, which ends now.
+    fn about(&self, exit_code: u8) -> About {
+        About {
+            command: self.command,
+            arguments: self.arguments.clone(),
+            started: self.started.clone(),
+            finished: Zoned::now(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            exit_code,
         }
     }
 
     /// Prints the outcome in the forms that were asked for. The exit code is 1 if there is a
     /// problem.
-    pub fn finish<R: Serialize>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode> {
-        let exit_code = u8::from(outcome.problem.is_some());
-        self.finish_with(outcome, exit_code)
+    pub fn finish<R>(&mut self, outcome: Outcome<'_, R>) -> anyhow::Result<ExitCode>
+    where
+        R: Serialize + Metrics + Notice,
+    {
+        self.finish_with(outcome, None)
     }
 
-    /// [`finish`](Session::finish), with an exit code.
-    pub fn finish_with<R: Serialize>(
+    /// [`finish`](Session::finish) of a command that has a result although something failed, which
+    /// decides the exit code.
+    pub fn finish_with<R>(
         &mut self,
         outcome: Outcome<'_, R>,
-        exit_code: u8,
-    ) -> anyhow::Result<ExitCode> {
+        failure: Option<&Failure>,
+    ) -> anyhow::Result<ExitCode>
+    where
+        R: Serialize + Metrics + Notice,
+    {
         let Outcome { report, page, problem } = outcome;
+        let exit_code = match failure {
+            Some(failure) => failure.exit_code,
+            None => u8::from(problem.is_some()),
+        };
+        if let Some(failure) = failure {
+            complain(&failure.error.message);
+        }
         self.note_delay();
         let in_log = Style { is_verbose: true, ..Style::default() };
         page.to_text(in_log).lines().for_each(|line| self.display.log(line));
+        let about = self.about(exit_code);
+        let ended = Ended::Complete { report, page: &page, failure };
         self.details.finish()?;
-        self.write_report(report)?;
         if self.common.json {
-            self.print(&(to_json(report, true)? + "\n"))?;
+            self.print(&report::text(Form::Json, &about, &ended)?)?;
         } else if !self.common.quiet {
             self.print(&page.to_text(self.style(Stream::Out)))?;
         } else if let Some(problem) = &problem {
             let text = problem.to_text(self.style(Stream::Error));
             let _ = io::stderr().lock().write_all(text.as_bytes());
+        }
+        // What is written from here on holds the exit code, so what can still fail comes before it.
+        while let Some(report) = self.reports.pop_front() {
+            write_report(report, &about, &ended)?;
         }
         self.log_end(exit_code);
         Ok(ExitCode::from(exit_code))
@@ -252,13 +273,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes the report, and publishes it.
-    fn write_report(&mut self, report: &impl Serialize) -> Result<()> {
-        let Some(mut file) = self.report.take() else { return Ok(()) };
-        file.write((to_json(report, true)? + "\n").as_bytes())?;
-        file.finish()
-    }
-
     /// Prints to stdout, or to stderr if stdout carries data. A failure to print there is ignored:
     /// the data is out.
     fn print(&self, text: &str) -> Result<()> {
@@ -268,6 +282,16 @@ impl<'a> Session<'a> {
         }
         print(text)
     }
+}
+
+/// Writes a report, and publishes it.
+fn write_report<R>(report: Report, about: &About, ended: &Ended<'_, R>) -> Result<()>
+where
+    R: Serialize + Metrics + Notice,
+{
+    let Report { form, mut file } = report;
+    file.write(report::text(form, about, ended)?.as_bytes())?;
+    file.finish()
 }
 
 /// Prints to stdout. Failing to is an error of the output (exit code 4).

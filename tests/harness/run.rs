@@ -107,6 +107,11 @@ impl Run {
         assert_eq!(found.trim_end(), what.trim_end(), "stderr\n{self}");
         self
     }
+    /// What `--json` has printed.
+    #[track_caller]
+    pub fn report(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
+    }
     pub fn code(&self) -> Option<i32> {
         self.code
     }

@@ -1,9 +1,14 @@
 //! What a command tells people: a verdict, and below it figures, tables, charts, lines and next
-//! steps. It is written as text (`text.rs`), and as HTML.
+//! steps. It is written as text (`text.rs`), as HTML and as Markdown.
 
+mod html;
+mod markdown;
 mod text;
 
+pub use markdown::escaped as escaped_markdown;
 pub use text::Style;
+
+use unicode_width::UnicodeWidthStr;
 
 use super::text::shell_word;
 
@@ -36,6 +41,18 @@ pub struct Page {
     pub verdicts: Vec<Line>,
     /// What is said about it, in order.
     pub parts: Vec<Part>,
+}
+
+/// What stands above a page in a file, which is read without the terminal that it came from.
+#[derive(Debug)]
+pub struct Heading {
+    pub title: String,
+    /// How the run ended, in a few words.
+    pub outcome: Line,
+    /// The command line.
+    pub command: String,
+    /// When, how long, by what.
+    pub facts: Vec<Figure>,
 }
 
 /// A sentence with its mark.
@@ -213,6 +230,23 @@ impl Content {
     }
 }
 
+/// A text without characters that steer a terminal, are not allowed in HTML, or turn the direction of writing: names
+/// come from dumps.
+fn visible(text: &str) -> String {
+    let is_steering = |letter: char| {
+        letter.is_control() && letter != '\n'
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_steering(letter) {
+            true => shown.extend(letter.escape_debug()),
+            false => shown.push(letter),
+        }
+    }
+    shown
+}
+
 impl Figure {
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Figure {
         Figure { name: name.into(), value: value.into() }
@@ -244,6 +278,29 @@ impl Command {
     /// With `--uri "$MONGODB_URI"`: a password on a command line is seen by everyone.
     pub fn uri(self) -> Command {
         self.raw("--uri \"$MONGODB_URI\"".to_owned())
+    }
+    /// Its lines, of which all but the last are continued. A part that is wider than that stays whole.
+    pub fn lines(&self, columns: usize) -> Vec<String> {
+        let parts = match self {
+            Command::Shell(parts) => parts,
+            Command::Mongosh(text) => return vec![text.clone()],
+        };
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        for (number, part) in parts.iter().enumerate() {
+            // The last part of a line needs room for ` \\` unless it is the last of all.
+            let continued = if number + 1 < parts.len() { 2 } else { 0 };
+            if number > 0 && line.width() + 1 + part.width() + continued > columns {
+                lines.push(line + " \\");
+                line = String::from(" ");
+            }
+            if number > 0 {
+                line.push(' ');
+            }
+            line += part;
+        }
+        lines.push(line);
+        lines
     }
     /// With a part that is quoted already.
     pub fn raw(self, part: String) -> Command {

@@ -5,7 +5,7 @@ use textwrap::Options;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::text::thousands;
-use super::{Align, Chart, Command, Content, Figure, Line, Mark, Page, Part, Shown, Step, Table};
+use super::{Align, Chart, Content, Figure, Line, Mark, Page, Part, Shown, Step, Table};
 
 /// How a page is written.
 #[derive(Debug, Clone, Copy)]
@@ -193,35 +193,14 @@ impl Text {
         for (number, step) in steps.iter().enumerate() {
             self.wrapped(&format!("{}. ", number + 1), "   ", &step.what);
             for command in &step.commands {
-                match command {
-                    Command::Shell(parts) => self.shell(parts),
-                    Command::Mongosh(text) => self.line(&format!("     {text}")),
-                }
+                command.lines(self.style.columns - 5).iter().for_each(|line| {
+                    self.line(&format!("     {line}"));
+                });
             }
             if let Some(expects) = &step.expects {
                 self.wrapped("   ", "   ", expects);
             }
         }
-    }
-
-    /// A command, continued on further lines where it is too long for one.
-    fn shell(&mut self, parts: &[String]) {
-        let mut line = String::from("     ");
-        let mut is_first = true;
-        for (number, part) in parts.iter().enumerate() {
-            // The last part of a line needs room for ` \` unless it is the last of all.
-            let continued = if number + 1 < parts.len() { 2 } else { 0 };
-            if !is_first && line.width() + 1 + part.width() + continued > self.style.columns {
-                self.line(&(line + " \\"));
-                line = String::from("      ");
-            }
-            if !is_first {
-                line.push(' ');
-            }
-            line += part;
-            is_first = false;
-        }
-        self.line(&line);
     }
 }
 
@@ -249,6 +228,7 @@ fn spaces(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Command;
     use super::*;
 
     #[test]

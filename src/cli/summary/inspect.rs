@@ -52,10 +52,12 @@ pub fn inspect(report: &Report) -> Page {
     page
 }
 
-/// What `--quiet` prints: why it is no go, damages aside, which are on stderr already.
+/// What `--quiet` prints: why it is no go. The first damage is on stderr already.
 pub fn no_go(report: &Report) -> Page {
     let mut verdicts = verdicts(report);
-    verdicts.drain(1..=report.damages.len());
+    if !report.damages.is_empty() {
+        verdicts.remove(1);
+    }
     Page { verdicts, parts: Vec::new() }
 }
 

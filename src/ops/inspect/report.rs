@@ -40,6 +40,8 @@ pub struct Report {
 /// Something that could not be read.
 #[derive(Debug, Serialize)]
 pub struct Damage {
+    /// The kind of error, [`Error::code`].
+    pub code: &'static str,
     /// What, where and why.
     pub message: String,
     /// The document, if it is one.
@@ -114,6 +116,12 @@ impl Assessment {
 }
 
 impl Report {
+    /// The documents and bytes of all sources.
+    pub fn source_counts(&self) -> (u64, u64) {
+        let of =
+            |sum: (u64, u64), source: &Assessment| (sum.0 + source.documents, sum.1 + source.bytes);
+        self.sources.iter().fold((0, 0), of)
+    }
     /// The exit code: 3 if something could not be read, 1 if a migration cannot begin.
     pub fn exit_code(&self) -> u8 {
         match (self.damages.is_empty(), self.go) {
@@ -126,6 +134,10 @@ impl Report {
 
 impl From<Error> for Damage {
     fn from(error: Error) -> Self {
-        Damage { message: error.to_string(), position: error.position().cloned() }
+        Damage {
+            code: error.code(),
+            message: error.to_string(),
+            position: error.position().cloned(),
+        }
     }
 }
