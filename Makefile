@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e outputs examples conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
+.PHONY: help demo build test unit oracle-unit e2e outputs examples browser conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -64,6 +64,9 @@ outputs: ## write the outputs of tests/data/outputs/unreleased, as this version 
 
 examples: ## check what is in docs/examples: manifests by their schemas (from PyPI, into target/), units, scripts
 	docs/examples/check
+
+browser: build ## the HTML reports in a headless Chromium, with screenshots in target/browser
+	tests/browser/run
 
 conformance: ## the test files of CORPUS, a directory (CORPUS=../shared/corpus)
 	@test -d "$(CORPUS)" || { echo 'conformance: CORPUS=DIR is missing or no directory' >&2; exit 2; }
