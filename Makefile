@@ -62,7 +62,7 @@ e2e: build ## against a real server (MONGODB_URI, or one that is installed into 
 outputs: ## write the outputs of tests/data/outputs/unreleased, as this version makes them
 	UPDATE_OUTPUTS=1 $(CARGO) test --test outputs
 
-examples: ## check what is in docs/examples: manifests by their schemas (from PyPI, into target/), units, scripts
+examples: build ## check docs/examples: manifests by their schemas, alerts and metrics by promtool (into target/), units, scripts
 	docs/examples/check
 
 browser: build ## the HTML reports in a headless Chromium, with screenshots in target/browser
