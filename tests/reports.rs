@@ -254,13 +254,12 @@ fn wrong_usage_writes_no_report() {
 #[test]
 fn an_interrupted_run_says_so() {
     let world = World::new();
-    world.mkdir("place");
-    let report = world.path("r.json");
+    let (report, log) = (world.path("r.json"), world.path("log"));
     let mut command = harness::binary();
-    command.args(["inspect", "-", "--report"]).arg(&report);
+    command.args(["inspect", "-", "--report"]).arg(&report).arg("--log-file").arg(&log);
     let mut run = world.start(&mut command);
     run.feed(&fs::read(fixture("all.archive")).expect("an archive")[..2000]);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    run.wait_for(&log);
     run.signal("TERM");
     run.finish().exits(143);
     let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");

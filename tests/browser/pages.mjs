@@ -57,7 +57,7 @@ async function browser() {
     '--disable-component-update', '--disable-sync'];
   if (process.env.CHROMIUM) return chromium.launch({ executablePath: process.env.CHROMIUM, args });
   const { default: packed } = await import('@sparticuz/chromium');
-  return chromium.launch({ executablePath: await packed.executablePath(), args: [...packed.args, ...args] });
+  return chromium.launch({ executablePath: await packed.executablePath(), args });
 }
 
 let opened;

@@ -279,7 +279,7 @@ fn stopped(about: &About, issue: &str, state: &str) -> String {
 pub fn of_failure(about: &About, failure: &Failure) -> Option<String> {
     let state = match about.command {
         "inspect" => "The dump was not read to its end. Nothing was changed.",
-        "transform" | "reverse" => "The step did not finish. mongosplit changes no database.",
+        "transform" | "reverse" => "The step did not finish.",
         "verify" => "Nothing is proven. Nothing was changed.",
         _ => return None,
     };
