@@ -261,7 +261,10 @@ fn an_interrupted_run_says_so() {
     run.feed(&fs::read(fixture("all.archive")).expect("an archive")[..2000]);
     run.wait_for(&log);
     run.signal("TERM");
+    // The archive's end would be another reason to stop.
+    let stdin = run.stdin();
     run.finish().exits(143);
+    drop(stdin);
     let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
     assert_eq!((&report["outcome"], &report["exit_code"]), (&"interrupted".into(), &143.into()));
     assert_eq!(report["error"]["code"], "interrupted");

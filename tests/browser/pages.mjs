@@ -87,6 +87,11 @@ for (const { name, path } of pages) {
       await page.$$eval('details', (all) => all.forEach((one) => { one.open = true; }));
       problems.push(...(await page.evaluate(inspected)).map((problem) => `${where}: ${problem}`));
       if (width === 1440 && colorScheme === 'light') {
+        // On paper nothing can be scrolled: A4 less its margins.
+        await page.setViewportSize({ width: 680, height: 960 });
+        await page.emulateMedia({ media: 'print' });
+        problems.push(...(await page.evaluate(inspected, true)).map((problem) => `${name}, printed: ${problem}`));
+        await page.screenshot({ path: join(screenshots, `${name}-print.png`), fullPage: true });
         await page.pdf({ path: join(screenshots, `${name}.pdf`), format: 'A4', margin: { top: '15mm', bottom: '15mm', left: '15mm', right: '15mm' } });
       }
       await context.close();
@@ -97,14 +102,14 @@ for (const { name, path } of pages) {
 await opened.close();
 
 /** What is wrong with the page that is open. Runs in the browser. */
-function inspected() {
+function inspected(isPrinted) {
   const found = [];
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) found.push(`is ${root.scrollWidth} px wide, the window ${root.clientWidth}`);
   // What is wide scrolls in its own box, or is for screen readers alone.
   for (const element of document.body.querySelectorAll('*')) {
     const box = element.getBoundingClientRect();
-    if (box.right > root.clientWidth + 1 && !element.closest('.scroll, pre.text, .spoken')) {
+    if (box.right > root.clientWidth + 1 && !element.closest(isPrinted ? '.spoken' : '.scroll, pre.text, .spoken')) {
       found.push(`<${element.tagName.toLowerCase()}> ends at ${Math.round(box.right)} px: ${element.textContent.slice(0, 40)}`);
     }
   }
