@@ -110,38 +110,37 @@ fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let dump = arguments.dump.as_deref();
     let inputs = [Some(arguments.file.as_path()), dump].into_iter().flatten().collect();
-    Session::begin(common, Setup { command: "mapping check", inputs, ..Setup::default() })?.run(
-        |session| {
-            let databases = &arguments.databases;
-            if dump.is_none() && (!databases.names.is_empty() || databases.all_dbs) {
-                let what = "--db and --all-dbs need a dump: without one only the mapping is read";
-                return Err(Error::Usage(what.to_owned()).into());
-            }
-            let Checked { plan, mut problems, .. } = checked(&arguments.file)?;
-            let mut report = None;
-            if let (Some(plan), Some(dump)) = (&plan, dump) {
-                let mut options = check::Options::new(dump);
-                options.databases = databases.names.clone();
-                options.all_databases = databases.all_dbs;
-                options.io = io_mode(common);
-                let mut checked = check::check(&options, plan, &session.display)?;
-                let file = arguments.file.display().to_string();
-                checked.remarks.iter_mut().for_each(|remark| remark.file = Some(file.clone()));
-                problems.extend(checked.remarks.iter().cloned());
-                report = Some(checked);
-            }
+    let setup = Setup { command: "mapping check", inputs, ..Setup::default() };
+    Session::begin(common, setup)?.run(|session| {
+        let databases = &arguments.databases;
+        if dump.is_none() && (!databases.names.is_empty() || databases.all_dbs) {
+            let what = "--db and --all-dbs need a dump: without one only the mapping is read";
+            return Err(Error::Usage(what.to_owned()).into());
+        }
+        let Checked { plan, mut problems, .. } = checked(&arguments.file)?;
+        let mut report = None;
+        if let (Some(plan), Some(dump)) = (&plan, dump) {
+            let mut options = check::Options::new(dump);
+            options.databases = databases.names.clone();
+            options.all_databases = databases.all_dbs;
+            options.io = io_mode(common);
+            let mut checked = check::check(&options, plan, &session.display)?;
             let file = arguments.file.display().to_string();
-            let summary = summary::check(&file, plan.as_ref(), &problems, report.as_ref());
-            let problem = plan.is_none().then(|| summary.clone());
-            let problems = problems.iter().map(Problem::to_string).collect();
-            let report = Checking { problems, dump: report };
-            session.finish(Outcome {
-                report: &report,
-                page: summary.into(),
-                problem: problem.map(Page::from),
-            })
-        },
-    )
+            checked.remarks.iter_mut().for_each(|remark| remark.file = Some(file.clone()));
+            problems.extend(checked.remarks.iter().cloned());
+            report = Some(checked);
+        }
+        let file = arguments.file.display().to_string();
+        let summary = summary::check(&file, plan.as_ref(), &problems, report.as_ref());
+        let problem = plan.is_none().then(|| summary.clone());
+        let problems = problems.iter().map(Problem::to_string).collect();
+        let report = Checking { problems, dump: report };
+        session.finish(Outcome {
+            report: &report,
+            page: summary.into(),
+            problem: problem.map(Page::from),
+        })
+    })
 }
 
 fn explain(arguments: &Explain) -> anyhow::Result<ExitCode> {

@@ -173,7 +173,8 @@ impl<'a> Session<'a> {
         let details = self.details.line(&failure).and_then(|()| self.details.finish());
         self.warn_of(details);
         let about = self.about(failure.exit_code);
-        let ended = Ended::<()>::Failed(&failure);
+        let page = failure.page();
+        let ended: Ended<'_, ()> = Ended::Failed { failure: &failure, page: &page };
         while let Some(report) = self.reports.pop_front() {
             self.warn_of(write_report(report, &about, &ended));
         }

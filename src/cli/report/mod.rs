@@ -12,7 +12,7 @@ use mongosplit::error::Position;
 use mongosplit::{Error, Result};
 use serde::Serialize;
 
-use super::page::{Content, Figure, Heading, Line, Mark, Page};
+use super::page::{Content, Figure, Heading, Line, Page};
 use super::text::{duration, thousands};
 
 pub use figures::{ReverseResult, VerifyResult};
@@ -85,7 +85,16 @@ pub enum Ended<'r, R> {
         /// What failed all the same.
         failure: Option<&'r Failure>,
     },
-    Failed(&'r Failure),
+    /// An error ended it. The page is that of [`Failure::page`].
+    Failed { failure: &'r Failure, page: &'r Page },
+}
+
+impl<R> Ended<'_, R> {
+    fn page(&self) -> &Page {
+        match self {
+            Ended::Complete { page, .. } | Ended::Failed { page, .. } => page,
+        }
+    }
 }
 
 /// What failed, and the exit code.
@@ -136,7 +145,8 @@ impl Failure {
         }
     }
 
-    fn page(&self) -> Page {
+    /// The error for people, with what to do.
+    pub fn page(&self) -> Page {
         let FailureText { code, message, position } = &self.error;
         let mut page = Page::new(Line::fails(message.clone()));
         let mut figures = vec![Figure::new("code", *code)];
@@ -197,7 +207,7 @@ where
         Ended::Complete { report, failure, .. } => {
             (failure.map(|failure| &failure.error), Some(*report))
         }
-        Ended::Failed(failure) => (Some(&failure.error), None),
+        Ended::Failed { failure, .. } => (Some(&failure.error), None),
     };
     let outcome = match error.map(|error| error.code) {
         Some("interrupted") => Outcome::Interrupted,
@@ -218,22 +228,12 @@ where
             result: report,
         }),
         Form::Metrics => Ok(metrics::text(about, report)),
-        Form::Html | Form::Markdown => {
-            let failed;
-            let page = match ended {
-                Ended::Complete { page, .. } => *page,
-                Ended::Failed(failure) => {
-                    failed = failure.page();
-                    &failed
-                }
-            };
-            let heading = heading(about, outcome);
-            if form == Form::Html {
-                return Ok(page.to_html(&heading));
-            }
+        Form::Html => Ok(ended.page().to_html(&heading(about, outcome))),
+        Form::Markdown => {
+            let (page, heading) = (ended.page(), heading(about, outcome));
             let notice = match ended {
                 Ended::Complete { report, .. } => report.notice(about),
-                Ended::Failed(failure) => notice::of_failure(about, failure),
+                Ended::Failed { failure, .. } => notice::of_failure(about, failure),
             };
             Ok(match notice {
                 Some(notice) => notice::with_details(&notice, &page.to_markdown(&heading, 2)),
@@ -255,11 +255,9 @@ pub fn unwritable(error: serde_json::Error) -> Error {
 }
 
 fn heading(about: &About, outcome: Outcome) -> Heading {
-    let Line { mark, text } = outcome.line();
-    debug_assert!(mark != Mark::None);
     Heading {
         title: format!("mongosplit {}", about.command),
-        outcome: Line { mark, text },
+        outcome: outcome.line(),
         command: format!("mongosplit {}", about.arguments),
         facts: vec![
             Figure::new("Exit code", about.exit_code.to_string()),
