@@ -60,6 +60,7 @@ class ReportTest(unittest.TestCase):
         yield 1, "reverse", self.damaged, place / "none"
         yield 0, "inspect", dump
         yield 0, "inspect", FIXTURES / "all.archive"
+        yield 1, "inspect", FIXTURES / "odd/view"
         yield 3, "inspect", cut
         yield 0, "show", out, "--id", "legacy-import-58"
         yield 1, "show", out, "--id", "nobody"

@@ -92,6 +92,10 @@ const CHANGED: Metric = Metric {
     name: "mongosplit_changed_documents",
     help: "Documents by what has happened to them since the migration.",
 };
+const UNSOUND: Metric = Metric {
+    name: "mongosplit_unsound_collections",
+    help: "Collections of a dump whose documents are missing or whose checksum does not hold.",
+};
 const GO: Metric =
     Metric { name: "mongosplit_go", help: "Whether the last assessment said GO (1) or NO-GO (0)." };
 const DISK_NEEDED: Metric =
@@ -246,6 +250,8 @@ impl Metrics for inspect::Report {
             documents(into, &collection.namespace, "collection", collection.documents);
             bytes(into, &collection.namespace, "collection", collection.bytes);
         }
+        let unsound = self.collections.iter().filter(|collection| !collection.is_sound()).count();
+        into.add(UNSOUND, &[], unsound as u64);
         for source in &self.sources {
             let namespace = source.namespace.as_str();
             documents(into, namespace, "source", source.documents);

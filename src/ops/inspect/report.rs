@@ -71,6 +71,13 @@ pub struct Collection {
     pub lacks_documents: bool,
 }
 
+impl Collection {
+    /// Whether its documents are there, and nothing is known to be wrong with them.
+    pub fn is_sound(&self) -> bool {
+        self.checksum_holds != Some(false) && !self.lacks_documents
+    }
+}
+
 /// What was counted of a source collection.
 #[derive(Debug, Serialize)]
 pub struct Assessment {
