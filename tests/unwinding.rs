@@ -4,6 +4,9 @@
 mod harness;
 
 use harness::becomes::{become_these, finds, map, plan};
+use harness::{DATABASE, World, write_dump};
+use mongosplit::progress::Silent;
+use mongosplit::transform;
 
 #[test]
 fn an_array_is_unwound_item_by_item() {
@@ -145,4 +148,36 @@ fn derived_identifiers_are_the_same_for_ever() {
             ],
         )],
     );
+}
+
+/// A run counts no document without items as missing.
+#[test]
+fn an_unwinding_target_may_share_with_an_otherwise() {
+    let plan = plan(
+        r#"
+        unmatched = "journal"
+        [[target]]
+        collection = "children"
+        where = { name = "p" }
+        unwind = "list"
+        key = "parent"
+        fields = [{ name = "_id", template = "{outer.name}/{position}" }, { name = "parent", outer = "_id" }]
+        [[target]]
+        collection = "others"
+        otherwise = true
+        rest = true
+        fields = [{ name = "_id" }]
+        "#,
+    );
+    let world = World::new();
+    let documents =
+        [bson::doc! { "_id": 1, "name": "p", "list": [] }, bson::doc! { "_id": 2, "name": "q" }];
+    let bytes: Vec<u8> =
+        documents.iter().flat_map(|one| one.to_vec().expect("a document")).collect();
+    write_dump(&world.path("dump"), DATABASE, &[(plan.collection(), &bytes)]);
+    let options = transform::Options::new(world.path("dump"), world.path("out"));
+    let report = transform::transform(&options, &plan, &Silent).expect("nothing is missing");
+    let counts: Vec<u64> =
+        report.manifest.sources[0].targets.iter().map(|target| target.documents).collect();
+    assert_eq!(counts, [0, 1]);
 }
