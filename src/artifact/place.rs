@@ -115,9 +115,16 @@ impl Place {
         let moves = Moves::load(disk, &self.root(), &staging)?;
         Ok(Some(moves.map_or(Leftover::Staging, Leftover::Moves)))
     }
+    /// The command that writes here.
+    fn command(&self) -> &'static str {
+        self.form.kind.map_or("sample", manifest::Kind::command)
+    }
     /// The error of a run without `--force`.
     pub(super) fn refusal(&self, leftover: &Leftover) -> Error {
         match leftover {
+            Leftover::Staging if self.form.kind.is_none() => {
+                Error::output(&self.staging(), "was left by an interrupted run; remove it")
+            }
             Leftover::Staging => Error::output(
                 &self.staging(),
                 "was left by an interrupted run; remove it, or give --force to have it removed",
@@ -184,11 +191,11 @@ impl Place {
                 manifest::FILE_NAME
             ));
         };
-        if found.kind != self.form.kind {
+        if Some(found.kind) != self.form.kind {
             return foreign(format!(
                 "is an output of {}, not of {}",
                 found.kind.command(),
-                self.form.kind.command()
+                self.command()
             ));
         }
         let files: BTreeSet<&str> =
@@ -292,11 +299,11 @@ impl Place {
                 format!("already exists, and no '{manifest_name}' of mongosplit lists it"),
             ));
         };
-        if found.kind != self.form.kind {
+        if Some(found.kind) != self.form.kind {
             let why = format!(
                 "already exists, and belongs to an output of {}, not of {}",
                 found.kind.command(),
-                self.form.kind.command()
+                self.command()
             );
             return Ok(Existing::Foreign(first, why));
         }

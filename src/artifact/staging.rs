@@ -45,8 +45,8 @@ pub struct Form {
     /// Replace an existing output of the same kind, and finish or remove what an interrupted run
     /// has left.
     pub force: bool,
-    /// The command that writes the output. [`Form::force`] replaces outputs of this command only.
-    pub kind: manifest::Kind,
+    /// The command whose outputs [`Form::force`] replaces; none if an output has no manifest.
+    pub kind: Option<manifest::Kind>,
     /// Permission bits of the source: whoever may not read the source may not read the output.
     pub source_mode: u32,
 }
@@ -214,7 +214,8 @@ impl<'d> Staging<'d> {
         &self.staging
     }
 
-    fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {
+    /// Begins a file that no manifest lists; `path` as for [`Staging::file`].
+    pub(crate) fn create(&mut self, path: &str) -> Result<WriteFile<'d>> {
         self.check_own()?;
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())
@@ -262,6 +263,11 @@ impl<'d> Staging<'d> {
             file.write(&[text.as_bytes()])?;
             file.finish()?;
         }
+        self.publish_files(tail)
+    }
+
+    /// Publishes the files as they are, which are finished: a sample has no manifest.
+    pub(crate) fn publish_files(mut self, tail: Option<DeferredTail>) -> Result<Vec<String>> {
         self.sync_directories()?;
         self.check_own()?;
         if let Some(mut tail) = tail {

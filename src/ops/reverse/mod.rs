@@ -345,7 +345,7 @@ pub(crate) fn form_of(options: &Options, layout: Layout, source_mode: u32) -> Fo
         layout,
         gzip_level: options.gzip_level,
         force: options.force,
-        kind: Kind::Reverse,
+        kind: Some(Kind::Reverse),
         source_mode,
     }
 }

@@ -198,7 +198,7 @@ impl<'r> Prepared<'r> {
             layout: layout.clone(),
             gzip_level: options.gzip_level,
             force: options.force,
-            kind: manifest::Kind::Transform,
+            kind: Some(manifest::Kind::Transform),
             source_mode: 0o666,
         };
         let claim = if options.dry_run { None } else { Some(Claim::take(disk, form)?) };
