@@ -74,6 +74,28 @@ pub enum Refusal {
     Unmatched,
 }
 
+impl Refusal {
+    /// What it is about, without the numbers of the document.
+    #[doc(hidden)]
+    pub fn kind(&self) -> String {
+        match self {
+            Refusal::NoId => "no _id".to_owned(),
+            Refusal::NoTargetId { collection } => format!("{collection}: no _id"),
+            Refusal::IdType(kind) => format!("_id of type {kind}"),
+            Refusal::ParallelArrays { collection, index } => {
+                format!("{collection}: two arrays in index '{index}'")
+            }
+            Refusal::TooLarge { collection, .. } => format!("{collection}: too large"),
+            Refusal::TooDeep { collection, .. } => format!("{collection}: nested too deep"),
+            Refusal::TooMuch { .. } => "unwinds to too much".to_owned(),
+            Refusal::Duplicate { collection, index } => {
+                format!("{collection}: a value of unique index '{index}' twice")
+            }
+            Refusal::Unmatched => "no target".to_owned(),
+        }
+    }
+}
+
 /// What a value must be, and the rule that a finding names otherwise.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
