@@ -20,6 +20,7 @@
 //! | Run a mapping's tests | [`cases::run`] |
 //! | See what a mapping does to a dump, or to one document | [`check::check`], [`explain::explain`] |
 //! | See one document of an output, or its findings with every `_id` | [`show::show`], [`findings::findings`] |
+//! | Take a small dump with a document of every kind, masked if asked | [`sample::sample`] |
 //! | Follow a run, or stop it | [`progress::Progress`] |
 //!
 //! Each operation is one function: it takes options and returns a report, or an [`Error`] that says
@@ -73,7 +74,9 @@ pub use base::progress;
 pub use base::raw::{Fault, FaultKind};
 pub use dump::{Document, DocumentIter, Dump, Metadata, OpenCollection};
 pub use mapping::Plan;
-pub use ops::{cases, check, explain, findings, init, inspect, reverse, show, transform, verify};
+pub use ops::{
+    cases, check, explain, findings, init, inspect, reverse, sample, show, transform, verify,
+};
 
 // For the modules of this crate, its tests and its fuzz targets.
 #[doc(hidden)]

@@ -9,8 +9,8 @@ use std::os::unix::fs::symlink;
 use harness::{World, golden, root, steady};
 
 /// Run in a directory with `dump`, `out` (of it), `back` (the reverse of that), `empty`, `other` (a dump without
-/// the source) and `notes.txt`.
-const LINES: [&str; 42] = [
+/// the source), `short.key` and `notes.txt`.
+const LINES: [&str; 50] = [
     "",
     "transfrom dump new",
     "transform",
@@ -53,6 +53,14 @@ const LINES: [&str; 42] = [
     "reverse back new",
     "reverse out new --strict",
     "show out --id nothing",
+    "sample dump new",
+    "sample dump new --docs 1,000",
+    "sample dump -o new --docs 5",
+    "sample dump new --docs 5 --archive=new.archive",
+    "sample - new --docs 5",
+    "sample dump dump/new --docs 5",
+    "sample dump new --docs 5 --mask short.key",
+    "sample dump new --docs 5 --mask nothing.key",
 ];
 
 #[test]
@@ -62,6 +70,7 @@ fn each_mistake_is_told_with_what_to_type_instead() {
     world.run_inside(["transform", "dump", "out", "-q"]).exits(0);
     world.run_inside(["reverse", "out", "back", "-q"]).exits(0);
     fs::create_dir(world.path("empty")).expect("a directory");
+    world.write("short.key", "secret");
     world.write("notes.txt", "What we agreed on.\n");
     world.write("other/shop/orders.bson", "");
     world.write("other/shop/orders.metadata.json", "{\"options\":{},\"indexes\":[]}");

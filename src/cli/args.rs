@@ -34,6 +34,8 @@ pub enum Command {
     Show(Show),
     /// List the findings of an output by rule, with the _id of every document
     Findings(Findings),
+    /// Take a small dump with a document of every kind, for rehearsals; masked if asked
+    Sample(Sample),
     /// Show, check, test and make mappings
     #[command(subcommand)]
     Mapping(Mapping),
@@ -237,6 +239,32 @@ pub struct Findings {
     /// How many _ids of each rule are printed; --details has all
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = count)]
     pub max: usize,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mongosplit sample /backup/dump /sample --docs 200
+  head -c 32 /dev/urandom > key
+  mongosplit sample /backup/dump /sample --docs 200 --mask key")]
+pub struct Sample {
+    /// What mongodump made: a directory, one database's directory in it, a .bson file, or the file of an archive
+    pub dump: PathBuf,
+    /// Where the sample goes, as a directory dump; must not exist or be empty
+    pub out: PathBuf,
+    /// How many documents to take of each source; more, if it has more kinds of them
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub docs: u64,
+    /// Replace all values and names that the mapping does not know, with the key in a file of 16 bytes or more
+    #[arg(long, value_name = "KEYFILE")]
+    pub mask: Option<PathBuf>,
+    #[command(flatten)]
+    pub databases: Databases,
+    /// Another mapping than the built-in one, or builtin:NAME
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }

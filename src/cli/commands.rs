@@ -9,7 +9,7 @@ use mongosplit::disk::IoMode;
 use mongosplit::layout::{Layout, is_standard_output};
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes};
-use mongosplit::{Error, findings, inspect, reverse, show, verify};
+use mongosplit::{Error, findings, inspect, reverse, sample, show, verify};
 use serde::Serialize;
 
 use super::args::{self, Arguments, Command, Common};
@@ -51,6 +51,7 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Inspect(arguments) => inspect(arguments),
         Command::Show(arguments) => show(arguments),
         Command::Findings(arguments) => findings(arguments),
+        Command::Sample(arguments) => sample(arguments),
         Command::Mapping(command) => mapping::execute(command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -411,5 +412,27 @@ fn findings(arguments: &args::Findings) -> anyhow::Result<ExitCode> {
         let report = findings::findings(&options, display, &mut each)?;
         let summary = summary::findings(&report);
         session.finish(Outcome { report: &report, page: summary.into(), problem: None })
+    })
+}
+
+fn sample(arguments: &args::Sample) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let further = arguments.mapping.as_deref().into_iter().chain(arguments.mask.as_deref());
+    let setup = session::Setup {
+        command: "sample",
+        inputs: std::iter::once(arguments.dump.as_path()).chain(further).collect(),
+        output: Some(Layout::Directory(arguments.out.clone())),
+        ..session::Setup::default()
+    };
+    Session::begin(common, setup)?.run(|session| {
+        let plan = plan_of(arguments.mapping.as_deref())?;
+        let mut options = sample::Options::new(&arguments.dump, &arguments.out, arguments.docs);
+        options.databases = arguments.databases.names.clone();
+        options.all_databases = arguments.databases.all_dbs;
+        options.mask = arguments.mask.clone();
+        options.io = io_mode(common);
+        let report = sample::sample(&options, &plan, &session.display)?;
+        let page = summary::sample(&report, arguments.mapping.as_deref());
+        session.finish(Outcome { report: &report, page, problem: None })
     })
 }

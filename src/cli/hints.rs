@@ -5,7 +5,7 @@
 pub fn hint(arguments: &[String]) -> Option<String> {
     let command = arguments.first().map_or("", String::as_str);
     // The other commands have options of these names, or take no such place.
-    if !matches!(command, "transform" | "reverse" | "verify") {
+    if !matches!(command, "transform" | "reverse" | "verify" | "sample") {
         return None;
     }
     let (index, word) = arguments.iter().enumerate().find(|(_, word)| is_foreign(word))?;
@@ -22,6 +22,10 @@ pub fn hint(arguments: &[String]) -> Option<String> {
     Some(match name {
         "-o" | "--out" | "--archive" if command == "verify" => {
             format!("verify writes nothing, so there is no {name}: mongosplit verify OUT")
+        }
+        "--archive" if command == "sample" => {
+            "a sample is a directory, and an archive that is read is named as DUMP: mongosplit sample DUMP OUT --docs N"
+                .to_owned()
         }
         "-o" | "--out" => {
             let mut instead: Vec<&str> = arguments.iter().map(String::as_str).collect();

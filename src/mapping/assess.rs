@@ -18,7 +18,7 @@ pub struct Assess {
 }
 
 /// A field that is counted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Counted {
     /// Its path, with dots.
     pub name: String,

@@ -7,6 +7,7 @@ pub mod findings;
 pub mod init;
 pub mod inspect;
 pub mod reverse;
+pub mod sample;
 pub mod show;
 mod single;
 mod source;

@@ -104,6 +104,30 @@ class TransformTest(EndToEnd):
             self.assertEqual(hashlib.sha256((self.out / name).read_bytes()).hexdigest(), digest, name)
 
 
+class SampleTest(EndToEnd):
+    """A sample, plain and masked, restored and split like any dump."""
+
+    def test_a_sample_restores_and_splits(self):
+        key = self.folder / "key"
+        key.write_bytes(bytes(range(32)))
+        for name, options in (("plain", ()), ("masked", ("--mask", key))):
+            with self.subTest(name):
+                sample = self.folder / f"sample-{name}"
+                mongosplit("sample", self.dump, sample, "--docs", "10", *options)
+                taken = dumpformat.read(sample)[f"{DB}.user_data"].documents
+                load()
+                harness.client().drop_database(DB)
+                restored, failed = harness.restore("--stopOnError", "--nsInclude", f"{DB}.user_data", str(sample))
+                self.assertEqual((restored, failed), (len(taken), 0))
+                self.assert_same_documents(harness.stored(DB, "user_data"), taken)
+                self.assertEqual(indexes(DB, "user_data"), SOURCE_INDEXES)
+                out = self.folder / f"out-{name}"
+                summary = mongosplit("transform", sample, out, "--expect-docs", len(taken)).stdout.decode()
+                harness.client().drop_database(DB)
+                harness.restore(*printed_restore(summary))
+                self.assert_restored(out)
+
+
 class VerifyTest(EndToEnd):
     """`verify` against the files, the source's dump and the restored database's dump."""
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
 SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
-COMMANDS = {"transform", "verify", "reverse", "inspect", "show", "findings", "mapping check", "mapping explain"}
+COMMANDS = {"transform", "verify", "reverse", "inspect", "sample", "show", "findings", "mapping check", "mapping explain"}
 
 
 class ReportTest(unittest.TestCase):
@@ -62,6 +62,8 @@ class ReportTest(unittest.TestCase):
         yield 0, "inspect", FIXTURES / "all.archive"
         yield 1, "inspect", FIXTURES / "odd/view"
         yield 3, "inspect", cut
+        yield 0, "sample", dump, place / "sample", "--docs", "5"
+        yield 4, "sample", dump, out, "--docs", "5"
         yield 0, "show", out, "--id", "legacy-import-58"
         yield 1, "show", out, "--id", "nobody"
         yield 0, "findings", out

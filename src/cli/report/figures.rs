@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mongosplit::manifest::{Manifest, Role, Source};
-use mongosplit::{check, explain, findings, inspect, reverse, show, transform, verify};
+use mongosplit::{check, explain, findings, inspect, reverse, sample, show, transform, verify};
 use serde::Serialize;
 
 use super::metrics::{Metric, Metrics, Registry};
@@ -291,6 +291,17 @@ impl Metrics for check::Report {
         bytes(into, &namespace, "journal", self.journal.bytes);
         for finding in self.findings.iter().take(MOST_RULES) {
             rule(into, &namespace, &finding.rule, finding.documents);
+        }
+    }
+}
+
+impl Metrics for sample::Report {
+    fn metrics(&self, into: &mut Registry) {
+        for source in &self.sources {
+            documents(into, &source.namespace, "source", source.documents);
+            documents(into, &source.namespace, "sample", source.taken);
+            bytes(into, &source.namespace, "source", source.bytes);
+            bytes(into, &source.namespace, "sample", source.taken_bytes);
         }
     }
 }

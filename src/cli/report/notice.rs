@@ -1,7 +1,7 @@
 //! The messages of a migration's communication plan, filled with the figures of a run. What only
 //! people know is in `[BRACKETS]`.
 
-use mongosplit::{check, explain, findings, inspect, reverse, show, transform};
+use mongosplit::{check, explain, findings, inspect, reverse, sample, show, transform};
 
 use super::super::page::escaped_markdown as plain;
 use super::super::text::{count, duration, size, thousands};
@@ -21,6 +21,7 @@ impl Notice for show::Report {}
 impl Notice for explain::Report {}
 impl Notice for findings::Report {}
 impl Notice for check::Report {}
+impl Notice for sample::Report {}
 
 /// A message and the page that it is made from.
 pub fn with_details(notice: &str, details: &str) -> String {
