@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part of it")]
 
 pub mod becomes;
+pub mod console;
 pub mod data;
 pub mod faults;
 pub mod files;
