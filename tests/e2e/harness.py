@@ -110,15 +110,22 @@ def commands(mongosplit):
     """A directory with the commands that users type, the server's address added."""
     folder = tempfile.TemporaryDirectory(prefix="mongosplit-e2e-commands-")
     atexit.register(folder.cleanup)
-    lines = {"mongosplit": [str(mongosplit)]}
+    write_command(folder.name, "mongosplit", [str(mongosplit)])
     for tool in ("mongodump", "mongorestore"):
-        command = [shutil.which(tool)] if REAL_TOOLS else tool_command(tool)
-        lines[tool] = [*command, f"--uri={server_uri()}"]
-    for name, command in lines.items():
-        path = Path(folder.name, name)
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        path.chmod(0o755)
+        write_command(folder.name, tool, [*tool_path(tool), f"--uri={server_uri()}"])
     return folder.name
+
+
+def tool_path(tool):
+    """As `tool_command`, for a directory that comes first in PATH."""
+    return [shutil.which(tool)] if REAL_TOOLS else tool_command(tool)
+
+
+def write_command(folder, name, command):
+    """A command of this name in a folder, which takes more arguments."""
+    path = Path(folder, name)
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.chmod(0o755)
 
 
 def mongosh(database, *lines):
