@@ -578,7 +578,7 @@ fn what_systems_leave_in_a_directory_is_a_remark() {
     let remarks: Vec<String> = report.remarks.iter().map(ToString::to_string).collect();
     assert_eq!(remarks, expected);
     assert_eq!(said(&world, &out).1, "it was reversed");
-    world.run(["verify".as_ref(), out.as_os_str()]).exits(0).says(&expected[0]);
+    world.run(["verify".as_ref(), out.as_os_str(), "-v".as_ref()]).exits(0).says(&expected[0]);
 }
 
 /// What cannot be read is an error, and what is no file is refused at once and never waited for.

@@ -346,7 +346,8 @@ fn reverse_current(
 ) -> (i32, String) {
     let out = world.path("out");
     let args = [Path::new("reverse"), &out, dest, "--current".as_ref(), redump];
-    world.run(args.into_iter().chain(options.iter().map(Path::new))).told()
+    let options = options.iter().chain(&["--verbose"]).map(Path::new);
+    world.run(args.into_iter().chain(options)).told()
 }
 
 fn one(document: Document) -> (Migration, Collections) {
@@ -513,7 +514,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let (code, said) = reverse_current(&world, &world.path("told"), &path, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes these changes\n"),
+        said.contains("! NOT CARRIED BACK: the source collection itself has changed since the migration: 1 document changed, 1 added, 1 removed there. The renameCollection below deletes these changes"),
         "{said}"
     );
     // Where it is not in the dump, that is told.
@@ -521,7 +522,7 @@ fn what_was_written_to_the_source_collection_since_is_told_of() {
     let path = world.redump(&redump);
     let remarks = world.reverse_from(&path, false).unwrap().report.remarks;
     let expected = format!(
-        "'{}' has no narrative_modeling.user_data, so what the application wrote there since is unknown",
+        "unknown whether narrative_modeling.user_data has changed since: '{}' does not hold it",
         path.display()
     );
     assert!(remarks.contains(&expected), "{remarks:?}");
@@ -906,7 +907,7 @@ fn bad_input_is_named() {
             &world.redump(&lacking),
             3,
             &format!(
-                "'REDUMP': has no narrative_modeling.{name}, which the output has; dump all of the database that it was restored into"
+                "'REDUMP': has no narrative_modeling.{name}, which the output has; dump the whole database that it was restored into"
             ),
         );
     }
@@ -921,7 +922,7 @@ fn bad_input_is_named() {
     fails(
         &other,
         3,
-        "'REDUMP': has no narrative_modeling.dataset_metadata, which the output has; dump all of the database that it was restored into",
+        "'REDUMP': has no narrative_modeling.dataset_metadata, which the output has; dump the whole database that it was restored into",
     );
     let mut twice = restored.clone();
     let mut second = twice[TARGETS[0]][0].clone();

@@ -15,15 +15,14 @@ fn a_mapping_is_checked() {
     let run = world.run_inside(["mapping", "check", "bad.toml"]).exits(1);
     assert_eq!(
         run.stdout,
-        "bad.toml:17:22: unknown word 'convrt'; did you mean 'convert'?
+        "✗ bad.toml: the mapping cannot be used: 2 errors
+bad.toml:17:22: unknown word 'convrt'; did you mean 'convert'?
    17 |   { name = \"joined\", convrt = \"date\" },
       |                      ^^^^^^
 
 bad.toml:23:1: unknown word 'unwimd'; did you mean 'unwind'?
    23 | unwimd = \"orders\"
       | ^^^^^^
-
-✗ bad.toml: the mapping cannot be used: 2 errors
 ",
         "{run}"
     );
@@ -55,7 +54,8 @@ fn what_cannot_be_read_is_said() {
 fn a_mapping_is_checked_against_a_dump() {
     let world = world();
     let run = world.run_inside(["mapping", "check", "shop.toml", "dump"]).exits(0);
-    golden("mapping_check.txt", &run.stdout);
+    let verbose = world.run_inside(["mapping", "check", "shop.toml", "dump", "-v"]).exits(0);
+    golden("mapping_check.txt", &[run.stdout, verbose.stdout].join("\n"));
     let json = world.run_inside(["mapping", "check", "shop.toml", "dump", "--json"]).exits(0);
     let json = &json.report()["result"];
     assert_eq!(json["dump"]["documents"], 3);
@@ -86,7 +86,7 @@ fn a_document_is_explained() {
 fn tests_of_a_mapping_are_run() {
     let world = world();
     let run = world.run_inside(["mapping", "test", "shop.toml"]).exits(0);
-    assert_eq!(run.stdout, "shop.toml: 1 test passed\n");
+    assert_eq!(run.stdout, "✓ shop.toml: 1 test passed\n");
     let (without, _) = MAPPING.split_once("[[test]]").expect("a test");
     world.write("none.toml", without);
     let wrong = without.to_owned()

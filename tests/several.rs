@@ -10,7 +10,7 @@ use bson::{Document, doc};
 use harness::samples::{
     application, date, elements, from_elements, get, oid, raw, set, with_model,
 };
-use harness::{DATABASE, Run, TARGETS, World, split, steady, write_dump};
+use harness::{DATABASE, Run, TARGETS, World, in_one_line, split, steady, write_dump};
 
 /// A mapping whose first collection is the third of the built-in one.
 const MODELS: &str = r#"
@@ -91,10 +91,14 @@ impl Database {
         let args = std::iter::once(Path::new(command)).chain(paths.iter().copied());
         self.world.run(args.chain(options.iter().map(Path::new)))
     }
-    /// What a run printed, without times and the directory's name.
+    /// What a run printed, as one line, without times and the directory's name.
     fn printed(&self, run: &Run) -> String {
-        self.world.plain(&run.stdout).lines().map(|line| steady(line) + "\n").collect()
+        self.world.plain(&in_one_line(&steady_text(&run.stdout)))
     }
+}
+
+fn steady_text(text: &str) -> String {
+    text.lines().map(|line| steady(line) + "\n").collect()
 }
 
 fn id(number: u32) -> String {
@@ -114,13 +118,12 @@ fn shards_that_agree_can_be_restored_into_one_database() {
     let run = database.run("verify", &[&a, &b], &[]).exits(0);
     assert_eq!(
         database.printed(&run).split_once("✓ 2 outputs").expect("the outputs").1,
-        " can be restored into one database: no _id, unique value or index of 3 shared collections contradicts another (# seconds)
-    narrative_modeling.dataset_metadata                         3  in 2 outputs
-    narrative_modeling.transformation_configs                   3  in 2 outputs
-    narrative_modeling.model_configs                            2  in 2 outputs
-"
+        " can be restored into one database: no _id, unique value or index of 3 shared collections contradicts another \
+         narrative_modeling.dataset_metadata 3 documents in 2 outputs \
+         narrative_modeling.transformation_configs 3 documents in 2 outputs \
+         narrative_modeling.model_configs 2 documents in 2 outputs time # seconds"
     );
-    assert!(run.stdout.contains(&format!("{}\n✓ 7 files", a.display())), "{run}");
+    assert!(database.printed(&run).contains("✓ 'DIR/a': 7 files "), "{run}");
     let json = database.run("verify", &[&a, &b], &["--json"]).exits(0);
     let json = &json.report()["result"];
     assert_eq!(json["together"]["contradictions"], 0);
@@ -142,16 +145,15 @@ fn an_id_in_two_outputs_is_named() {
     assert_eq!(
         found.split_once("✗ ").expect("what is wrong").1,
         format!(
-            "4 contradictions between 2 outputs for one database:
-    narrative_modeling.dataset_metadata                         5  in 2 outputs
-    narrative_modeling.transformation_configs                   5  in 2 outputs
-    narrative_modeling.model_configs                            0  in 2 outputs
-    narrative_modeling.dataset_metadata: _id {two} {both}another document
-    narrative_modeling.dataset_metadata: _id {one} {both}the same document
-    narrative_modeling.transformation_configs: _id {two} {both}the same document
-    narrative_modeling.transformation_configs: _id {one} {both}the same document
-Restored into one database, the second document of each pair fails. Remove one of the two where it comes from, dump that source again and run `transform` again. A document that two shards have is an orphan on one of them: run cleanupOrphaned there first
-",
+            "4 contradictions between 2 outputs for one database \
+             narrative_modeling.dataset_metadata 5 documents in 2 outputs \
+             narrative_modeling.transformation_configs 5 documents in 2 outputs \
+             narrative_modeling.model_configs 0 documents in 2 outputs time # seconds \
+             narrative_modeling.dataset_metadata: _id {two} {both}another document \
+             narrative_modeling.dataset_metadata: _id {one} {both}the same document \
+             narrative_modeling.transformation_configs: _id {two} {both}the same document \
+             narrative_modeling.transformation_configs: _id {one} {both}the same document \
+             Next: 1. Restored into one database, the second document of each pair fails. Remove one of the two from its database, dump that again and run `transform` again. A document that two shards have is an orphan on one of them: run cleanupOrphaned there first.",
             one = id(1),
             two = id(2),
         )
@@ -193,7 +195,7 @@ fn a_unique_value_in_two_outputs_is_named() {
         ("transformation_configs", "config_id", "config_id_1_unique", "one_config"),
     ] {
         let line = format!(
-            "\n    narrative_modeling.{collection}: {field} '{value}' (unique index '{index}') is in 'DIR/a' and 'DIR/b': _id {} and _id {}\n",
+            "narrative_modeling.{collection}: {field} '{value}' (unique index '{index}') is in 'DIR/a' and 'DIR/b': _id {} and _id {}",
             id(1),
             id(2)
         );
@@ -215,11 +217,7 @@ fn indexes_of_two_mappings_must_agree() {
     let run = database.run("verify", &[&a, &b], &[]).exits(1);
     assert_eq!(
         database.printed(&run).split_once("✗ ").expect("what is wrong").1,
-        r#"1 contradiction between 2 outputs for one database:
-    narrative_modeling.model_configs                            2  in 2 outputs
-    narrative_modeling.model_configs: 'DIR/a' has index 'model_id_1_unique' with key {"model_id":1} and options {"unique":true}, 'DIR/b' has index 'model_id_1_unique' with key {"model_id":-1} and options {"unique":true}
-A server builds one of two such indexes. Give both mappings the same definition and run `transform` again, or restore one output with --noIndexRestore and build its other indexes by hand
-"#
+        r#"1 contradiction between 2 outputs for one database narrative_modeling.model_configs 2 documents in 2 outputs time # seconds narrative_modeling.model_configs: 'DIR/a' has index 'model_id_1_unique' with key {"model_id":1} and options {"unique":true}, 'DIR/b' has index 'model_id_1_unique' with key {"model_id":-1} and options {"unique":true} Next: 1. A server builds one of two such indexes. Give both mappings the same definition and run `transform` again, or restore one output with --noIndexRestore and build its other indexes by hand."#
     );
 }
 
@@ -232,7 +230,8 @@ fn an_output_that_does_not_verify_is_not_compared() {
     let run = database.run("verify", &[&a, &b], &[]).exits(1);
     let found = database.printed(&run);
     assert!(
-        found.ends_with("✗ 'DIR/b' does not match its manifest:\n    'SHA256SUMS' is missing\n"),
+        found.contains("✗ 'DIR/b' does not match its manifest ")
+            && found.contains("'SHA256SUMS' is missing"),
         "{run}"
     );
 }
@@ -246,12 +245,12 @@ fn strict_outputs_are_compared_all_the_same() {
     let a = database.shard("a", std::slice::from_ref(&odd));
     let b = database.shard("b", &[odd]);
     let run = database.run("verify", &[&a, &b], &["--strict"]).exits(1);
-    for what in ["✗ 'DIR/a' has findings, and --strict was given:", "✗ 2 contradictions between"]
+    for what in ["✗ 'DIR/a' has findings, and --strict was given", "✗ 2 contradictions between"]
     {
         assert!(database.printed(&run).contains(what), "{what} in\n{run}");
     }
     let quiet = database.run("verify", &[&a, &b], &["--strict", "-q"]).exits(1);
-    for what in ["✗ 'DIR/b' has findings, and --strict was given:", "✗ 2 contradictions between"]
+    for what in ["✗ 'DIR/b' has findings, and --strict was given", "✗ 2 contradictions between"]
     {
         assert!(database.world.plain(&quiet.stderr).contains(what), "{what} in\n{quiet}");
     }
@@ -290,7 +289,10 @@ fn a_restored_database_is_compared_with_all_outputs() {
     let run = compare(&database.redump("same", &collections)).exits(0);
     let found = database.printed(&run);
     assert!(
-        found.contains("✓ 8 documents compared with 'DIR/same' in # seconds\n  missing: 0, extra: 0, changed: 0, only reordered: 0\n"),
+        found.contains("✓ 8 documents compared with 'DIR/same': all are there and equal ")
+            && found.contains(
+                "differences 0 missing, 0 extra, 0 changed; 0 only reordered time # seconds"
+            ),
         "{run}"
     );
 
@@ -298,7 +300,7 @@ fn a_restored_database_is_compared_with_all_outputs() {
     let same = database.path("same");
     let alone = database.run("verify", &[&a], &["--restored", same.to_str().expect("UTF-8")]);
     let alone = alone.exits(1);
-    assert!(alone.stdout.contains("missing: 0, extra: 3, changed: 0"), "{alone}");
+    assert!(alone.stdout.contains("0 missing, 3 extra, 0 changed"), "{alone}");
 
     let configs = collections.get_mut(TARGETS[2]).expect("the models");
     assert_eq!(get(&configs[0], "_id"), Some(oid(9).into()));
@@ -312,26 +314,18 @@ fn a_restored_database_is_compared_with_all_outputs() {
     fields.reverse();
     datasets[0] = from_elements(&fields);
     let run = compare(&database.redump("other", &collections)).exits(1);
-    assert_eq!(
-        database
-            .printed(&run)
-            .split_once("✗ ")
-            .expect("what is wrong")
-            .1
-            .lines()
-            .take(5)
-            .collect::<Vec<_>>(),
-        [
-            "8 documents compared with 'DIR/other' in # seconds",
-            "  missing: 1, extra: 1, changed: 1, only reordered: 1",
-            &format!("    missing narrative_modeling.dataset_metadata _id {} (of 'DIR/b')", id(3)),
-            &format!(
-                "    changed narrative_modeling.model_configs _id {}: name (of 'DIR/models')",
-                id(9)
-            ),
-            &format!("    extra narrative_modeling.model_configs _id {}", id(10)),
-        ]
+    let found = database.printed(&run);
+    let line = format!(
+        "✗ 8 documents compared with 'DIR/other': it differs differences 1 missing, 1 extra, 1 changed; 1 only reordered time # seconds \
+         missing narrative_modeling.dataset_metadata _id {} (of 'DIR/b') \
+         changed narrative_modeling.model_configs _id {}: name (of 'DIR/models') \
+         extra narrative_modeling.model_configs _id {} ",
+        id(3),
+        id(9),
+        id(10)
     );
+    assert!(found.contains(&line), "{line}\nin\n{found}");
+    assert!(found.ends_with(&format!("--id \"{}\"", id(3))), "{found}");
     // A collection that is missing altogether.
     collections.remove(TARGETS[1]);
     compare(&database.redump("short", &collections)).exits(3).complains(
@@ -381,7 +375,7 @@ fn shards_are_reversed_together() {
         let dest = database.path(dest);
         let run = database.reverse(&outs, &dest, &redump, &[]).exits(0);
         assert!(
-            run.stdout.contains("✓ Restored 3 documents of narrative_modeling.user_data\n"),
+            run.stdout.contains("✓ Brought back 3 documents of narrative_modeling.user_data\n"),
             "{run}"
         );
         assert!(run.stdout.contains("✓ Nothing has changed since the migration"), "{run}");
@@ -406,7 +400,7 @@ fn shards_are_reversed_together() {
     let redump = database.redump("changed", &collections);
     let dest = database.path("today");
     let run = database.reverse(&[&a, &b], &dest, &redump, &[]).exits(0);
-    assert!(run.stdout.contains("  unchanged: 1, drifted: 1, added: 1, deleted: 1\n"), "{run}");
+    assert!(run.stdout.contains("1 unchanged, 1 drifted, 1 added, 1 deleted; "), "{run}");
     let ids: Vec<_> =
         back(&dest).iter().map(|one| one.get_object_id("_id").expect("an id")).collect();
     assert_eq!(ids, [oid(3), oid(2), oid(0)]);
@@ -440,7 +434,7 @@ fn only_outputs_of_one_mapping_are_reversed_together() {
     );
     database.run("reverse", &[&a, &b, &dest], &[]).exits(2).complains(
         &database.world,
-        "mongosplit: several outputs, or others beside them, are reversed with a dump of what they are now: give it with --current. Without it, each output is reversed by itself",
+        "mongosplit: reversing several outputs, or one with --beside, needs a current dump of the collections: give it with --current, or reverse each output by itself",
     );
     let again = database.path("a/../a");
     database.reverse(&[&a, &again], &dest, &redump, &[]).exits(2).complains(
@@ -532,8 +526,8 @@ fn what_another_mapping_brought_is_left_out() {
     let run = database.reverse(&[&a], &dest, &redump, &[&models]).exits(0);
     let found = database.printed(&run);
     for line in [
-        "✓ Restored 2 documents of narrative_modeling.user_data\n",
-        "  beside 'DIR/models' (mapping 'ml_models'): 2 documents of narrative_modeling.model_configs left out, and 0 created since, which belong to it\n",
+        "✓ Brought back 2 documents of narrative_modeling.user_data ",
+        "left out of narrative_modeling.model_configs, as in 'DIR/models': 2 documents that mapping 'ml_models' brought, and 0 created since, which belong to it ",
         "✓ Nothing has changed since the migration",
     ] {
         assert!(found.contains(line), "{line} in\n{found}");
@@ -551,11 +545,11 @@ fn what_another_mapping_brought_is_left_out() {
     let dest = database.path("today");
     let run = database.reverse(&[&a], &dest, &redump, &[&models]).exits(0);
     let found = database.printed(&run);
-    assert!(found.contains("left out, and 1 created since, which belong to it\n"), "{run}");
+    assert!(found.contains("brought, and 1 created since, which belong to it "), "{run}");
     assert_eq!(back(&dest), [application(oid(1), 2), two]);
     let dest = database.path("models-today");
     let run = database.reverse(&[&models], &dest, &redump, &[&a]).exits(0);
-    assert!(run.stdout.contains("  unchanged: 2, drifted: 0, added: 1, deleted: 0\n"), "{run}");
+    assert!(run.stdout.contains("2 unchanged, 0 drifted, 1 added, 0 deleted; "), "{run}");
     assert_eq!(documents(&dest, "ml_models"), [model(8, "m"), model(9, "n"), model(7, "new")]);
 }
 
@@ -579,14 +573,14 @@ fn a_created_document_that_is_nobodys_is_listed() {
     let report = database.path("report.ndjson");
     let dest = database.path("back");
     let mut run = vec![Path::new("reverse"), &a, &dest, Path::new("--current"), &redump];
-    run.extend([Path::new("--beside"), &other, Path::new("--details"), &report]);
+    run.extend([Path::new("--beside"), &other, Path::new("--details"), &report, Path::new("-v")]);
     let run = database.world.run(run).exits(0);
     let line = format!(
-        "    orphan _id {}: not carried back: narrative_modeling.model_configs document created since; it is in no output, and its collection drives no mapping\n",
+        "! orphan _id {}: not carried back: narrative_modeling.model_configs document created since; it is in no output, and its collection drives no mapping",
         id(7)
     );
-    assert!(run.stdout.contains(&line), "{run}");
-    assert!(run.stdout.contains("with changes not carried back: 1,"), "{run}");
+    assert!(in_one_line(&run.stdout).contains(&line), "{run}");
+    assert!(run.stdout.contains("1 not carried back,"), "{run}");
     assert_eq!(back(&dest), [with_model(application(oid(1), 1))]);
     let dest = database.path("strict");
     let options = ["--current", redump.to_str().expect("UTF-8"), "--beside"];
@@ -604,9 +598,9 @@ fn a_created_document_that_is_nobodys_is_listed() {
     let redump = database.redump("of-two", &collections);
     let run =
         database.reverse(&[&models], &database.path("of-two-back"), &redump, &[&third]).exits(0);
-    let line = "it is in no output, and its collection drives several mappings\n";
-    assert!(run.stdout.contains(line), "{run}");
-    assert!(run.stdout.contains("  unchanged: 1, drifted: 0, added: 0, deleted: 0\n"), "{run}");
+    let line = format!("! orphan _id {}: not carried back:", id(7));
+    assert!(in_one_line(&run.stdout).contains(&line), "{run}");
+    assert!(run.stdout.contains("1 unchanged, 0 drifted, 0 added, 0 deleted; "), "{run}");
 }
 
 /// What `--beside` names is checked, and a mapping without a common collection changes nothing.
@@ -620,7 +614,7 @@ fn other_outputs_are_checked() {
     let models = database.models("models", &[model(9, "m")]);
     let redump = database.redump("redump", &database.restored(&[&a, &models]));
     let run = database.reverse(&[&a], &database.path("back"), &redump, &[&apart, &models]).exits(0);
-    let remark = "! 'DIR/apart' has no collection of the outputs that are reversed, so --beside changes nothing\n";
+    let remark = "! 'DIR/apart' shares no collection with ";
     assert!(database.printed(&run).contains(remark), "{run}");
 
     let file = models.join(DATABASE).join("model_configs.bson");
@@ -692,7 +686,7 @@ fn outputs_may_be_archives() {
     database.reverse(&[&b, &a], &again, &redump, &[&models]).exits(0);
     let run = database.run("verify", &[&dest, &again], &[]).exits(1);
     let line = format!(
-        "narrative_modeling.user_data: _id {} is in 'DIR/back' and 'DIR/again', the same document\n",
+        "narrative_modeling.user_data: _id {} is in 'DIR/back' and 'DIR/again', the same document",
         id(1)
     );
     assert!(database.printed(&run).contains(&line), "{run}");

@@ -80,7 +80,7 @@ fn what_cannot_be_shown_is_said() {
     fs::write(&people, altered).expect("the people");
     for line in [&["show", "out", "--id", "3"][..], &["findings", "out"]] {
         let run = world.run_inside(line.iter().copied()).exits(1);
-        let what = "mongosplit: 'out' does not verify, so nothing was made of it:\n  'shop/people.bson' has SHA-256 ";
+        let what = "mongosplit: 'out' does not verify, so nothing was written:\n  'shop/people.bson' has SHA-256 ";
         assert!(run.stderr.starts_with(what) && run.stdout.is_empty(), "{run}");
     }
 }
@@ -100,8 +100,8 @@ fn findings_are_listed_with_every_id() {
     assert!(counted > 3 && all.len() as u64 == counted, "{all:?}");
     assert!(all.iter().all(|line| line["document"] != 4), "{all:?}");
     let run = world.run_inside(["findings", "out", "--max", "0"]).exits(0);
-    assert!(run.stdout.starts_with("shop.old: 4 documents, findings by "), "{run}");
-    assert!(run.stdout.contains("    and 1 more (--max N, or --details FILE for all)\n"), "{run}");
+    assert!(run.stdout.starts_with("! Among 4 documents of shop.old, some break "), "{run}");
+    assert!(run.stdout.contains("  and 1 more (--max N, or --details FILE for all)\n"), "{run}");
     // What was left out is in transform's own details.
     let left = lines(&world, "left.ndjson");
     let id = "ObjectId('070707070707070707070707')";

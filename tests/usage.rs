@@ -6,11 +6,12 @@ mod harness;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use bson::{Bson, doc};
 use harness::{World, golden, root, steady};
 
 /// Run in a directory with `dump`, `out` (of it), `back` (the reverse of that), `empty`, `other` (a dump without
-/// the source), `short.key` and `notes.txt`.
-const LINES: [&str; 50] = [
+/// the source), `short.key`, `damaged` (a dump with a damaged value) and `notes.txt`.
+const LINES: [&str; 52] = [
     "",
     "transfrom dump new",
     "transform",
@@ -43,6 +44,8 @@ const LINES: [&str; 50] = [
     "transform notes.txt new",
     "transform empty new",
     "transform other new",
+    "transform damaged new",
+    "inspect damaged",
     "transform dump new --report missing/report.json",
     "transform dump new --quiet --verbose",
     "verify dump",
@@ -74,6 +77,14 @@ fn each_mistake_is_told_with_what_to_type_instead() {
     world.write("notes.txt", "What we agreed on.\n");
     world.write("other/shop/orders.bson", "");
     world.write("other/shop/orders.metadata.json", "{\"options\":{},\"indexes\":[]}");
+    let step = |rows: Bson| doc! { "type": "filter", "parameters": { "rows": rows } };
+    let history = [step(1.into()), step(2.into()), step(true.into())];
+    let document = doc! { "_id": 7, "transformation_history": history.to_vec() };
+    let mut bytes = document.to_vec().expect("BSON");
+    let at = bytes.windows(6).rposition(|bytes| bytes == b"\x08rows\0").expect("the value");
+    bytes[at + 6] = 3;
+    world.write("damaged/shop/user_data.bson", bytes);
+    world.write("damaged/shop/user_data.metadata.json", "{\"options\":{},\"indexes\":[]}");
     let mut text = String::new();
     for line in LINES {
         let run = world.run_inside(line.split_whitespace());

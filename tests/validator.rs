@@ -170,19 +170,58 @@ fn what_is_not_utf8_is_reported_where_it_begins() {
 
 #[test]
 fn a_fault_tells_its_place_and_kind() {
-    let fault = |bytes: &[u8]| check(bytes).expect_err("it is faulty");
-    assert_eq!(fault(b""), Fault { offset: 0, kind: FaultKind::Truncated { have: 0, need: 5 } });
-    assert_eq!(fault(b"\x05\0\0\0\x01"), Fault { offset: 4, kind: FaultKind::NoTerminator(1) });
-    assert_eq!(
-        fault(&framed(&element(0x20, b"a", &[]))),
-        Fault { offset: 7, kind: FaultKind::UnknownType(0x20) }
+    let is = |bytes: &[u8], offset: usize, kind: FaultKind, path: Option<&str>| {
+        let path = path.map(str::to_owned);
+        assert_eq!(check(bytes), Err(Fault { offset, kind, path }));
+    };
+    is(b"", 0, FaultKind::Truncated { have: 0, need: 5 }, None);
+    is(b"\x05\0\0\0\x01", 4, FaultKind::NoTerminator(1), None);
+    is(&framed(&element(0x20, b"a", &[])), 7, FaultKind::UnknownType(0x20), Some("a"));
+    is(&framed(&element(8, b"a", &[2])), 7, FaultKind::Boolean(2), Some("a"));
+    is(&framed(b"\x0aabc"), 5, FaultKind::UnterminatedName, None);
+    is(&framed(&[0, 0]), 4, FaultKind::EarlyEnd(2), None);
+}
+
+#[test]
+fn a_fault_names_the_path_of_the_damaged_value() {
+    let path = |bytes: &[u8]| check(&framed(bytes)).expect_err("it is faulty").path;
+    let is = |bytes: &[u8], expected: &str| assert_eq!(path(bytes).as_deref(), Some(expected));
+    let bad = element(8, b"bad", &[2]);
+    let null = element(10, b"null", &[]);
+    let of = |kind: u8, name: &[u8], inside: &[u8]| element(kind, name, &framed(inside));
+    is(&[null.clone(), bad.clone()].concat(), "bad");
+    is(
+        &of(3, b"a", &[null.clone(), of(3, b"b", &[null.clone(), bad.clone()].concat())].concat()),
+        "a.b.bad",
     );
-    assert_eq!(
-        fault(&framed(&element(8, b"a", &[2]))),
-        Fault { offset: 7, kind: FaultKind::Boolean(2) }
-    );
-    assert_eq!(fault(&framed(b"\x0aabc")), Fault { offset: 5, kind: FaultKind::UnterminatedName });
-    assert_eq!(fault(&framed(&[0, 0])), Fault { offset: 4, kind: FaultKind::EarlyEnd(2) });
+    // Items of arrays by their position, whatever they are called.
+    let items = [element(10, b"7", &[]), of(3, b"7", &null), of(3, b"9", &bad)].concat();
+    is(&of(4, b"history", &items), "history[2].bad");
+    is(&of(4, b"a", &of(4, b"0", &element(8, b"0", &[3]))), "a[0][0]");
+    // A field after an array that is sound.
+    is(&[of(4, b"a", &null), bad.clone()].concat(), "bad");
+    let scope = [&[0; 4][..], &string(b"f()"), &framed(&bad)].concat();
+    let length = (scope.len() as u32).to_le_bytes();
+    is(&element(15, b"code", &[&length[..], &scope[4..]].concat()), "code.bad");
+    // What is wrong with a document's own length, name or end is wrong with that document.
+    is(&of(3, b"a", b"\x0aabc"), "a");
+    is(&of(3, b"a", &[0, 0]), "a");
+    is(&element(3, b"a", &[4, 0, 0, 0]), "a");
+    is(&element(3, b"a", &[6, 0, 0, 0, 0, 1]), "a");
+    assert_eq!(path(&[0, 0]), None);
+    // Names are escaped and shortened, and so is the path.
+    is(&of(3, b"\xff'\n", &bad), r"\u{fffd}\'\n.bad".replace(r"\u{fffd}", "\u{fffd}").as_str());
+    is(&of(3, &[b'n'; 1000], &bad), &format!("{}....bad", "n".repeat(40)));
+    let mut deep = bad;
+    for _ in 0..100_000 {
+        deep = of(3, b"a", &deep);
+        if deep.len() > 2000 {
+            break;
+        }
+    }
+    let path = path(&deep).expect("a path");
+    assert!(path.starts_with("a.a.a.") && path.ends_with(".a … bad"), "{path}");
+    assert!(path.len() < 250, "{path}");
 }
 
 #[test]
@@ -192,7 +231,11 @@ fn old_binary_without_room_for_its_inner_length_is_refused() {
         let document = framed(&element(5, b"a", &value));
         assert_eq!(
             check(&document),
-            Err(Fault { offset: 7, kind: FaultKind::InnerLength("binary of subtype 2") }),
+            Err(Fault {
+                offset: 7,
+                kind: FaultKind::InnerLength("binary of subtype 2"),
+                path: Some("a".to_owned())
+            }),
             "{room}"
         );
         assert_eq!(verdict(&document), Verdict::Faulty);

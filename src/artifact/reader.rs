@@ -264,7 +264,7 @@ fn other_sum(file: &manifest::File, bytes: u64, sha256: &str) -> Option<Differen
 pub(crate) fn not_verified(out: &Path, differences: &[Difference]) -> Error {
     let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
     Error::Check(format!(
-        "'{}' does not verify, so nothing was made of it:\n  {}\nrun `mongosplit verify` on it, or take another copy",
+        "'{}' does not verify, so nothing was written:\n  {}\nrun `mongosplit verify` on it, or use another copy",
         out.display(),
         differences.join("\n  ")
     ))

@@ -300,7 +300,7 @@ impl<R: Read> Splitter<R> {
             // The bytes may be cut off; the cursor over elements stops at their end.
             id: raw::display_id(document),
         };
-        Error::document(position, Fault { offset: 0, kind })
+        Error::document(position, Fault::of_document(kind))
     }
 }
 

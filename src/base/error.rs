@@ -47,7 +47,7 @@ pub enum Error {
     #[error("{0}")]
     Check(String),
     /// A document is not valid BSON. Exit code 3.
-    #[error("{position}: {}{}", fault.kind, fault_place(position, fault))]
+    #[error("{position}: {fault}{}", fault_place(position, fault))]
     Document {
         /// The position of the document.
         position: Box<Position>,

@@ -16,7 +16,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 it holds; 1 a check does not hold; 2 wrong usage, or a place for a file that cannot be \
+const EXIT_CODES: &str = "Exit codes: 0 all checks hold; 1 a check does not hold; 2 wrong usage, or a file that cannot be \
 written or must not be; 3 the input is not readable as a dump; 4 the output cannot be written; 129, 130, 143 stopped by SIGHUP, \
 SIGINT, SIGTERM";
 
@@ -62,28 +62,28 @@ Examples:
 pub struct Transform {
     /// What mongodump made: a directory, one database's directory in it, a .bson file, or an archive (- for standard input)
     pub dump: PathBuf,
-    /// The output; must not exist or be empty (- for an archive on standard output)
+    /// The output, which must be absent or empty (- for an archive on standard output)
     pub out: PathBuf,
-    /// Read everything, write nothing, print what a real run will
+    /// Read everything, write nothing, and print what a real run would write
     #[arg(long)]
     pub dry_run: bool,
-    /// Fail unless the source has so many documents
+    /// Fail unless the source has N documents
     #[arg(long, value_name = "N", value_parser = number)]
     pub expect_docs: Option<u64>,
     #[command(flatten)]
     pub databases: Databases,
-    /// Another mapping than the built-in one, or builtin:NAME
+    /// The mapping: a file, or builtin:NAME [default: builtin:user_data]
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
-    /// Another database name in the output
+    /// The name of the database in the output
     #[arg(long, value_name = "NAME")]
     pub to_db: Option<String>,
-    /// Indexes in the metadata
+    /// Which of the mapping's indexes the metadata holds
     #[arg(long, value_enum, default_value_t = Indexes::All)]
     pub indexes: Indexes,
-    /// Findings fail the run
+    /// Treat findings as errors
     #[arg(long, help_heading = REFUSED)]
     pub strict: bool,
     /// Fail if more documents have findings: N, or N% of all
@@ -95,16 +95,16 @@ pub struct Transform {
     /// Fail if more documents are left out: N, or N% of all
     #[arg(long, value_name = "LIMIT", requires = "skip_unrestorable", help_heading = REFUSED)]
     pub max_rejected: Option<Limit>,
-    /// How many documents that a server would refuse an error names
+    /// How many refused documents an error names
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = count, help_heading = REFUSED)]
     pub max_findings: usize,
-    /// Zero documents are no failure
+    /// Accept a source with no documents
     #[arg(long, help_heading = REFUSED)]
     pub allow_empty: bool,
-    /// Go on where the dump has documents in a target collection, if none collides
+    /// Allow existing documents in target collections if no keys collide
     #[arg(long, help_heading = REFUSED)]
     pub allow_existing_targets: bool,
-    /// Go on where oplog.bson has operations on the source
+    /// Allow oplog.bson to have operations on the source, which are left out
     #[arg(long, help_heading = REFUSED)]
     pub ignore_oplog: bool,
     #[command(flatten)]
@@ -140,13 +140,13 @@ pub struct Verify {
     /// What `transform` or `reverse` made; several that are restored into one database are compared with one another
     #[arg(required = true, value_name = "OUT")]
     pub outs: Vec<PathBuf>,
-    /// Also derive everything anew from the source's dump (one OUT only)
+    /// Also derive everything again from the source's dump (one OUT only)
     #[arg(long, value_name = "DUMP", conflicts_with = "restored")]
     pub source: Option<PathBuf>,
     /// Compare with a dump of the database that every OUT was restored into
     #[arg(long, value_name = "REDUMP")]
     pub restored: Option<PathBuf>,
-    /// Findings fail the check
+    /// Treat findings as errors
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
@@ -162,15 +162,15 @@ pub struct Reverse {
     /// What `transform` made; with --current, several of one mapping (shards) are reversed together, in this order
     #[arg(required = true, value_name = "OUT")]
     pub outs: Vec<PathBuf>,
-    /// Where the source's dump goes; must not exist or be empty (- for an archive on standard output)
+    /// Where the source's dump goes, which must be absent or empty (- for an archive on standard output)
     pub dest: PathBuf,
     /// A dump of the new collections after the application has used them
     #[arg(long, value_name = "REDUMP")]
     pub current: Option<PathBuf>,
-    /// An output of another mapping in the same database: what it brought is left out (repeatable)
+    /// An output of another mapping in the same database, whose documents are left out (repeatable)
     #[arg(long, value_name = "OTHER", requires = "current")]
     pub beside: Vec<PathBuf>,
-    /// Another database name in the result
+    /// The name of the database in the result
     #[arg(long, value_name = "NAME")]
     pub to_db: Option<String>,
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub struct Reverse {
     /// Accept a REDUMP whose first collection is empty
     #[arg(long, requires = "current")]
     pub allow_empty: bool,
-    /// Fail where documents have changed, conflict, or hold what is not carried back
+    /// Fail if documents have changed, conflict, or hold what is not carried back
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
@@ -281,7 +281,7 @@ pub enum Mapping {
     Check(Check),
     /// Show what becomes of one document, and what the journal keeps of it
     Explain(Explain),
-    /// Make a first mapping from a collection: one that copies all of it, with what was seen of each field
+    /// Write a first mapping for a collection: it copies every field, and notes the types seen in each
     Init(Init),
     /// Run the tests in mappings
     Test {
@@ -354,10 +354,10 @@ pub struct Init {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,
-    /// Print only errors, besides the mapping
+    /// Print only the mapping and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print on stderr what is opened as what, and how long reading takes
+    /// Print on stderr how the dump is read, and how long that takes
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -384,7 +384,7 @@ impl Init {
 
 #[derive(Debug, Args)]
 pub struct Databases {
-    /// The database whose source collection is taken (repeatable)
+    /// The database of the source collection (repeatable)
     #[arg(short = 'd', long = "db", value_name = "NAME")]
     pub names: Vec<String>,
     /// Take the source collection of every database
@@ -401,13 +401,13 @@ pub struct Output {
     /// The level, 1 (fast) to 9 (small); implies --gzip
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub gzip_level: Option<u32>,
-    /// Write one archive, as `mongorestore --archive` takes it, with the other files beside it
+    /// Write one archive for `mongorestore --archive`, with the other files next to it
     #[arg(long)]
     pub archive: bool,
-    /// What the files beside an archive on standard output are named after
+    /// The prefix of the files that go with an archive on standard output
     #[arg(long, value_name = "PREFIX")]
     pub sidecar: Option<PathBuf>,
-    /// Replace an output that is there, once the new one is complete
+    /// Replace an existing output, once the new one is complete
     #[arg(long)]
     pub force: bool,
 }
@@ -424,10 +424,10 @@ pub struct Common {
     /// Write figures for Prometheus (node_exporter's textfile collector), on failure too
     #[arg(long, value_name = "FILE.prom")]
     pub metrics: Option<PathBuf>,
-    /// Write what there is to tell of single documents to a file, one JSON object a line
+    /// Write a line of JSON to a file for each document reported: differences, drift, findings, documents left out
     #[arg(long, value_name = "FILE")]
     pub details: Option<PathBuf>,
-    /// Write what is printed while working to a file too
+    /// Also write what is printed to a file, with times
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
     /// Warn if it takes three times as long, as in 90m or "1h 30m"
@@ -439,7 +439,7 @@ pub struct Common {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
     pub progress: ProgressKind,
-    /// Number of threads; the cores where it is not given
+    /// Number of threads; by default, the number of cores
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     /// How files are read and written
@@ -448,8 +448,8 @@ pub struct Common {
     /// Print only errors and what does not hold
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print the whole summary, and on stderr what is opened as what, how long each stage takes, and each file with
-    /// its SHA-256
+    /// Print the summary in full, and on stderr how inputs are read, how long stages take, and the SHA-256 of each
+    /// file
     #[arg(short, long)]
     pub verbose: bool,
 }

@@ -209,21 +209,25 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
             reports.push(verify::verify(&options(out), &session.display)?);
         }
         let options = options(&arguments.outs[0]);
-        let summary: String = match reports.as_slice() {
-            [report] => summary::verify(report),
-            reports => reports.iter().map(summary::verify_named).collect(),
+        let summary = match reports.len() {
+            1 => summary::verify,
+            _ => summary::verify_named,
         };
-        let failed: String =
-            reports.iter().filter(|report| !report.holds()).map(summary::verify).collect();
-        let problem = Some(failed).filter(|failed| !failed.is_empty());
-        let (Some(dump), None) = (dump, &problem) else {
+        let (mut page, mut problem) = (Page::default(), Page::default());
+        for report in &reports {
+            page.append(summary(report));
+            if !report.holds() {
+                problem.append(summary(report));
+            }
+        }
+        let (Some(dump), true) = (dump, problem.is_empty()) else {
             return match reports.as_slice() {
                 [_] => session.finish(Outcome {
                     report: &VerifyResult::of(&reports),
-                    page: summary.into(),
-                    problem: problem.map(Page::from),
+                    page,
+                    problem: problem.or_none(),
                 }),
-                _ => verify_together(session, &options, reports, summary, problem),
+                _ => verify_together(session, &options, reports, page, problem),
             };
         };
         // Differences are written as they are found.
@@ -234,22 +238,16 @@ fn verify(arguments: &args::Verify) -> anyhow::Result<ExitCode> {
                 verify::compare_with_source(&options, &reports[0], dump, display, &mut each)?;
             let compared = summary::verify_source(&derived);
             let problem = (!derived.differences.is_empty()).then(|| compared.clone());
+            page.append(compared);
             let result = VerifyResult { source: Some(derived), ..VerifyResult::of(&reports) };
-            return session.finish(Outcome {
-                report: &result,
-                page: (summary + &compared).into(),
-                problem: problem.map(Page::from),
-            });
+            return session.finish(Outcome { report: &result, page, problem });
         }
         let restored = verify::compare_with_restored(&options, &reports, dump, display, &mut each)?;
-        let compared = summary::verify_restored(&restored);
+        let compared = summary::verify_restored(&restored, &reports);
         let problem = (!restored.is_same()).then(|| compared.clone());
+        page.append(compared);
         let result = VerifyResult { restored: Some(restored), ..VerifyResult::of(&reports) };
-        session.finish(Outcome {
-            report: &result,
-            page: (summary + &compared).into(),
-            problem: problem.map(Page::from),
-        })
+        session.finish(Outcome { report: &result, page, problem })
     })
 }
 
@@ -258,23 +256,23 @@ fn verify_together(
     session: &mut Session<'_>,
     options: &verify::Options,
     outputs: Vec<verify::Report>,
-    mut summary: String,
-    mut problem: Option<String>,
+    mut page: Page,
+    mut problem: Page,
 ) -> anyhow::Result<ExitCode> {
     let mut together = None;
     if outputs.iter().all(|report| report.differences.is_empty()) {
         let report = verify::compare_outputs(options, &outputs, &session.display)?;
         let compared = summary::verify_together(&report);
         if !report.holds() {
-            *problem.get_or_insert_default() += &compared;
+            problem.append(compared.clone());
         }
-        summary += &compared;
+        page.append(compared);
         together = Some(report);
     }
     session.finish(Outcome {
         report: &VerifyResult { together, ..VerifyResult::of(&outputs) },
-        page: summary.into(),
-        problem: problem.map(Page::from),
+        page,
+        problem: problem.or_none(),
     })
 }
 
@@ -322,7 +320,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
             detail_files(&session.display, &report.manifest);
             return session.finish(Outcome {
                 report: &ReverseResult::from(&report),
-                page: summary::reverse(&report).into(),
+                page: summary::reverse(&report, &options.out),
                 problem: None,
             });
         };
@@ -339,7 +337,7 @@ fn reverse(arguments: &args::Reverse) -> anyhow::Result<ExitCode> {
         detail_files(display, &report.reversal.manifest);
         session.finish(Outcome {
             report: &ReverseResult::from(&report),
-            page: summary::reverse_current(&report).into(),
+            page: summary::reverse_current(&report),
             problem: None,
         })
     })
@@ -410,8 +408,8 @@ fn findings(arguments: &args::Findings) -> anyhow::Result<ExitCode> {
         let Session { display, details, .. } = session;
         let mut each = |finding: &findings::Finding<'_>| details.line(finding);
         let report = findings::findings(&options, display, &mut each)?;
-        let summary = summary::findings(&report);
-        session.finish(Outcome { report: &report, page: summary.into(), problem: None })
+        let page = summary::findings(&report);
+        session.finish(Outcome { report: &report, page, problem: None })
     })
 }
 

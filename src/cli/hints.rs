@@ -39,7 +39,7 @@ pub fn hint(arguments: &[String]) -> Option<String> {
             format!("the output is the last argument, without {name}: mongosplit {instead}")
         }
         "--archive" => format!(
-            "--archive takes no file: an archive that is read is named as {input}, one that is written as {output} with --archive beside it: mongosplit {command} {places} --archive"
+            "--archive takes no file: name an archive that is read as {input}; to write one, name it as {output} and add --archive: mongosplit {command} {places} --archive"
         ),
         "--batch-size" | "--batchSize" => {
             format!("{name} is not needed, as memory is bounded without it; leave it out")

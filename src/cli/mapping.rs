@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::args::{Check, Explain, Init, Mapping};
 use super::commands::io_mode;
-use super::page::Page;
+use super::page::Style;
 use super::records;
 use super::report::{Metrics, Notice, Registry};
 use super::session::{Outcome, Session, Setup, print};
@@ -76,7 +76,7 @@ fn test(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
             Ok(plan) => {
                 let report = cases::run(&plan);
                 all_passed &= report.failed().next().is_none();
-                print(&summary::tests(&name, &report))?;
+                print(&summary::tests(&name, &report).to_text(Style::default()))?;
             }
             Err(error) => {
                 all_passed = false;
@@ -131,15 +131,11 @@ fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
             report = Some(checked);
         }
         let file = arguments.file.display().to_string();
-        let summary = summary::check(&file, plan.as_ref(), &problems, report.as_ref());
-        let problem = plan.is_none().then(|| summary.clone());
+        let page = summary::check(&file, plan.as_ref(), &problems, report.as_ref());
+        let problem = plan.is_none().then(|| page.clone());
         let problems = problems.iter().map(Problem::to_string).collect();
         let report = Checking { problems, dump: report };
-        session.finish(Outcome {
-            report: &report,
-            page: summary.into(),
-            problem: problem.map(Page::from),
-        })
+        session.finish(Outcome { report: &report, page, problem })
     })
 }
 

@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
         let seconds = self.began.elapsed().as_secs_f64();
         if seconds > LONG * expected {
             self.display.warn(&format!(
-                "this took {}, more than {LONG} times the {} that were expected",
+                "this took {}, more than {LONG} times the expected {}",
                 duration(seconds),
                 duration(expected)
             ));

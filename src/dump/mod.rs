@@ -358,7 +358,7 @@ impl Dump {
                 return Err(Error::input(
                     file,
                     format!(
-                        "and {other} are both there for one collection; remove the one that does not belong to this dump"
+                        "and {other} both exist for one collection; remove the one that does not belong to this dump"
                     ),
                 ));
             }

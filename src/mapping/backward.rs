@@ -737,7 +737,7 @@ impl<'p> Restoring<'_, 'p, '_> {
                 let route = expected.route.map(|route| &route.inverse);
                 let Some(Inverse::Change(change)) = route else {
                     return Err(Misfit(
-                        "the journal gives the type of a field that is not converted",
+                        "the journal records the type of a field that is not converted",
                     ));
                 };
                 write_typed(change, expected.raw.ok_or(missing)?, kind, key_nul, out)?;
@@ -933,7 +933,7 @@ fn write_typed<W: Writer>(
     key_nul: &[u8],
     out: &mut W,
 ) -> Result<(), Misfit> {
-    let wrong = Misfit("a value does not convert back to the type that the journal gives");
+    let wrong = Misfit("a value does not convert back to the type that the journal records");
     let Change::Convert { conversion, .. } = change else { return Err(wrong) };
     let kind = u8::try_from(kind).map_err(|_| wrong)?;
     let mut bytes = Vec::new();

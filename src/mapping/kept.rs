@@ -51,9 +51,9 @@ impl KeptWhat {
         match self {
             KeptWhat::SetAside => "the whole document: it is in no collection",
             KeptWhat::Document => "the whole document: a description would be larger, or not exact",
-            KeptWhat::Value => "its value, as the collections do not have it",
+            KeptWhat::Value => "its value, which the collections do not have",
             KeptWhat::NotUnwound => "its value, as it was not unwound",
-            KeptWhat::PartOfText => "a part of its text, as the collections have the rest",
+            KeptWhat::PartOfText => "part of its text; the collections have the rest",
             KeptWhat::Null => "that it is null, which the collections do not say",
             KeptWhat::Type => "its type before it was converted",
             KeptWhat::Unchanged => "that it is the same in the collections",

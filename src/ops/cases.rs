@@ -126,7 +126,7 @@ impl fmt::Display for Failure {
             Failure::Broken { reason } => write!(f, "the document cannot be mapped: {reason}"),
             Failure::NotRestored { difference, got } => write!(
                 f,
-                "the way back gives another document: {difference}\ngot:\n{}",
+                "the way back produces another document: {difference}\ngot:\n{}",
                 indented(got)
             ),
         }
@@ -202,7 +202,7 @@ fn test(plan: &Plan, case: Case) -> Test {
 fn failures(plan: &Plan, case: &Case) -> Vec<Failure> {
     let single = match Single::new(plan, &case.given) {
         Ok(single) => single,
-        Err(fault) => return vec![Failure::Broken { reason: fault.kind.to_string() }],
+        Err(fault) => return vec![Failure::Broken { reason: fault.to_string() }],
     };
     if let Some(reason) = single.refusal() {
         return vec![Failure::Refused { reason }];

@@ -147,7 +147,7 @@ fn find(
 /// What becomes of a document at this position.
 pub(super) fn report(plan: &Plan, position: String, document: &[u8]) -> Result<Report> {
     let broken = |why: &str| Error::Check(format!("{position}: cannot be mapped: {why}"));
-    let single = Single::new(plan, document).map_err(|fault| broken(&fault.kind.to_string()))?;
+    let single = Single::new(plan, document).map_err(|fault| broken(&fault.to_string()))?;
     let after = plan.target_collections().enumerate().map(|(target, collection)| After {
         collection: collection.to_owned(),
         documents: single.documents(target).into_iter().map(extended_json).collect(),

@@ -108,7 +108,7 @@ pub fn findings(
             done.map_err(|(_, fault)| {
                 Error::Check(format!(
                     "document {number} of {}, brought back: {}; please report this",
-                    source.namespace, fault.kind
+                    source.namespace, fault
                 ))
             })?;
             // What was set aside has no findings: alone, it may be fine.

@@ -78,11 +78,14 @@ def said(done):
 
 
 def printed_restore(text):
-    """The arguments of the first mongorestore command that mongosplit printed."""
+    """The arguments of the first mongorestore command that mongosplit printed, but for the server: the harness adds it."""
     for line in text.replace("\\\n", " ").splitlines():
         command = line.strip().removeprefix("$ ")
         if command.startswith("mongorestore "):
-            return shlex.split(command)[1:]
+            words = shlex.split(command)[1:]
+            if words[:2] != ["--uri", "$MONGODB_URI"]:
+                raise AssertionError(f"no server in {command}")
+            return words[2:]
     raise AssertionError(f"no mongorestore command in:\n{text}")
 
 

@@ -34,9 +34,9 @@ pub fn in_one_line(text: &str) -> String {
 
 /// A line without the times that each run has anew.
 pub fn steady(line: &str) -> String {
-    let start = line.trim_start();
-    if start.starts_with("Duration: ") || start.starts_with("Throughput: ") {
-        return format!("{}: #", line.split(':').next().unwrap_or(line));
+    if let Some((time, _)) = line.split_once(" docs/s") {
+        let name = time.trim_start().split(' ').next().unwrap_or_default();
+        return format!("  {name}   #");
     }
     let mut words: Vec<&str> = line.split(' ').collect();
     for at in 1..words.len() {

@@ -77,7 +77,7 @@ impl Migration {
     }
     /// Runs the binary: its exit code, and all that it said.
     pub fn told(&self, args: &[&Path]) -> (i32, String) {
-        self.run(args).told()
+        self.run(args.iter().copied().chain([Path::new("--verbose")])).told()
     }
     /// A name that nothing stands at.
     pub fn fresh(&self, name: &str) -> PathBuf {

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 use super::files::listing;
+use super::golden::in_one_line;
 use super::{World, root};
 
 /// The binary, to be run in the project's root.
@@ -95,9 +96,10 @@ impl Run {
         assert_eq!(self.code, Some(code), "exit code\n{self}");
         self
     }
+    /// Fails unless stdout has this, however it is wrapped.
     #[track_caller]
     pub fn says(self, what: &str) -> Run {
-        assert!(self.stdout.contains(what), "stdout lacks {what:?}\n{self}");
+        assert!(in_one_line(&self.stdout).contains(what), "stdout lacks {what:?}\n{self}");
         self
     }
     /// Fails unless stderr is exactly this, the temporary directory's name aside.
@@ -115,9 +117,9 @@ impl Run {
     pub fn code(&self) -> Option<i32> {
         self.code
     }
-    /// The exit code, and all that was said.
+    /// The exit code, and all that was said, as one line.
     pub fn told(self) -> (i32, String) {
-        (self.code.expect("an exit code"), self.stderr + &self.stdout)
+        (self.code.expect("an exit code"), in_one_line(&(self.stderr + &self.stdout)))
     }
 }
 

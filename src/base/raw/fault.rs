@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::path::path_at;
+
 /// A fault in the bytes of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultKind {
@@ -57,10 +59,28 @@ pub enum FaultKind {
 
 /// A fault, and its offset from the start of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind}")]
+#[error("{}{kind}", place(path.as_deref()))]
 pub struct Fault {
     /// Offset in bytes from the start of the document.
     pub offset: usize,
     /// The fault.
     pub kind: FaultKind,
+    /// The path of the damaged value, if that is not the document itself.
+    pub path: Option<String>,
+}
+
+impl Fault {
+    /// A fault in a document.
+    #[cold]
+    pub(super) fn in_document(offset: usize, kind: FaultKind, document: &[u8]) -> Fault {
+        Fault { offset, kind, path: path_at(document, offset) }
+    }
+    /// A fault of a document as a whole.
+    pub(crate) fn of_document(kind: FaultKind) -> Fault {
+        Fault { offset: 0, kind, path: None }
+    }
+}
+
+fn place(path: Option<&str>) -> String {
+    path.map(|path| format!("in '{path}': ")).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod element;
 mod fault;
 mod json;
 mod kinds;
+mod path;
 mod validate;
 mod words;
 mod write;

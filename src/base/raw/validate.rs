@@ -27,7 +27,7 @@ impl Validator {
     /// Invalid UTF-8 is not a fault but is reported in [`Facts`], because such values are copied
     /// unchanged. Depth is counted, but not limited.
     pub fn check(&mut self, document: &[u8]) -> Result<Facts, Fault> {
-        let fault = |offset: usize, kind: FaultKind| Err(Fault { offset, kind });
+        let fault = |offset, kind| Err(Fault::in_document(offset, kind, document));
         let mut facts = Facts { depth: 1, invalid_utf8: None };
         match read_length(document) {
             Some(length)

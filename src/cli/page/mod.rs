@@ -35,7 +35,7 @@ pub enum Shown {
 }
 
 /// The result of a command, for people.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     /// What holds, or does not.
     pub verdicts: Vec<Line>,
@@ -63,7 +63,7 @@ pub struct Line {
 }
 
 /// A part of a page.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Part {
     pub shown: Shown,
     /// Above it, if it needs one.
@@ -72,7 +72,7 @@ pub struct Part {
 }
 
 /// What a part holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Content {
     Figures(Vec<Figure>),
     Table(Table),
@@ -86,21 +86,21 @@ pub enum Content {
 }
 
 /// A named value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Figure {
     pub name: String,
     pub value: String,
 }
 
 /// Rows of cells below the names of the columns.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<String>>,
 }
 
 /// A column of a table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Column {
     pub name: String,
     pub align: Align,
@@ -113,7 +113,7 @@ pub enum Align {
 }
 
 /// A bar for each of some values.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// What the values count: `documents`.
     pub unit: String,
@@ -121,14 +121,14 @@ pub struct Chart {
 }
 
 /// One bar.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bar {
     pub name: String,
     pub value: u64,
 }
 
 /// Something to do next.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Step {
     /// What it is for.
     pub what: String,
@@ -200,11 +200,18 @@ impl Page {
             self.parts.push(Part { shown, title, content });
         }
     }
-    /// Adds what another page says, below what this one says.
+    /// Adds what another page says: its verdicts below the verdicts, its parts below the parts.
     pub fn append(&mut self, other: Page) {
-        let verdicts = Content::Lines(other.verdicts);
-        self.parts.push(Part { shown: Shown::Always, title: None, content: verdicts });
+        self.verdicts.extend(other.verdicts);
         self.parts.extend(other.parts);
+    }
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.verdicts.is_empty() && self.parts.is_empty()
+    }
+    /// Nothing if it says nothing.
+    pub fn or_none(self) -> Option<Page> {
+        Some(self).filter(|page| !page.is_empty())
     }
 }
 

@@ -27,6 +27,8 @@ impl Default for Style {
 
 /// How many notes are shown without `--verbose`.
 const NOTES: usize = 4;
+/// The columns that the last cell of a row is wrapped in.
+const NARROWEST_CELL: usize = 30;
 /// The widest bar of a chart.
 const BAR: usize = 24;
 
@@ -73,7 +75,7 @@ impl Text {
     /// A line with its mark in front, in colour.
     fn marked(&mut self, line: &Line, is_bold: bool) {
         let Some(symbol) = line.mark.symbol() else {
-            return self.wrapped("  ", "  ", &line.text);
+            return self.wrapped("  ", "    ", &line.text);
         };
         let begin = self.lines.len();
         self.wrapped(&format!("{symbol} "), "  ", &line.text);
@@ -155,6 +157,10 @@ impl Text {
                 *width = cell.width().max(*width);
             }
         }
+        let last = table.columns.len().saturating_sub(1);
+        let before: usize = widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
+        let is_wide = before + widths.get(last).unwrap_or(&0) > self.style.columns;
+        let is_left = table.columns.last().is_some_and(|column| column.align == Align::Left);
         for row in rows {
             let mut line = String::new();
             let cells = row.iter().zip(&table.columns).zip(&widths).enumerate();
@@ -163,12 +169,23 @@ impl Text {
                 line += "  ";
                 line += &match column.align {
                     // What comes last may be long.
-                    Align::Left if number + 1 == row.len() => cell.clone(),
+                    Align::Left if number == last => break,
                     Align::Left => cell.clone() + &padding,
                     Align::Right => padding + cell,
                 };
             }
-            self.line(&line);
+            match row.get(last).filter(|cell| is_left && !cell.is_empty()) {
+                None => self.line(&line),
+                Some(cell) if !is_wide || last == 0 => self.line(&(line + cell)),
+                // It is wrapped in its column, or below the row if that is narrow.
+                Some(cell) if before + NARROWEST_CELL <= self.style.columns => {
+                    self.wrapped(&line, &spaces(before), cell);
+                }
+                Some(cell) => {
+                    self.line(&line);
+                    self.wrapped("    ", "    ", cell);
+                }
+            }
         }
     }
 
@@ -260,6 +277,15 @@ mod tests {
                 expects: Some("It must say so.".to_owned()),
             }]),
         );
+        let mut table = Table::new(&[("", Align::Right), ("", Align::Left)]);
+        table.rows = vec![
+            vec!["1 kB".to_owned(), "word ".repeat(30)],
+            vec!["10 kB".to_owned(), String::new()],
+        ];
+        page.push(Content::Table(table));
+        let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+        table.rows = vec![vec!["a".repeat(60), "0".repeat(64)]];
+        page.push(Content::Table(table));
         let text = page.to_text(Style::default());
         assert_eq!(
             text,
@@ -286,6 +312,12 @@ Next:
        --nsInclude database.collection_three \\
        --nsInclude database.collection_four 'a b'
    It must say so.
+   1 kB  word word word word word word word word word word word word word word
+         word word word word word word word word word word word word word word
+         word word
+  10 kB
+  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    0000000000000000000000000000000000000000000000000000000000000000
 "
         );
         assert!(text.lines().all(|line| line.width() <= 80));

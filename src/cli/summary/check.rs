@@ -1,10 +1,12 @@
-//! The text of `mapping check`.
+//! The summary of `mapping check`.
 
 use mongosplit::Plan;
-use mongosplit::check::{Journal, Report};
+use mongosplit::check::{Cause, Finding, Journal, Report};
 use mongosplit::mapping::{Problem, Severity};
 
+use super::super::page::{Align, Content, Figure, Line, Page, Table};
 use super::super::text::{count, size, thousands};
+use super::{documents_row, documents_table};
 
 /// How many causes of the journal's size are listed.
 const CAUSES: usize = 12;
@@ -17,106 +19,126 @@ pub fn check(
     plan: Option<&Plan>,
     problems: &[Problem],
     report: Option<&Report>,
-) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        line!(text, "{problem}\n");
-    }
-    let of = |severity| problems.iter().filter(|one| one.severity == severity).count() as u64;
-    let (errors, remarks) = (of(Severity::Error), of(Severity::Remark));
-    let remarks =
-        if remarks > 0 { format!(", {}", count(remarks, "remark")) } else { String::new() };
-    match plan {
-        Some(plan) => line!(
-            text,
-            "✓ {file}: mapping '{}' can be used{remarks}",
+) -> Page {
+    let (errors, remarks): (Vec<_>, Vec<_>) =
+        problems.iter().partition(|problem| problem.severity == Severity::Error);
+    let and_remarks = match remarks.len() as u64 {
+        0 => String::new(),
+        remarks => format!(", {}", count(remarks, "remark")),
+    };
+    let mut page = Page::new(match plan {
+        Some(plan) => Line::holds(format!(
+            "{file}: mapping '{}' can be used{and_remarks}",
             plan.id().name.escape_debug()
-        ),
-        None => {
-            line!(text, "✗ {file}: the mapping cannot be used: {}{remarks}", count(errors, "error"))
-        }
-    }
+        )),
+        None => Line::fails(format!(
+            "{file}: the mapping cannot be used: {}{and_remarks}",
+            count(errors.len() as u64, "error")
+        )),
+    });
+    page.push(Content::Text(in_full(&errors)));
     if let Some(report) = report {
-        push_report(&mut text, report);
+        push_report(&mut page, report);
     }
-    text
+    page.push(Content::Notes(remarks.iter().map(|remark| note(remark)).collect()));
+    page.push_detail("Remarks, with their places", Content::Text(in_full(&remarks)));
+    page
 }
 
-fn push_report(text: &mut String, report: &Report) {
-    line!(
-        text,
-        "\nIn {}: {}, {}",
-        report.sources.join(", "),
-        count(report.documents, "document"),
-        size(report.bytes)
-    );
-    for target in &report.targets {
-        line!(text, "  -> {:<32} {}", target.collection, count(target.documents, "document"));
+/// Problems as compilers print them, which editors read.
+fn in_full(problems: &[&Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect::<Vec<_>>().join("\n")
+}
+
+fn note(remark: &Problem) -> Line {
+    Line::attention(format!("line {}: {}", remark.line, remark.message))
+}
+
+fn push_report(page: &mut Page, report: &Report) {
+    if report.unread.is_empty() {
+        page.verdicts.push(Line::holds("Rows read every field of these documents"));
     }
+    if report.findings.is_empty() {
+        page.verdicts.push(Line::holds("No document breaks a rule"));
+    }
+    let mut table = documents_table();
+    table.rows.push(documents_row(&report.sources.join(", "), report.documents, "documents"));
+    table.rows.extend(report.targets.iter().map(|target| {
+        documents_row(&format!("→ {}", target.collection), target.documents, "documents")
+    }));
+    page.push(Content::Table(table));
+    page.push(Content::Figures(vec![Figure::new(
+        "size",
+        format!(
+            "source {}, journal {} ({:.1}%)",
+            size(report.bytes),
+            size(report.journal.bytes),
+            report.journal.percent
+        ),
+    )]));
     if report.refused.documents > 0 {
-        line!(text, "\n✗ A server would refuse {}:", count(report.refused.documents, "document"));
-        for one in &report.refused.first {
-            line!(text, "  {one}");
-        }
+        let documents = count(report.refused.documents, "document");
+        let mut lines = vec![Line::fails(format!("A server would refuse {documents}:"))];
+        lines.extend(report.refused.first.iter().map(Line::plain));
+        page.push(Content::Lines(lines));
     }
-    push_unread(text, report);
-    text.push_str("\nFindings:");
-    text.push_str(if report.findings.is_empty() { " none\n" } else { "\n" });
-    for finding in &report.findings {
-        line!(
-            text,
-            "  {}: {}; {}, first: {}",
-            finding.rule,
-            finding.text,
-            count(finding.documents, "document"),
-            finding.first_ids.join(", ")
-        );
-    }
-    push_journal(text, &report.journal);
+    page.push(Content::Notes(unread(report)));
+    page.push(Content::Notes(report.findings.iter().map(finding).collect()));
+    page.push_detail("What the journal holds", Content::Table(causes(&report.journal)));
 }
 
-fn push_unread(text: &mut String, report: &Report) {
-    text.push_str("\nFields that no row reads:");
-    text.push_str(if report.unread.is_empty() { " none\n" } else { "\n" });
-    for unread in report.unread.iter().take(UNREAD) {
-        line!(
-            text,
-            "  {}: {}, {}, first: _id {}; {}",
+/// The fields that no row reads.
+fn unread(report: &Report) -> Vec<Line> {
+    let first = report.unread.iter().take(UNREAD).map(|unread| {
+        Line::attention(format!(
+            "no row reads {} ({}, in {}): {}; first _id {}",
             unread.path,
-            count(unread.documents, "document"),
             unread.types.join(" or "),
+            count(unread.documents, "document"),
+            if unread.is_passed { "passed on by `rest`" } else { "only in the journal" },
             unread.example,
-            if unread.is_passed { "passed on by `rest`" } else { "in the journal only" }
-        );
-    }
+        ))
+    });
+    let mut lines: Vec<Line> = first.collect();
     if report.unread.len() > UNREAD {
-        let more = (report.unread.len() - UNREAD) as u64;
-        line!(text, "  and {} more; --report FILE lists them", thousands(more));
+        let more = thousands((report.unread.len() - UNREAD) as u64);
+        lines.push(Line::attention(format!(
+            "and {more} more such fields; --report FILE lists them"
+        )));
     }
     if report.with_more_unread > 0 {
         let more = count(report.with_more_unread, "document");
-        line!(text, "  and others, not told apart, in {more}");
+        lines.push(Line::attention(format!("further fields that no row reads, in {more}")));
     }
+    lines
 }
 
-fn push_journal(text: &mut String, journal: &Journal) {
-    line!(text, "\nJournal: {}, {:.1} % of the source", size(journal.bytes), journal.percent);
-    for cause in journal.causes.iter().take(CAUSES) {
+fn finding(finding: &Finding) -> Line {
+    Line::attention(format!(
+        "{}: {} ({}); first _id {}",
+        finding.rule,
+        finding.text,
+        count(finding.documents, "document"),
+        finding.first_ids.join(", ")
+    ))
+}
+
+/// What makes the journal as large as it is.
+fn causes(journal: &Journal) -> Table {
+    let mut table = Table::new(&[("", Align::Right), ("", Align::Left)]);
+    let row = |cause: &Cause| {
         let of = match cause.path.as_str() {
             "" => String::new(),
             path => format!("{path}: "),
         };
-        line!(
-            text,
-            "  {:>12}  {of}{}, {}",
-            size(cause.bytes),
-            cause.what,
-            count(cause.times, "time")
-        );
-    }
+        let what = format!("{of}{}, {}", cause.what, count(cause.times, "time"));
+        vec![size(cause.bytes), what]
+    };
+    table.rows = journal.causes.iter().take(CAUSES).map(row).collect();
     if journal.causes.len() > CAUSES {
         let rest: u64 = journal.causes.iter().skip(CAUSES).map(|cause| cause.bytes).sum();
         let more = (journal.causes.len() - CAUSES) as u64;
-        line!(text, "  {:>12}  {}", size(rest), count(more, "smaller cause"));
+        table.rows.push(vec![size(rest), count(more, "smaller cause")]);
     }
+    table
 }

@@ -18,8 +18,9 @@ mod transform;
 mod verify;
 
 use mongosplit::layout::Layout;
-use mongosplit::manifest::Source;
+use mongosplit::manifest::{File, Manifest, Role, Source};
 
+use super::page::{Align, Command, Content, Page, Table};
 use super::text::{path_argument, thousands};
 
 pub use check::check;
@@ -38,11 +39,6 @@ fn remarks<T: std::fmt::Display>(text: &mut String, remarks: &[T]) {
     }
 }
 
-/// A collection and its documents, in columns.
-fn row(name: &str, documents: u64) -> String {
-    format!("    {name:<48} {:>12}", thousands(documents))
-}
-
 /// The documents of the first targets, as a share of the sources'.
 fn ratio(sources: &[Source]) -> String {
     let of = |source: &Source| source.targets.first().map_or(0, |target| target.documents);
@@ -54,6 +50,16 @@ fn ratio(sources: &[Source]) -> String {
     format!("{percent:.2}%")
 }
 
+/// Namespaces and their documents, below no names of columns.
+fn documents_table() -> Table {
+    Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)])
+}
+
+/// A row of a [`documents_table`].
+fn documents_row(name: &str, documents: u64, what: &str) -> Vec<String> {
+    vec![name.to_owned(), thousands(documents), what.to_owned()]
+}
+
 /// The argument that makes mongorestore restore an output.
 fn restore_argument(layout: &Layout) -> String {
     match layout {
@@ -61,4 +67,47 @@ fn restore_argument(layout: &Layout) -> String {
         Layout::Archive(place) => format!("--archive={}", path_argument(place)),
         Layout::Stream(_) => "--archive".to_owned(),
     }
+}
+
+/// The dump of the database that these namespaces are in, or of all if there are several.
+fn dump_of<'n>(namespaces: impl Iterator<Item = &'n str>, to: &str) -> Command {
+    let database_of =
+        |namespace: &'n str| namespace.split_once('.').map_or(namespace, |(database, _)| database);
+    let mut databases: Vec<&str> = namespaces.map(database_of).collect();
+    databases.dedup();
+    let dump = Command::shell("mongodump").uri();
+    let dump = match databases.as_slice() {
+        [database] => dump.option("--db", database),
+        _ => dump,
+    };
+    dump.option("--out", to)
+}
+
+/// A text in a command for mongosh.
+fn mongosh_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What moves a collection into the place of another.
+fn rename_command(from: &str, to: &str) -> Command {
+    let (from, to) = (mongosh_text(from), mongosh_text(to));
+    Command::Mongosh(format!(
+        "db.adminCommand({{renameCollection: {from}, to: {to}, dropTarget: true}})"
+    ))
+}
+
+/// The files that a dry run did not write.
+fn push_files(page: &mut Page, manifest: &Manifest) {
+    let table = |files: &[&File]| {
+        let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
+        let row = |file: &&File| {
+            vec![file.path.clone(), format!("{} bytes", thousands(file.bytes)), file.sha256.clone()]
+        };
+        table.rows = files.iter().map(row).collect();
+        Content::Table(table)
+    };
+    let (metadata, others): (Vec<_>, Vec<_>) =
+        manifest.files.iter().partition(|file| file.role == Role::Metadata);
+    page.push_titled("A run without --dry-run will write, with these SHA-256", table(&others));
+    page.push_detail("And as metadata", table(&metadata));
 }

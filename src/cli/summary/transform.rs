@@ -5,9 +5,11 @@ use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
 use mongosplit::transform;
 
-use super::super::page::{Align, Command, Content, Figure, Line, Page, Step, Table};
+use super::super::page::{Command, Content, Figure, Line, Page, Step, Table};
 use super::super::text::{count, duration, path_argument, size, thousands};
-use super::{ratio, restore_argument};
+use super::{
+    documents_row, documents_table, dump_of, push_files, ratio, rename_command, restore_argument,
+};
 
 /// How many sources are listed with each of their targets.
 const DETAILED_SOURCES: usize = 2;
@@ -24,8 +26,9 @@ pub fn transform(report: &transform::Report, plan: &Plan) -> Page {
     page.push_detail("Set aside", Content::Lines(set_aside(report)));
     page.push_detail("Findings", Content::Lines(findings(manifest)));
     page.push_detail("Not in the output", Content::Lines(not_in_output(report, plan)));
+    page.push_detail("Indexes that are not carried over", Content::Steps(index_steps(report)));
     if report.dry_run {
-        page.push_titled("A run without --dry-run will write", Content::Table(files(manifest)));
+        push_files(&mut page, manifest);
     } else {
         page.push_titled("Next", Content::Steps(next_steps(report)));
         page.push_detail("If a restore fails", Content::Lines(if_it_fails(report, plan)));
@@ -52,9 +55,9 @@ fn verdicts(report: &transform::Report) -> Vec<Line> {
 
 /// What each collection gets; of many sources, how many documents each has.
 fn targets(manifest: &Manifest) -> Table {
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
+    let mut table = documents_table();
     let mut row = |name: &str, documents: u64, what: &str| {
-        table.rows.push(vec![name.to_owned(), thousands(documents), what.to_owned()]);
+        table.rows.push(documents_row(name, documents, what));
     };
     for source in &manifest.sources {
         if manifest.sources.len() > DETAILED_SOURCES {
@@ -181,8 +184,6 @@ fn not_in_output(report: &transform::Report, plan: &Plan) -> Vec<Line> {
         if !source.options.is_empty() {
             left_out.push(format!("options of {of}: {}", source.options.join(", ")));
         }
-        let index = |command: &String| format!("index of {of}: {command}");
-        left_out.extend(source.index_commands.iter().map(index));
     }
     let itself = match replaced(&report.manifest).is_empty() {
         true => format!("{} itself, ", plan.collection()),
@@ -192,13 +193,15 @@ fn not_in_output(report: &transform::Report, plan: &Plan) -> Vec<Line> {
     left_out.into_iter().map(Line::plain).collect()
 }
 
-fn files(manifest: &Manifest) -> Table {
-    let columns = [("file", Align::Left), ("bytes", Align::Right), ("SHA-256", Align::Left)];
-    let mut table = Table::new(&columns);
-    let row =
-        |file: &manifest::File| vec![file.path.clone(), thousands(file.bytes), file.sha256.clone()];
-    table.rows = manifest.files.iter().map(row).collect();
-    table
+/// The commands that create the indexes which are not in the output.
+fn index_steps(report: &transform::Report) -> Vec<Step> {
+    let sources = report.sources.iter().filter(|source| !source.index_commands.is_empty());
+    let step = |source: &transform::SourceReport| Step {
+        what: format!("To create those of {} elsewhere, in mongosh:", source.namespace),
+        commands: source.index_commands.iter().cloned().map(Command::Mongosh).collect(),
+        expects: None,
+    };
+    sources.map(step).collect()
 }
 
 fn next_steps(report: &transform::Report) -> Vec<Step> {
@@ -235,22 +238,19 @@ fn next_steps(report: &transform::Report) -> Vec<Step> {
         ));
     }
     if !replaced.is_empty() {
-        let rename = |namespace: &&str| {
-            Command::Mongosh(format!(
-                "db.adminCommand({{renameCollection: \"{namespace}_split\", to: \"{namespace}\", dropTarget: true}})"
-            ))
-        };
+        let rename = |namespace: &&str| rename_command(&format!("{namespace}_split"), namespace);
         steps.push(Step {
             what: "While nothing writes, in mongosh:".to_owned(),
             commands: replaced.iter().map(rename).collect(),
             expects: None,
         });
     }
+    let namespaces = targets.iter().map(|target| target.namespace.as_str());
     let verify = Command::shell("mongosplit").word("verify").raw(out.clone());
     steps.push(Step {
         what: "Prove it: mongorestore's exit code 0 proves nothing, that of verify does:"
             .to_owned(),
-        commands: vec![redump(manifest), verify.raw("--restored redump".to_owned())],
+        commands: vec![dump_of(namespaces, "redump"), verify.raw("--restored redump".to_owned())],
         expects: None,
     });
     steps.push(Step {
@@ -259,21 +259,6 @@ fn next_steps(report: &transform::Report) -> Vec<Step> {
         expects: None,
     });
     steps
-}
-
-/// The dump of the database that the output was restored into, or of all if there are several.
-fn redump(manifest: &Manifest) -> Command {
-    let namespaces = manifest.sources.iter().flat_map(|source| &source.targets);
-    let mut databases: Vec<&str> = namespaces
-        .map(|target| target.namespace.split_once('.').map_or("", |(database, _)| database))
-        .collect();
-    databases.dedup();
-    let dump = Command::shell("mongodump").uri();
-    let dump = match databases.as_slice() {
-        [database] => dump.option("--db", database),
-        _ => dump,
-    };
-    dump.raw("--out redump".to_owned())
 }
 
 /// The sources whose place a target takes, by namespace.
@@ -293,7 +278,7 @@ fn again(out: &str, is_stream: bool, shared: &[&str]) -> String {
             false => "run the same command".to_owned(),
         };
         return format!(
-            "{restore} without --stopOnError: documents that are there already are reported as failed and stay, the others are inserted. Drop nothing: other runs fill {} too. Then check with a new dump",
+            "{restore} without --stopOnError: existing documents are reported as failed and stay, the others are inserted. Drop nothing: other runs fill {} too. Then check with a new dump",
             shared.join(", ")
         );
     }
@@ -316,7 +301,7 @@ fn stream_steps(layout: &Layout, restore: Command) -> Vec<Step> {
     pipe.push(format!("&& mv {new} {place}"));
     vec![Step {
         what: format!(
-            "The archive went to standard output. Keep a copy of it with tee: without, {place} cannot be verified, compared with a re-dump or reversed, as the journal alone does not hold the documents:"
+            "The archive went to standard output. Keep a copy of it with tee: without it, {place} cannot be verified, compared with a re-dump or reversed, as the journal alone does not hold the documents:"
         ),
         commands: vec![
             Command::Shell(vec!["set -o pipefail; umask 077".to_owned()]),

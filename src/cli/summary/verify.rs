@@ -1,218 +1,297 @@
 //! The summaries of `verify`.
 
-use mongosplit::verify;
+use std::path::Path;
 
-use super::super::text::{count, duration, size, thousands};
-use super::{ratio, remarks, row};
+use mongosplit::manifest::{Kind, Manifest};
+use mongosplit::verify::{self, DifferenceKind, DocumentDifference};
+
+use super::super::page::{Align, Command, Content, Figure, Line, Page, Step, Table};
+use super::super::text::{count, duration, path_argument, size, thousands};
+use super::{documents_row, documents_table, ratio};
 
 /// The summary of `verify`.
-pub fn verify(report: &verify::Report) -> String {
-    let mut text = String::new();
-    if !report.differences.is_empty() {
-        line!(text, "✗ '{}' does not match its manifest:", report.out.display());
-        for difference in &report.differences {
-            line!(text, "    {difference}");
-        }
-    }
-    if !report.strict_findings.is_empty() {
-        line!(text, "✗ '{}' has findings, and --strict was given:", report.out.display());
-        for finding in &report.strict_findings {
-            let documents = count(finding.documents, "document");
-            line!(text, "    {}: {} ({documents})", finding.rule, finding.expects);
-        }
-    }
-    if !report.holds() {
-        return text;
-    }
-    line!(
-        text,
-        "✓ {} ({}) {}: presence, sizes, SHA-256, framing, counts ({})",
-        count(report.files as u64, "file"),
-        size(report.bytes),
-        if report.files == 1 { "matches the manifest" } else { "match the manifest" },
-        duration(report.seconds)
-    );
-    for source in &report.manifest.sources {
-        line!(text, "{}  source", row(&source.namespace, source.documents));
-        for target in &source.targets {
-            line!(text, "{}", row(&target.namespace, target.documents));
-        }
-    }
-    remarks(&mut text, &report.remarks);
-    text
+pub fn verify(report: &verify::Report) -> Page {
+    one_of(report, None)
 }
 
 /// The summary of `verify` for one of several outputs.
-pub fn verify_named(report: &verify::Report) -> String {
-    let summary = verify(report);
-    // What does not hold names its output already.
-    if report.holds() { format!("{}\n{summary}", report.out.display()) } else { summary }
+pub fn verify_named(report: &verify::Report) -> Page {
+    one_of(report, Some(&report.out))
+}
+
+/// The summary for an output, with its name if it is one of several.
+fn one_of(report: &verify::Report, name: Option<&Path>) -> Page {
+    if !report.holds() {
+        return failed(report, name);
+    }
+    let verb = if report.files == 1 { "matches" } else { "match" };
+    let name = name.map(|name| format!("'{}': ", name.display())).unwrap_or_default();
+    let mut page = Page::new(Line::holds(format!(
+        "{name}{} ({}) {verb} the manifest",
+        count(report.files as u64, "file"),
+        size(report.bytes)
+    )));
+    let documents = Content::Table(documents(&report.manifest));
+    if name.is_empty() {
+        page.push(documents);
+        let time = duration(report.seconds);
+        let checked = format!("presence, size, SHA-256, framing, number of documents; {time}");
+        page.push(Content::Figures(vec![Figure::new("checked", checked)]));
+    } else {
+        page.push_detail(&format!("{}", report.out.display()), documents);
+    }
+    page.push(Content::Notes(report.remarks.iter().map(attention).collect()));
+    page
+}
+
+fn attention(what: &impl std::fmt::Display) -> Line {
+    Line::attention(what.to_string())
+}
+
+fn plain(what: &impl std::fmt::Display) -> Line {
+    Line::plain(what.to_string())
+}
+
+/// What does not match, in full; below its name, if it is one of several.
+fn failed(report: &verify::Report, name: Option<&Path>) -> Page {
+    let mut page = Page::default();
+    let out = report.out.display();
+    let mut lines: Vec<Line> = report.differences.iter().map(plain).collect();
+    if !lines.is_empty() {
+        page.verdicts.push(Line::fails(format!("'{out}' does not match its manifest")));
+        let what = "Do not restore or reverse it. Use another copy, or make it again with --force";
+        lines.push(Line::attention(what));
+    }
+    if !report.strict_findings.is_empty() {
+        let what = format!("'{out}' has findings, and --strict was given");
+        page.verdicts.push(Line::fails(what));
+        lines.extend(report.strict_findings.iter().map(|finding| {
+            let documents = count(finding.documents, "document");
+            Line::plain(format!("{}: {} ({documents})", finding.rule, finding.expects))
+        }));
+    }
+    match name {
+        None => page.push(Content::Lines(lines)),
+        Some(name) => page.push_titled(&format!("'{}'", name.display()), Content::Lines(lines)),
+    }
+    page
+}
+
+/// The documents of sources and of what they became.
+fn documents(manifest: &Manifest) -> Table {
+    let mut table = documents_table();
+    for source in &manifest.sources {
+        let what = match manifest.kind {
+            Kind::Reverse => "documents",
+            Kind::Transform => "documents, the source",
+        };
+        table.rows.push(documents_row(&source.namespace, source.documents, what));
+        let targets = source.targets.iter();
+        let row = |target: &mongosplit::manifest::Target| {
+            documents_row(&target.namespace, target.documents, "documents")
+        };
+        table.rows.extend(targets.map(row));
+    }
+    table
 }
 
 /// How many contradictions a summary names.
 const FIRST: usize = 20;
 
 /// The summary of `verify` for several outputs, compared with one another.
-pub fn verify_together(report: &verify::OutputsReport) -> String {
-    let mut text = String::new();
+pub fn verify_together(report: &verify::OutputsReport) -> Page {
     let outputs = report.outputs.len();
-    let shared = report.shared.len() as u64;
-    match report.contradictions {
-        0 => {
-            line!(
-                text,
-                "✓ {outputs} outputs can be restored into one database: no _id, unique value or index of {} contradicts another ({})",
-                count(shared, "shared collection"),
-                duration(report.seconds)
-            );
-        }
-        contradictions => {
-            line!(
-                text,
-                "✗ {} between {outputs} outputs for one database:",
-                count(contradictions, "contradiction")
-            );
-        }
-    }
-    for collection in &report.shared {
-        line!(
-            text,
-            "    {:<48} {:>12}  in {} outputs",
-            collection.namespace,
-            thousands(collection.documents),
-            collection.outputs
-        );
-    }
-    report.named.iter().take(FIRST).for_each(|difference| {
-        line!(text, "    {difference}");
-    });
+    let shared = count(report.shared.len() as u64, "shared collection");
+    let verdict = match report.contradictions {
+        0 => Line::holds(format!(
+            "{outputs} outputs can be restored into one database: no _id, unique value or index of {shared} contradicts another"
+        )),
+        contradictions => Line::fails(format!(
+            "{} between {outputs} outputs for one database",
+            count(contradictions, "contradiction")
+        )),
+    };
+    let mut page = Page::new(verdict);
+    let mut table = documents_table();
+    table.rows.extend(report.shared.iter().map(|collection| {
+        let what = format!("documents in {} outputs", collection.outputs);
+        documents_row(&collection.namespace, collection.documents, &what)
+    }));
+    page.push(Content::Table(table));
+    page.push(Content::Figures(vec![Figure::new("time", duration(report.seconds))]));
+    let mut lines: Vec<Line> = report.named.iter().take(FIRST).map(plain).collect();
     let more = report.contradictions.saturating_sub(FIRST as u64);
     if more > 0 {
-        line!(
-            text,
-            "    and {} more; the report (--json, --report) names the first 1,000",
+        lines.push(Line::plain(format!(
+            "and {} more; the report (--json, --report) names the first 1,000",
             thousands(more)
-        );
+        )));
     }
+    page.push(Content::Lines(lines));
+    page.push(Content::Notes(report.remarks.iter().map(Line::attention).collect()));
+    page.push_titled("Next", Content::Steps(mend(report)));
+    page
+}
+
+/// How to resolve contradictions.
+fn mend(report: &verify::OutputsReport) -> Vec<Step> {
     let has = |problems: &[verify::Problem]| {
         report.named.iter().any(|difference| problems.contains(&difference.problem))
     };
+    let mut steps = Vec::new();
     if has(&[verify::Problem::SameId, verify::Problem::SameValue]) {
-        line!(
-            text,
-            "Restored into one database, the second document of each pair fails. Remove one of the two where it comes from, dump that source again and run `transform` again. A document that two shards have is an orphan on one of them: run cleanupOrphaned there first"
+        steps.push(
+            "Restored into one database, the second document of each pair fails. Remove one of the two from its database, dump that again and run `transform` again. A document that two shards have is an orphan on one of them: run cleanupOrphaned there first.",
         );
     }
     if has(&[verify::Problem::Index]) {
-        line!(
-            text,
-            "A server builds one of two such indexes. Give both mappings the same definition and run `transform` again, or restore one output with --noIndexRestore and build its other indexes by hand"
+        steps.push(
+            "A server builds one of two such indexes. Give both mappings the same definition and run `transform` again, or restore one output with --noIndexRestore and build its other indexes by hand.",
         );
     }
-    remarks(&mut text, &report.remarks);
-    text
+    steps.into_iter().map(|what| Step { what: what.to_owned(), ..Step::default() }).collect()
 }
 
-/// The summary of `verify --source`.
-pub fn verify_source(report: &verify::SourceReport) -> String {
-    let mut text = String::new();
+/// The summary of `verify --source`, below that of `verify`.
+pub fn verify_source(report: &verify::SourceReport) -> Page {
     let derived = &report.derived;
-    for source in &derived.manifest.sources {
-        line!(text, "  {} count: {}", source.namespace, thousands(source.documents));
-        for target in &source.targets {
-            line!(text, "  {} count: {}", target.namespace, thousands(target.documents));
-        }
-        line!(text, "  Ratio: {}", ratio(std::slice::from_ref(source)));
+    if !report.differences.is_empty() {
+        return differing_source(report);
     }
-    for array in derived.sources.iter().flat_map(|source| &source.arrays) {
-        let mark = if array.source == array.target { "✓" } else { "✗" };
-        line!(
-            text,
-            "{mark} {} with items: {}, {} with items: {}",
-            array.source_field,
-            thousands(array.source),
-            array.target_field,
-            thousands(array.target)
-        );
+    let proven: u64 = derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
+    let mut page = Page::default();
+    page.verdicts.push(Line::holds(
+        "All fields correctly mapped: every byte was derived again from the source",
+    ));
+    page.verdicts.push(Line::holds(format!(
+        "No data loss: {} brought back and equal, all of them",
+        count(proven, "document")
+    )));
+    page.push(Content::Table(items(report)));
+    page.push(Content::Lines(lost_items(report)));
+    page.push(Content::Figures(vec![
+        Figure::new("ratio", ratio(&derived.manifest.sources)),
+        Figure::new("time", duration(report.seconds)),
+    ]));
+    page.push(Content::Notes(report.remarks.iter().map(Line::attention).collect()));
+    page
+}
+
+/// How many documents have items in arrays that are mapped item by item.
+fn items(report: &verify::SourceReport) -> Table {
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
+    for array in report.derived.sources.iter().flat_map(|source| &source.arrays) {
+        let what = "documents with items";
+        table.rows.push(documents_row(&array.source_field, array.source, what));
+        table.rows.push(documents_row(&array.target_field, array.target, what));
     }
-    if report.differences.is_empty() {
-        let documents: u64 =
-            derived.manifest.sources.iter().map(|source| source.round_trip.proven).sum();
-        remarks(&mut text, &report.remarks);
-        line!(
-            text,
-            "✓ All fields correctly mapped: every byte of the output was derived again from the source"
-        );
-        line!(text, "✓ No data loss: validated {}, all of them", count(documents, "document"));
-        line!(
-            text,
-            "✓ Rollback: {} restored and compared byte for byte ({})",
-            count(documents, "document"),
-            duration(report.seconds)
-        );
-        return text;
-    }
-    line!(text, "✗ The output differs from what this source produces:");
-    for difference in &report.differences {
-        line!(text, "    {difference}");
-    }
+    table
+}
+
+fn lost_items(report: &verify::SourceReport) -> Vec<Line> {
+    let arrays = report.derived.sources.iter().flat_map(|source| &source.arrays);
+    let differing = arrays.filter(|array| array.source != array.target);
+    differing
+        .map(|array| {
+            Line::fails(format!(
+                "{} and {} have items in different numbers of documents",
+                array.source_field, array.target_field
+            ))
+        })
+        .collect()
+}
+
+fn differing_source(report: &verify::SourceReport) -> Page {
+    let mut page = Page::new(Line::fails("The output differs from what this source produces"));
+    page.push(Content::Lines(report.differences.iter().map(plain).collect()));
+    let mut table = documents(&report.derived.manifest);
+    table.rows.extend(items(report).rows);
+    page.push_titled("This source produces", Content::Table(table));
+    page.push(Content::Figures(vec![
+        Figure::new("ratio", ratio(&report.derived.manifest.sources)),
+        Figure::new("time", duration(report.seconds)),
+    ]));
     if let Some(documents) = &report.documents {
-        text += &restored_lines(documents);
+        page.push_titled("Documents of the source", Content::Figures(vec![differences(documents)]));
+        push_restored(&mut page, documents);
     }
-    remarks(&mut text, &report.remarks);
-    text
+    page.push(Content::Notes(report.remarks.iter().map(Line::attention).collect()));
+    page
 }
 
-/// The summary of `verify --restored`.
-pub fn verify_restored(report: &verify::RestoredReport) -> String {
-    let mark = if report.is_same() { "✓" } else { "✗" };
-    let mut text = format!(
-        "{mark} {} compared with '{}' in {}\n",
+/// The summary of `verify --restored`, below that of `verify` of these outputs.
+pub fn verify_restored(report: &verify::RestoredReport, outs: &[verify::Report]) -> Page {
+    let compared = format!(
+        "{} compared with '{}'",
         count(report.documents, "document"),
-        report.redump.display(),
-        duration(report.seconds)
+        report.redump.display()
     );
-    text += &restored_lines(report);
-    text
+    let mut page = Page::new(match report.is_same() {
+        true => Line::holds(format!("{compared}: all are there and equal")),
+        false => Line::fails(format!("{compared}: it differs")),
+    });
+    let time = Figure::new("time", duration(report.seconds));
+    page.push(Content::Figures(vec![differences(report), time]));
+    push_restored(&mut page, report);
+    page.push_titled("Next", Content::Steps(look_at(report, outs).into_iter().collect()));
+    page
 }
 
-fn restored_lines(report: &verify::RestoredReport) -> String {
-    let mut text = format!(
-        "  missing: {}, extra: {}, changed: {}, only reordered: {}\n",
-        thousands(report.missing),
-        thousands(report.extra),
-        thousands(report.changed),
-        thousands(report.reordered)
-    );
-    for difference in &report.first {
-        let fields = if difference.fields.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", difference.fields.join(", "))
-        };
-        line!(
-            text,
-            "    {} {} _id {}{fields}{}",
-            difference.difference.name(),
-            difference.namespace,
-            difference.id,
-            match &difference.output {
-                Some(output) => format!(" (of '{}')", output.display()),
-                None => String::new(),
-            }
-        );
-    }
+/// How to see a document that differs.
+fn look_at(report: &verify::RestoredReport, outs: &[verify::Report]) -> Option<Step> {
+    let is_in_output = |one: &&DocumentDifference| one.difference != DifferenceKind::Extra;
+    let first = report.first.iter().find(is_in_output)?;
+    let of = |report: &&verify::Report| match &first.output {
+        Some(out) => report.out == *out,
+        None => outs.len() == 1,
+    };
+    let output = outs.iter().find(of).filter(|out| out.manifest.kind == Kind::Transform)?;
+    let show = Command::shell("mongosplit").word("show").raw(path_argument(&output.out));
+    Some(Step {
+        what: "Look at a document that differs, as the output has it:".to_owned(),
+        commands: vec![show.option("--id", &first.id)],
+        expects: None,
+    })
+}
+
+fn differences(report: &verify::RestoredReport) -> Figure {
+    Figure::new(
+        "differences",
+        format!(
+            "{} missing, {} extra, {} changed; {} only reordered",
+            thousands(report.missing),
+            thousands(report.extra),
+            thousands(report.changed),
+            thousands(report.reordered)
+        ),
+    )
+}
+
+fn push_restored(page: &mut Page, report: &verify::RestoredReport) {
+    let mut lines: Vec<Line> = report.first.iter().map(difference_line).collect();
     let differences = report.missing + report.extra + report.changed;
-    if differences > report.first.len() as u64 {
-        line!(
-            text,
-            "    and {} more, all in the file given to --report",
-            thousands(differences - report.first.len() as u64)
-        );
+    let more = differences.saturating_sub(report.first.len() as u64);
+    if more > 0 {
+        lines.push(Line::plain(format!("and {} more; --details FILE has all", thousands(more))));
     }
-    for difference in &report.index_differences {
-        line!(text, "    {difference}");
-    }
-    remarks(&mut text, &report.remarks);
-    text
+    lines.extend(report.index_differences.iter().map(plain));
+    page.push(Content::Lines(lines));
+    page.push(Content::Notes(report.remarks.iter().map(Line::attention).collect()));
+}
+
+fn difference_line(difference: &DocumentDifference) -> Line {
+    let fields = match difference.fields.as_slice() {
+        [] => String::new(),
+        fields => format!(": {}", fields.join(", ")),
+    };
+    let output = match &difference.output {
+        Some(output) => format!(" (of '{}')", output.display()),
+        None => String::new(),
+    };
+    Line::plain(format!(
+        "{} {} _id {}{fields}{output}",
+        difference.difference.name(),
+        difference.namespace,
+        difference.id
+    ))
 }

@@ -7,9 +7,9 @@ use std::ops::Range;
 /// More problems than this are only counted.
 const LIMIT: usize = 100;
 /// A longer line is cut around the place that a problem marks.
-const WIDTH: usize = 96;
+const WIDTH: usize = 70;
 /// How much of a cut line precedes the place.
-const CONTEXT: usize = 40;
+const CONTEXT: usize = 30;
 
 /// Something that is wrong, or remarkable, in a mapping's text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -93,7 +93,7 @@ fn verb(expression: &Expression) -> String {
                 "the values in the array's items, if every item is a document that has one"
             }
         },
-        Some(Operator::First(_)) => "the first that is there",
+        Some(Operator::First(_)) => "the first that is present",
         Some(Operator::Each(_)) => "each item",
         Some(Operator::Let(_)) => "computed once a document",
         Some(Operator::Text(_)) => "as text",
@@ -180,7 +180,7 @@ fn described(expression: &Expression) -> String {
         Some(Operator::Constant(value)) => value_text(value),
         Some(Operator::Outer(path)) => format!("the source document's {}", path_text(path)),
         Some(Operator::Document(_) | Operator::Position | Operator::Uuid5(_)) => verb(expression),
-        Some(Operator::First(_)) => format!("the first there of {source}"),
+        Some(Operator::First(_)) => format!("the first present of {source}"),
         Some(Operator::Text(_)) => format!("'{source}' as text"),
         Some(_) => format!("'{source}': {}", verb(expression)),
     };

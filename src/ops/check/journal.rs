@@ -116,7 +116,7 @@ impl<'p> Measure<'p> {
         let cause = |((what, path), amount): ((KeptWhat, String), Amount)| Cause {
             path,
             what: match what {
-                KeptWhat::Order => "field orders, and what holds the journal together",
+                KeptWhat::Order => "field orders, and the structure of the journal",
                 other => other.text(),
             },
             times: amount.times,

@@ -112,6 +112,16 @@ pub struct TtlIndex {
     pub seconds: String,
 }
 
+/// A collection that the migration made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NewCollection {
+    /// Its namespace.
+    pub namespace: String,
+    /// Whether other mappings fill it too, so that it must not be dropped.
+    pub is_shared: bool,
+}
+
 /// What a run did.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
@@ -125,6 +135,8 @@ pub struct Report {
     pub manifest: Manifest,
     /// Indexes in the restored metadata that make the server delete documents.
     pub ttl_indexes: Vec<TtlIndex>,
+    /// The collections that a rollback leaves behind, without those that it replaces.
+    pub new_collections: Vec<NewCollection>,
     /// How long the run took, in seconds.
     pub seconds: f64,
 }
@@ -255,6 +267,7 @@ fn mode_of(sources: &[OpenSource]) -> u32 {
 struct Reversal {
     manifest: Manifest,
     ttl_indexes: Vec<TtlIndex>,
+    new_collections: Vec<NewCollection>,
 }
 
 impl Reversal {
@@ -273,7 +286,22 @@ impl Reversal {
             files,
             ..manifest.clone()
         };
-        Reversal { manifest, ttl_indexes: Vec::new() }
+        Reversal { manifest, ttl_indexes: Vec::new(), new_collections: Vec::new() }
+    }
+    /// Notes the collections that an output was restored as.
+    fn note_collections(&mut self, output: &Manifest, plan: &Plan) {
+        for source in &output.sources {
+            for (number, target) in source.targets.iter().enumerate() {
+                let namespace = &target.namespace;
+                let is_known = self.new_collections.iter().any(|one| one.namespace == *namespace);
+                if !is_known && !plan.is_source(number) {
+                    self.new_collections.push(NewCollection {
+                        namespace: namespace.clone(),
+                        is_shared: plan.is_shared(number),
+                    });
+                }
+            }
+        }
     }
     /// Writes the source's metadata file, if it had one.
     fn write_metadata(
@@ -325,6 +353,7 @@ impl Reversal {
             layout,
             manifest: self.manifest,
             ttl_indexes: self.ttl_indexes,
+            new_collections: self.new_collections,
             seconds,
         })
     }

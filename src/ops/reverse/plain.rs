@@ -37,7 +37,7 @@ pub fn reverse(options: &Options, progress: &dyn Progress) -> Result<Report> {
 pub fn reverse_on(disk: &Disk, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     if !options.further.is_empty() || !options.beside.is_empty() {
-        let what = "several outputs, or others beside them, are reversed with a dump of what they are now: give it with --current. Without it, each output is reversed by itself";
+        let what = "reversing several outputs, or one with --beside, needs a current dump of the collections: give it with --current, or reverse each output by itself";
         return Err(Error::Usage(what.to_owned()));
     }
     let opened = Opened::new(disk, options)?;
@@ -64,6 +64,7 @@ fn restore(
         .sum();
     progress.start("reverse", Some(total));
     let mut result = Reversal::new(manifest, options, &layout);
+    result.note_collections(manifest, plan);
     let mut done = Done::default();
     let mut archive = None;
     if let Some(name) = layout.archive_name()? {

@@ -42,7 +42,7 @@ pub(super) fn check_results(
         if source.documents == 0 && !options.allow_empty {
             let remarks: String = remarks.iter().map(|remark| format!("\n{remark}")).collect();
             return Err(Error::Check(format!(
-                "'{file}': {namespace} has no documents; a mongodump that was killed can leave such files. If it is right, give --allow-empty{remarks}"
+                "'{file}': {namespace} has no documents; a mongodump that was killed can leave such files. If that is right, give --allow-empty{remarks}"
             )));
         }
         let limits = [

@@ -307,9 +307,9 @@ pub(super) fn unexpected_number(options: &Options, plan: &Plan) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "whether standard input held all of {0} is not known: a mongodump that is stopped by a signal ends its archive properly, \
-         with a sound checksum and fewer documents. Only its exit code (set -o pipefail) and the number of documents tell; \
-         give --expect-docs N, with the N of db.{0}.countDocuments({{}}) while nothing writes",
+        "give --expect-docs N, as standard input may have been cut short: a mongodump that is stopped by a signal \
+         ends its archive properly, with a sound checksum and fewer documents. N is db.{0}.countDocuments({{}}) while \
+         nothing writes; use set -o pipefail, too",
         plan.collection()
     )]
 }

@@ -41,7 +41,7 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
     found.extend(manifest.files.iter().find(is_other).map(|file| {
         let sum = if file.raw_sha256.is_some() { "a" } else { "no" };
         format!(
-            "the manifest gives {level}, and {sum} SHA-256 of uncompressed bytes for '{}'",
+            "the manifest records {level}, and {sum} SHA-256 of uncompressed bytes for '{}'",
             file.path
         )
     }));
@@ -61,7 +61,7 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
                 let of_file =
                     documents.map_or("none".to_owned(), |documents| documents.to_string());
                 found.push(format!(
-                    "the manifest gives {} documents for {}, and {of_file} for its file",
+                    "the manifest records {} documents for {}, and {of_file} for its file",
                     target.documents, target.namespace
                 ));
             }
@@ -73,7 +73,7 @@ pub(super) fn contradictions(manifest: &Manifest) -> Vec<String> {
         }
         if manifest.kind == Kind::Transform && source.round_trip.proven != source.documents {
             found.push(format!(
-                "the manifest gives {} for {}, and {} that were proven to come back",
+                "the manifest records {} for {}, and {} that were proven to come back",
                 counted(source.documents, "document"),
                 source.namespace,
                 source.round_trip.proven

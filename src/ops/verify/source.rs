@@ -83,7 +83,7 @@ pub fn compare_with_source(
         match metadata_differences(was.as_ref(), is.metadata.as_ref()) {
             Metadatas::Same => {}
             Metadatas::Alike => remarks.push(format!(
-                "the metadata of {} differs from the journal's only in its uuid or in an order that means nothing, as after a restore",
+                "the metadata of {} differs from the journal's only in its uuid or in an order that does not matter, as after a restore",
                 is.namespace
             )),
             Metadatas::Different(what) => {

@@ -61,6 +61,11 @@ impl Beside {
         let drivers = drivers.map(|target| target.namespace.clone()).collect();
         Ok(Beside { artifact, drivers })
     }
+    /// Whether it has a collection of this name.
+    pub(super) fn fills(&self, namespace: &str) -> bool {
+        let mut targets = self.artifact.manifest.sources.iter().flat_map(|source| &source.targets);
+        targets.any(|target| target.namespace == namespace)
+    }
     /// Fails if a file is not what its manifest says: documents that it lacks would count as created.
     pub(super) fn check(&self, disk: &Disk) -> Result<()> {
         reader::check_stored(disk, &self.artifact, UNREAD)?;

@@ -127,6 +127,10 @@ pub fn reverse_current(
     let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, is_read)?;
     let mut remarks = later.remarks.clone();
     let mut result = Reversal::new(&outputs[0].manifest, options, &layout);
+    outputs.iter().for_each(|output| result.note_collections(&output.manifest, plan));
+    for collection in &mut result.new_collections {
+        collection.is_shared |= besides.iter().any(|beside| beside.fills(&collection.namespace));
+    }
     let mut log = EventLog { counts: Counts::default(), first: Vec::new(), each };
     let mut beside = Vec::new();
     // The first output's sources are open already.
@@ -282,7 +286,7 @@ fn beside_remarks(besides: &[Beside], reports: &[BesideReport]) -> Vec<String> {
     let is_apart = |out: &PathBuf| !reports.iter().any(|report| report.out == *out);
     let remark = |out: PathBuf| {
         format!(
-            "'{}' has no collection of the outputs that are reversed, so --beside changes nothing",
+            "'{}' shares no collection with the outputs that are reversed, so --beside changes nothing",
             out.display()
         )
     };

@@ -47,7 +47,7 @@ impl Opening<'_> {
                 return Err(Error::input(
                     redump,
                     format!(
-                        "has no {}, which the output has; dump all of the database that it was restored into",
+                        "has no {}, which the output has; dump the whole database that it was restored into",
                         target.namespace
                     ),
                 ));
@@ -168,7 +168,7 @@ pub(super) fn redump_remarks(
     let Some(restored) = restored else { return remarks };
     match source {
         None => {
-            remarks.push(format!("'{}' has no {restored}, so what the application wrote there since is unknown", redump.display()))
+            remarks.push(format!("unknown whether {restored} has changed since: '{}' does not hold it", redump.display()))
         }
         Some(lookup) if lookup.is_empty() && recorded.documents > 0 => remarks.push(format!(
             "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file next to sound metadata",
