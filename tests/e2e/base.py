@@ -100,6 +100,29 @@ def rename_as_printed(text):
     harness.client().admin.command("renameCollection", source, to=target, dropTarget=True)
 
 
+def run_as_printed(text, folder):
+    """Runs every command of a summary's next steps, in their order; those for mongosh by the driver where there is none."""
+    steps = text.replace("\\\n", " ").split("\nNext:\n")[1]
+    commands = [line.strip() for line in steps.splitlines() if line.startswith("     ")]
+    for command in commands:
+        if command.startswith("db.adminCommand("):
+            rename_as_printed(command)
+        elif command.startswith("db."):
+            drop_as_printed(command)
+        else:
+            shell(command, folder)
+    return len(commands)
+
+
+def drop_as_printed(line):
+    """Runs the command that drops a collection; by the driver where there is no mongosh."""
+    if harness.MONGOSH:
+        harness.mongosh(DB, line)
+        return
+    names = re.fullmatch(r'db\.getSiblingDB\("(.*?)"\)\.(?:getCollection\("(.*)"\)|(\w+))\.drop\(\)', line)
+    harness.client()[names[1]].drop_collection(names[2] or names[3])
+
+
 def load():
     """A server that holds the source collection and another one, and nothing of an earlier test."""
     for database in (DB, OTHER):

@@ -101,18 +101,21 @@ def run_tool(tool, *arguments, stdin=None):
 
 def shell(script, mongosplit, folder):
     """What bash makes of a script in a folder; mongosplit and the mongo tools in it talk to the server."""
-    environment = os.environ | {"PATH": f"{commands(mongosplit)}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{commands(mongosplit)}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "MONGODB_URI": server_uri()}
     return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, timeout=TIMEOUT)
 
 
 @functools.cache
 def commands(mongosplit):
-    """A directory with the commands that users type, the server's address added."""
+    """A directory with the commands that users type, the server's address added if they name none."""
     folder = tempfile.TemporaryDirectory(prefix="mongosplit-e2e-commands-")
     atexit.register(folder.cleanup)
     write_command(folder.name, "mongosplit", [str(mongosplit)])
     for tool in ("mongodump", "mongorestore"):
-        write_command(folder.name, tool, [*tool_path(tool), f"--uri={server_uri()}"])
+        command, uri = shlex.join(tool_path(tool)), shlex.quote(f"--uri={server_uri()}")
+        named = f'case " $* " in *" --uri "*) exec {command} "$@" ;; esac'
+        write_script(folder.name, tool, f'{named}\nexec {command} {uri} "$@"')
     return folder.name
 
 
@@ -123,8 +126,13 @@ def tool_path(tool):
 
 def write_command(folder, name, command):
     """A command of this name in a folder, which takes more arguments."""
+    write_script(folder, name, f'exec {shlex.join(command)} "$@"')
+
+
+def write_script(folder, name, script):
+    """A command of this name in a folder."""
     path = Path(folder, name)
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 

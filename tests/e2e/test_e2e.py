@@ -22,7 +22,7 @@ import generate
 import harness
 from base import (
     DB, INDEXES, OTHER, SOURCE_INDEXES, TARGETS, EndToEnd, binary, by_id, indexes, load, mongosplit, printed_restore,
-    rename_as_printed, said,
+    rename_as_printed, run_as_printed, said,
 )
 from dumpformat import FormatError
 
@@ -232,6 +232,21 @@ class ReverseTest(EndToEnd):
         rename_as_printed(self.back_summary)
         self.assert_same_documents(harness.stored(DB, "user_data"), self.source.documents)
         self.assertEqual(indexes(DB, "user_data"), SOURCE_INDEXES)
+
+
+    def test_all_printed_steps_go_there_and_back(self):
+        """Each command is pasted as it is: restore, proof, rehearsal; then restore, rename, proof, and the new collections go."""
+        load()
+        folder = self.folder / "there and back"
+        folder.mkdir()
+        self.assertEqual(run_as_printed(self.summary, folder), 4)
+        self.assert_same_dump(dumpformat.read(folder / "rehearsal"), dumpformat.read(self.back))
+        self.assertEqual(run_as_printed(self.back_summary, folder), 6)
+        self.assert_same_documents(harness.stored(DB, "user_data"), self.source.documents)
+        # Another mapping may have filled the last one, too.
+        self.assertEqual(
+            set(harness.client()[DB].list_collection_names()), {"user_data", "users", "model_configs"}
+        )
 
 
 class AfterRollbackTest(EndToEnd):
