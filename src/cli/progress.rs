@@ -107,12 +107,12 @@ fn say(line: &str) {
 
 /// Local time, `2026-01-31 09:30:00`.
 fn now() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+    jiff::ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Local time and its distance from UTC, `2026-01-31 09:30:00+01:00`: a log is read elsewhere, and later.
 fn now_and_zone() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+    jiff::ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
 impl State {

@@ -138,7 +138,8 @@ proptest! {
     fn dates_come_back_and_are_as_jiff_writes_them(
         millis in -62_135_596_800_000i64..253_402_207_200_000,
     ) {
-        let zoned = Timestamp::from_millisecond(millis).expect("a date").to_zoned(TimeZone::UTC);
+        let zoned = Timestamp::from_millisecond(millis).expect("a date");
+        let zoned = zoned.to_zoned_datetime(TimeZone::UTC);
         for (ours, theirs) in FORMS {
             let text = write(ours, millis).expect("in range");
             prop_assert_eq!(&text, &zoned.strftime(theirs).to_string());
