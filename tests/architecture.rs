@@ -214,9 +214,18 @@ fn threads_and_unsafe_code_are_in_few_places() {
 
 #[test]
 fn the_library_knows_no_command_line() {
-    for file in
-        having(&["clap", "clap_complete", "clap_mangen", "indicatif", "anyhow", "signal_hook"])
-    {
+    for file in having(&[
+        "anstyle",
+        "anyhow",
+        "clap",
+        "clap_complete",
+        "clap_mangen",
+        "indicatif",
+        "shlex",
+        "signal_hook",
+        "textwrap",
+        "unicode_width",
+    ]) {
         assert!(file.starts_with("cli/"), "{file}");
     }
     // And the library is one crate, which its own files do not name as another program does.

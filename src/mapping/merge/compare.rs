@@ -61,7 +61,7 @@ pub(super) fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)
     let (old_places, old) = common(before, now);
     let (new_places, new) = common(now, before);
     let mut pairs = Vec::new();
-    for operation in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
+    for operation in similar::capture_diff_slices(similar::Algorithm::RawMyers, &old, &new) {
         if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
             pairs.extend(
                 (0..len).map(|at| (old_places[old_index + at], new_places[new_index + at])),
