@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use mongosplit::apart::Inputs;
 use mongosplit::layout::Layout;
 use mongosplit::progress::Progress;
@@ -60,7 +60,7 @@ fn wants_colour() -> bool {
 pub struct Session<'a> {
     common: &'a Common,
     began: Instant,
-    started: Zoned,
+    started: ZonedDateTime,
     command: &'static str,
     /// As they were given, quoted for a shell.
     arguments: String,
@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
         Ok(Session {
             common,
             began: Instant::now(),
-            started: Zoned::now(),
+            started: ZonedDateTime::now(),
             command: setup.command,
             arguments,
             display,
@@ -198,7 +198,7 @@ impl<'a> Session<'a> {
             command: self.command,
             arguments: self.arguments.clone(),
             started: self.started.clone(),
-            finished: Zoned::now(),
+            finished: ZonedDateTime::now(),
             seconds: self.began.elapsed().as_secs_f64(),
             exit_code,
         }

@@ -7,7 +7,7 @@ mod notice;
 
 use std::path::Path;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use mongosplit::error::Position;
 use mongosplit::{Error, Result};
 use serde::Serialize;
@@ -58,19 +58,19 @@ pub struct About {
     pub command: &'static str,
     /// The arguments, quoted for a shell.
     pub arguments: String,
-    pub started: Zoned,
-    pub finished: Zoned,
+    pub started: ZonedDateTime,
+    pub finished: ZonedDateTime,
     pub seconds: f64,
     pub exit_code: u8,
 }
 
 impl About {
     /// RFC 3339 with milliseconds and the distance from UTC.
-    fn time(time: &Zoned) -> String {
+    fn time(time: &ZonedDateTime) -> String {
         time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
     }
     /// A time for people.
-    pub fn readable(time: &Zoned) -> String {
+    pub fn readable(time: &ZonedDateTime) -> String {
         time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
     }
 }

@@ -33,12 +33,6 @@ pub use tests::tests;
 pub use transform::transform;
 pub use verify::{verify, verify_named, verify_restored, verify_source, verify_together};
 
-fn remarks<T: std::fmt::Display>(text: &mut String, remarks: &[T]) {
-    for remark in remarks {
-        line!(text, "  {remark}");
-    }
-}
-
 /// The documents of the first targets, as a share of the sources'.
 fn ratio(sources: &[Source]) -> String {
     let of = |source: &Source| source.targets.first().map_or(0, |target| target.documents);

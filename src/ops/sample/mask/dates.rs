@@ -108,6 +108,6 @@ impl Masker {
 /// A date in the years 1 to 9999 as `YYYY-MM-DDTHH:MM:SS.mmm`.
 fn iso_text(millis: i64) -> Option<Vec<u8>> {
     let time = jiff::Timestamp::from_millisecond(millis).ok()?;
-    let civil = time.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+    let civil = time.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime();
     Some(civil.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string().into_bytes())
 }
