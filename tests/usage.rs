@@ -45,7 +45,7 @@ const LINES: [&str; 52] = [
     "transform empty new",
     "transform other new",
     "transform damaged new",
-    "inspect damaged",
+    "transform damaged new",
     "transform dump new --report missing/report.json",
     "transform dump new --quiet --verbose",
     "verify dump",

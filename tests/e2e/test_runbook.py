@@ -29,7 +29,7 @@ def steps(page):
     found, lacking = [], set()
     for block in re.finditer(r"^```(console\b.*)\n((?s:.*?))^```$", page, re.MULTILINE):
         needs = [word.removeprefix("needs=") for word in block[1].split() if word.startswith("needs=")]
-        if absent := {need for need in needs if not is_there(need)}:
+        if absent := {need for need in needs if not shutil.which(need)}:
             lacking |= absent
             continue
         first = page.count("\n", 0, block.start(2)) + 1
@@ -41,15 +41,6 @@ def steps(page):
             else:
                 found[-1][2].append(line)
     return [(number, "\n".join(command), trimmed(output)) for number, command, output in found], lacking
-
-
-def is_there(need):
-    """A command, or one of mongosplit's and an option of it: `mongosplit/inspect/--out`."""
-    tool, *words = need.split("/")
-    if tool != "mongosplit":
-        return shutil.which(tool) is not None
-    done = subprocess.run([base.binary(), words[0], "--help"], capture_output=True, text=True)
-    return done.returncode == 0 and all(word in done.stdout for word in words[1:])
 
 
 def trimmed(lines):

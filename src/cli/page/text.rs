@@ -125,15 +125,15 @@ impl Text {
         }
     }
 
-    /// As many words as there is room for behind a mark. A last word is kept, as it may be a path.
+    /// As many words as there is room for behind a mark. A path at the end is kept.
     fn on_one_line(&self, words: &str) -> String {
         let room = self.style.columns - 2;
         let first = words.lines().next().unwrap_or_default();
-        let options = unbroken(room - 2);
-        let mut lines = textwrap::wrap(first, options).into_iter();
+        let mut lines = textwrap::wrap(first, unbroken(room - 2)).into_iter();
         let begin = lines.next().unwrap_or_default();
+        let is_path = |rest: &str| rest.contains('/') && !rest.contains(' ');
         let is_whole = first.len() == words.len();
-        if is_whole && (words.width() <= room || !first[begin.len()..].trim().contains(' ')) {
+        if is_whole && (words.width() <= room || is_path(first[begin.len()..].trim())) {
             return words.to_owned();
         }
         format!("{begin} …")

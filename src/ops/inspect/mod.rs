@@ -362,7 +362,7 @@ impl<'d> Inspection<'d> {
 
     fn check_source(&mut self, source: &Assessment) {
         let namespace = &source.namespace;
-        if source.documents == 0 {
+        if source.documents == 0 && self.damages.is_empty() {
             self.reasons.push(format!(
                 "{namespace} has no documents; if that is right, give transform --allow-empty"
             ));

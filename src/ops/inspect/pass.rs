@@ -7,7 +7,7 @@ use super::reading::Reading;
 use super::tally::Tally;
 use crate::batch::Batch;
 use crate::dump::touching_in;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::journal::JournalWriter;
 use crate::mapping::{Findings, KeptIndex, Mapped, Mapper, Plan, SAMPLES};
 use crate::ops::check::Refused;
@@ -122,7 +122,7 @@ pub(super) struct Read {
 #[derive(Default)]
 pub(super) struct Seen {
     damage: Option<Error>,
-    /// Of a source's batch without damage.
+    /// Of a source's batch.
     source: Option<Box<SeenSource>>,
     /// Of an oplog's batch: operations on each source.
     touching: Vec<u64>,
@@ -132,31 +132,44 @@ struct SeenSource {
     mapped: Mapped,
     tally: Tally,
     survey: Survey,
+    /// The documents that are valid, by their index in the batch. Only they were mapped.
+    valid: Vec<usize>,
 }
 
 impl Pass<'_> {
-    /// Maps and counts the documents of a source, unless one is not valid.
+    /// Maps and counts the documents of a source that are valid.
     fn source(&self, number: usize, batch: &Batch, seen: &mut Seen, file: &str) {
         let assess = self.plan.assess();
         let of_batch = seen.source.get_or_insert_with(|| {
             let (mapped, survey) = (Mapped::default(), Survey::default());
-            Box::new(SeenSource { mapped, tally: Tally::new(assess), survey })
+            Box::new(SeenSource { mapped, tally: Tally::new(assess), survey, valid: Vec::new() })
         });
-        of_batch.tally = Tally::new(assess);
-        of_batch.survey = Survey::default();
+        let SeenSource { mapped, tally, survey, valid } = &mut **of_batch;
+        (*tally, *survey) = (Tally::new(assess), Survey::default());
+        valid.clear();
+        valid.extend(0..batch.ends.len());
         let kept = &self.sources[number].kept;
-        let mapped = self.mappers.with(
-            || Mapper::new(self.plan),
-            |mapper| mapper.map_keeping(batch.documents(), kept, |_| None, &mut of_batch.mapped),
-        );
-        if let Err((index, fault)) = mapped {
+        let mut map = |valid: &[usize]| {
+            let documents = valid.iter().map(|index| batch.document(*index));
+            self.mappers.with(
+                || Mapper::new(self.plan),
+                |mapper| mapper.map_keeping(documents, kept, |_| None, mapped),
+            )
+        };
+        if let Err((index, fault)) = map(valid) {
             seen.damage = Some(Error::document(batch.position(index, file), fault));
-            seen.source = None;
-            return;
+            self.validators.with(Validator::default, |validator| {
+                valid.retain(|index| validator.check(batch.document(*index)).is_ok());
+            });
+            if map(valid).is_err() {
+                // What the validator accepts, the mapper maps; if not, nothing is counted.
+                valid.clear();
+                *mapped = Mapped::default();
+            }
         }
-        for document in batch.documents() {
-            of_batch.tally.observe(assess, document);
-            of_batch.survey.observe(document);
+        for index in &*valid {
+            tally.observe(assess, batch.document(*index));
+            survey.observe(batch.document(*index));
         }
     }
 
@@ -196,9 +209,12 @@ impl Pass<'_> {
         let (Use::Source(number), Some(of_batch)) = (part.of, &mut seen.source) else {
             return Ok(());
         };
+        if of_batch.valid.is_empty() {
+            return Ok(());
+        }
         let source = &mut written.sources[number];
-        let mapped = &of_batch.mapped;
-        self.refusals(source, batch, mapped, &part.file);
+        let SeenSource { mapped, valid, .. } = &**of_batch;
+        self.refusals(source, mapped, |mapped| batch.position(valid[mapped], &part.file));
         source.findings.append(&mapped.findings);
         for (sum, (documents, bytes)) in
             source.targets.iter_mut().zip(mapped.counts.iter().zip(&mapped.outputs))
@@ -207,7 +223,7 @@ impl Pass<'_> {
         }
         written.buffer.clear();
         let journal = source.journal.write_batch(
-            batch.ends.len(),
+            valid.len(),
             &mapped.counts,
             &mapped.notes,
             &mut written.buffer,
@@ -219,13 +235,20 @@ impl Pass<'_> {
         if source.survey.can_merge(&survey) {
             source.survey.merge(survey);
         } else {
-            batch.documents().for_each(|document| source.survey.observe(document));
+            let documents = of_batch.valid.iter().map(|index| batch.document(*index));
+            documents.for_each(|document| source.survey.observe(document));
         }
         Ok(())
     }
 
     /// Counts what a server would refuse, duplicates of earlier documents' unique values included.
-    fn refusals(&self, source: &mut SourceFound, batch: &Batch, mapped: &Mapped, file: &str) {
+    /// `position` is that of the document with an index among those that were mapped.
+    fn refusals(
+        &self,
+        source: &mut SourceFound,
+        mapped: &Mapped,
+        position: impl Fn(usize) -> Position,
+    ) {
         let mut reasons: HashMap<usize, String> = mapped
             .refused
             .iter()
@@ -243,9 +266,10 @@ impl Pass<'_> {
         reasons.sort();
         let room = SAMPLES.saturating_sub(source.refused.first.len());
         let first = reasons.into_iter().take(room);
-        source.refused.first.extend(
-            first.map(|(index, reason)| format!("{}: {reason}", batch.position(index, file))),
-        );
+        source
+            .refused
+            .first
+            .extend(first.map(|(index, reason)| format!("{}: {reason}", position(index))));
     }
 }
 
