@@ -49,7 +49,6 @@ const SESSION: &str = "
 0 reverse out late --current other
 0 reverse out late-2 --current other -v
 0 findings other
-0 inspect fixtures/dump
 0 mapping check builtin:user_data
 0 mapping check builtin:user_data fixtures/dump
 0 mapping check mappings/user_data.toml fixtures/odd/defaults
@@ -115,9 +114,7 @@ fn fits(command: &[&str], stdout: &str) {
 #[test]
 fn summaries_fit_a_terminal() {
     let world = prepared();
-    // `inspect` lists collections in rows.
-    let is_laid_out = |words: &[&str]| !words.contains(&"inspect");
-    for (code, words) in session().filter(|(_, words)| is_laid_out(words)) {
+    for (code, words) in session() {
         let run = world.run_inside(&words).exits(code);
         fits(&words, &run.stdout);
         let lines = run.stdout.lines().count();
