@@ -44,6 +44,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn execute(command: &Command) -> anyhow::Result<ExitCode> {
+    // Before anything is read: a wrong checksum is worse than none.
+    mongosplit::hash::check()?;
     match command {
         Command::Transform(arguments) => transform(arguments),
         Command::Verify(arguments) => verify(arguments),

@@ -4,6 +4,7 @@ mod pair;
 
 use sha2::block_api::compress256;
 
+use crate::error::{Error, Result};
 use crate::raw;
 
 /// The initial state of SHA-256 (FIPS 180-4, section 5.3.3).
@@ -152,6 +153,81 @@ pub fn sha256(bytes: &[u8]) -> String {
     hash.finish().1
 }
 
+/// Messages of two blocks each and their SHA-256 (FIPS 180-4, examples of NIST).
+const KNOWN: [(&[u8], [u32; 8]); 2] = [
+    (
+        b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        [
+            0x248d_6a61,
+            0xd206_38b8,
+            0xe5c0_2693,
+            0x0c3e_6039,
+            0xa33c_e459,
+            0x64ff_2167,
+            0xf6ec_edd4,
+            0x19db_06c1,
+        ],
+    ),
+    (
+        b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+        [
+            0xcf5b_16a7,
+            0x78af_8380,
+            0x036c_e59e,
+            0x7b04_9237,
+            0x0b24_9b11,
+            0xe8f0_7a51,
+            0xafac_4503,
+            0x7afe_e9d1,
+        ],
+    ),
+];
+
+/// The ways in which blocks are hashed: one stream, and two side by side.
+struct Ways {
+    single: fn(&mut [u32; 8], &[[u8; BLOCK]]),
+    paired: pair::Compress,
+}
+
+/// Hashes known messages in each way that this processor uses, which takes some microseconds.
+///
+/// # Errors
+///
+/// [`Error::Check`] if a result is wrong: then no checksum of a run could be trusted.
+pub fn check() -> Result<()> {
+    check_ways(&Ways { single: compress256, paired: pair::compress })
+}
+
+fn check_ways(ways: &Ways) -> Result<()> {
+    let [one, other] = KNOWN.map(|(message, sum)| {
+        let mut blocks = [[0; BLOCK]; 2];
+        let bytes = blocks.as_flattened_mut();
+        bytes[..message.len()].copy_from_slice(message);
+        bytes[message.len()] = 0x80;
+        bytes[2 * BLOCK - 8..].copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+        (blocks, sum)
+    });
+    for (blocks, sum) in [&one, &other] {
+        let mut state = FIRST_STATE;
+        (ways.single)(&mut state, blocks);
+        if state != *sum {
+            return Err(wrong("of one stream"));
+        }
+    }
+    let (mut left, mut right) = (FIRST_STATE, FIRST_STATE);
+    (ways.paired)(&mut left, &one.0, &mut right, &other.0);
+    match (left, right) == (one.1, other.1) {
+        true => Ok(()),
+        false => Err(wrong("of two streams side by side")),
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::Check(format!(
+        "this machine computes a wrong SHA-256 {what}, so no checksum could be trusted, and nothing was done. Run on another machine; if it happens there too, please report it"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +244,38 @@ mod tests {
             sha256(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn a_machine_that_hashes_wrongly_is_told_apart() {
+        check().expect("this one hashes rightly");
+        let single = |state: &mut [u32; 8], blocks: &[[u8; BLOCK]]| {
+            compress256(state, blocks);
+            state[7] ^= 1;
+        };
+        let error = check_ways(&Ways { single, paired: pair::compress }).expect_err("an error");
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            (
+                "this machine computes a wrong SHA-256 of one stream, so no checksum could be trusted, and nothing was done. Run on another machine; if it happens there too, please report it",
+                1
+            )
+        );
+        for lane in 0..2 {
+            // What no capture can hold, each lane has a function of its own for.
+            let paired: pair::Compress = match lane {
+                0 => |one, blocks, other, others| {
+                    pair::compress(one, blocks, other, others);
+                    one[0] ^= 1 << 31;
+                },
+                _ => |one, blocks, other, others| {
+                    pair::compress(one, blocks, other, others);
+                    other[3] ^= 1;
+                },
+            };
+            let error = check_ways(&Ways { single: compress256, paired }).expect_err("an error");
+            assert!(error.to_string().contains("of two streams side by side"), "{lane}: {error}");
+        }
     }
 
     #[test]

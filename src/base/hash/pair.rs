@@ -169,6 +169,9 @@ mod x86 {
     }
 }
 
+/// [`compress`], or what stands for it in a test.
+pub type Compress = fn(&mut [u32; 8], &[[u8; BLOCK]], &mut [u32; 8], &[[u8; BLOCK]]);
+
 /// Whether hashing two streams at once is faster on this processor.
 pub fn is_faster() -> bool {
     #[cfg(target_arch = "x86_64")]
