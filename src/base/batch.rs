@@ -11,6 +11,11 @@ use crate::raw::{self, Fault, FaultKind};
 /// Most bytes of documents in one batch, unless a single document is larger. This is part of the
 /// journal's format, where each batch becomes one document.
 pub const BATCH_BYTES: usize = 512 * 1024;
+/// Most documents in one batch, which is part of the format likewise. What a document becomes may be many times its size,
+/// so a batch of very small ones would become very large.
+pub const BATCH_DOCUMENTS: usize = 2048;
+/// What a document counts as at least when the work of a round is measured out.
+const LEAST_WEIGHT: usize = BATCH_BYTES / BATCH_DOCUMENTS;
 
 /// Documents of one source, in order.
 #[derive(Debug, Default)]
@@ -59,7 +64,12 @@ impl Batch {
     }
     /// Whether a document of `size` bytes fits into the batch. An empty batch has room for any.
     pub fn has_room(&self, size: usize) -> bool {
-        self.bytes.is_empty() || self.bytes.len() + size <= BATCH_BYTES
+        self.bytes.is_empty()
+            || self.bytes.len() + size <= BATCH_BYTES && self.ends.len() < BATCH_DOCUMENTS
+    }
+    /// How much work the batch is: its bytes, or more if the documents are very small.
+    pub fn weight(&self) -> usize {
+        self.bytes.len().max(self.ends.len() * LEAST_WEIGHT)
     }
     /// Empties the batch, for documents that follow `documents_before` others of `bytes_before`
     /// bytes.
@@ -196,6 +206,9 @@ impl<R: Read> Splitter<R> {
             have = self.read_to(buffer, have, wanted)?;
             let mut at = batch.ends.last().map_or(0, |end| *end as usize);
             let fault = loop {
+                if batch.ends.len() == BATCH_DOCUMENTS {
+                    break None;
+                }
                 let rest = &buffer[at..have];
                 let Some(length) = rest.first_chunk::<4>() else { break None };
                 match raw::document_length(*length, self.max_bytes) {

@@ -134,13 +134,13 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
             io: io_mode(common),
             ..transform::Options::new(&arguments.dump, &arguments.out)
         };
-        let report = transform::transform(&options, &plan, &session.display)?;
-        detail_files(&session.display, &report.manifest);
-        for source in &report.sources {
-            for document in &source.set_aside {
-                session.details.line(&Rejected { namespace: &source.namespace, document })?;
-            }
-        }
+        // Documents that are set aside are written as they are found.
+        let Session { display, details, .. } = session;
+        let mut each = |namespace: &str, document: &transform::SetAside| {
+            details.line(&Rejected { namespace, document })
+        };
+        let report = transform::transform_each(&options, &plan, display, &mut each)?;
+        detail_files(display, &report.manifest);
         session.finish(Outcome {
             report: &report,
             page: summary::transform(&report, &plan),

@@ -152,10 +152,14 @@ fn set_aside(report: &transform::Report) -> Vec<Line> {
     for source in &report.sources {
         let first = source.set_aside.iter().take(SET_ASIDE);
         lines.extend(first.map(|refused| Line::plain(transform::set_aside_line(refused))));
-        let more = source.set_aside.len().saturating_sub(SET_ASIDE) as u64;
+        let shown = source.set_aside.len().min(SET_ASIDE);
+        let manifest = report.manifest.sources.iter();
+        let all = manifest.filter(|one| one.namespace == source.namespace).map(|one| one.rejected);
+        let more = all.sum::<u64>().saturating_sub(shown as u64);
         if more > 0 {
-            let more = thousands(more);
-            lines.push(Line::plain(format!("and {more} more, all in the report and --details")));
+            let listed = source.set_aside.len() as u64 == more + shown as u64;
+            let place = if listed { "the report and --details" } else { "--details" };
+            lines.push(Line::plain(format!("and {} more, all in {place}", thousands(more))));
         }
     }
     lines

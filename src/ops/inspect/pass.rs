@@ -285,7 +285,7 @@ impl<'a> Stages for Pass<'a> {
         Ok(more)
     }
     fn size(&self, input: &Read) -> usize {
-        input.batch.bytes.len()
+        input.batch.weight()
     }
     fn map(&self, input: &Read, seen: &mut Seen) -> Result<()> {
         let part = &self.parts[input.batch.source];

@@ -67,7 +67,7 @@ pub struct Report {
 pub struct SourceReport {
     /// Its namespace.
     pub namespace: String,
-    /// Documents that were set aside.
+    /// The first 10,000 documents that were set aside. The manifest has their number; see [`transform_each`].
     pub set_aside: Vec<SetAside>,
     /// How many documents have findings.
     pub finding_documents: u64,
@@ -149,6 +149,21 @@ pub fn transform(options: &Options, plan: &Plan, progress: &dyn Progress) -> Res
     transform_on(&Disk::new(options.io), options, plan, progress)
 }
 
+/// [`transform`], with every document that is set aside handed to `each`, with its namespace, as it is found. The report lists
+/// the first 10,000 of a source.
+///
+/// # Errors
+///
+/// Those of [`transform`] and of `each`.
+pub fn transform_each(
+    options: &Options,
+    plan: &Plan,
+    progress: &dyn Progress,
+    each: &mut (dyn FnMut(&str, &SetAside) -> Result<()> + Send),
+) -> Result<Report> {
+    run_on(&Disk::new(options.io), options, plan, progress, each)
+}
+
 /// [`transform`], with the file operations of `disk`.
 #[doc(hidden)]
 pub fn transform_on(
@@ -157,9 +172,19 @@ pub fn transform_on(
     plan: &Plan,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    run_on(disk, options, plan, progress, &mut |_, _| Ok(()))
+}
+
+fn run_on(
+    disk: &Disk,
+    options: &Options,
+    plan: &Plan,
+    progress: &dyn Progress,
+    each: run::EachSetAside<'_>,
+) -> Result<Report> {
     let prepared = Prepared::new(disk, options, plan, progress)?;
     let is_out = prepared.staging.as_ref().map(Staging::is_out);
-    prepared.run(progress).map_err(|error| error.after_output(is_out.as_deref()))
+    prepared.run(progress, each).map_err(|error| error.after_output(is_out.as_deref()))
 }
 
 /// A run that has written nothing yet: the dump is open, the output's place is claimed, and no trap
@@ -244,7 +269,7 @@ impl<'r> Prepared<'r> {
         })
     }
 
-    fn run(mut self, progress: &'r dyn Progress) -> Result<Report> {
+    fn run(mut self, progress: &'r dyn Progress, each: run::EachSetAside<'r>) -> Result<Report> {
         let Prepared { disk, options, plan, .. } = self;
         let mut archive = None;
         if let Some(name) = self.layout.archive_name()? {
@@ -268,7 +293,8 @@ impl<'r> Prepared<'r> {
             progress,
             files,
         };
-        let mut writer = Writing { sources: self.sources, archive, documents: 0, file_bytes: 0 };
+        let mut writer =
+            Writing { sources: self.sources, archive, documents: 0, file_bytes: 0, each };
         pipeline::run(&self.threads, &stages, &mut self.reader, &mut writer)?;
         progress.finish();
         self.reader.check_after(options, &self.collections, &mut self.remarks)?;

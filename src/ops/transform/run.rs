@@ -32,7 +32,15 @@ pub(super) struct Writing<'d> {
     pub(super) archive: Option<ArchiveFile<'d>>,
     pub(super) documents: u64,
     pub(super) file_bytes: u64,
+    /// Receives every document that is set aside.
+    pub(super) each: EachSetAside<'d>,
 }
+
+/// Receives a document that is set aside, with its namespace.
+pub(super) type EachSetAside<'a> = &'a mut (dyn FnMut(&str, &SetAside) -> Result<()> + Send);
+
+/// The most documents of a source that a report lists as set aside; all are counted, and handed on.
+const MOST_LISTED: usize = 10_000;
 
 /// A batch, and how far the files had been read by then.
 #[derive(Default)]
@@ -152,6 +160,7 @@ impl Transforming<'_> {
         batch: &Batch,
         mapped: &mut Mapped,
         journal: &mut Vec<u8>,
+        each: EachSetAside<'_>,
     ) -> Result<()> {
         let duplicates = source.seen.duplicates(self.plan, mapped);
         if !duplicates.is_empty() {
@@ -159,22 +168,31 @@ impl Transforming<'_> {
         }
         self.check_existing(batch, mapped)?;
         source.count(batch, mapped);
+        let (skips, most) = match self.options.skip_unrestorable {
+            true => (true, MOST_LISTED),
+            false => (false, self.options.max_findings),
+        };
+        let namespace = source.collection.namespace();
         for refused in &mapped.refused {
             source.refused_count += 1;
-            // The report lists all documents set aside; only an error stops listing.
-            if self.options.skip_unrestorable || source.refused.len() < self.options.max_findings {
-                let position = batch.position(refused.index, "");
-                source.refused.push(SetAside {
-                    document: position.document,
-                    offset: position.offset,
-                    id: position.id,
-                    reason: refused.reason.to_string(),
-                    duplicate: duplicates.get(&refused.index).copied(),
-                    by_mapping: matches!(
-                        refused.reason,
-                        Refusal::Unmatched | Refusal::TooMuch { .. }
-                    ),
-                });
+            let is_listed = source.refused.len() < most;
+            if !skips && !is_listed {
+                continue;
+            }
+            let position = batch.position(refused.index, "");
+            let one = SetAside {
+                document: position.document,
+                offset: position.offset,
+                id: position.id,
+                reason: refused.reason.to_string(),
+                duplicate: duplicates.get(&refused.index).copied(),
+                by_mapping: matches!(refused.reason, Refusal::Unmatched | Refusal::TooMuch { .. }),
+            };
+            if skips {
+                each(&namespace, &one)?;
+            }
+            if is_listed {
+                source.refused.push(one);
             }
         }
         journal.clear();
@@ -336,14 +354,15 @@ impl<'a> Stages for Transforming<'a> {
         Ok(more)
     }
     fn size(&self, input: &Read) -> usize {
-        input.batch.bytes.len()
+        input.batch.weight()
     }
     fn map(&self, input: &Read, (mapped, _): &mut Self::Output) -> Result<()> {
         self.map_batch(&input.batch, &HashMap::new(), mapped)
     }
     fn write(&self, writer: &mut Writing<'a>, round: &mut [Mapping]) -> Result<()> {
         for (read, (mapped, journal)) in round.iter_mut() {
-            self.account(&mut writer.sources[read.batch.source], &read.batch, mapped, journal)?;
+            let source = &mut writer.sources[read.batch.source];
+            self.account(source, &read.batch, mapped, journal, &mut *writer.each)?;
             writer.documents += read.batch.ends.len() as u64;
             writer.file_bytes = read.file_bytes;
         }
