@@ -83,3 +83,5 @@ pub use ops::{
 pub use artifact::{apart, layout, staging};
 #[doc(hidden)]
 pub use base::{batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, raw};
+#[doc(hidden)]
+pub use dump::touching_in;

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use crc_fast::{CrcAlgorithm, Digest};
 
@@ -31,6 +32,10 @@ pub const TERMINATOR: [u8; 4] = [0xff; 4];
 pub const FORMAT_VERSION: &str = "0.1";
 /// The longest namespace that a server accepts (MongoDB manual, "Limits and Thresholds").
 const MAX_NAMESPACE_BYTES: usize = 255;
+/// The largest prelude, and the most collections in one, that are accepted: all of it is kept in memory.
+pub const MOST_PRELUDE_BYTES: u64 = 32 * 1024 * 1024;
+/// See [`MOST_PRELUDE_BYTES`].
+pub const MOST_COLLECTIONS: usize = 65_536;
 /// The number of bytes to read at once.
 const READ_BYTES: usize = 1024 * 1024;
 /// Prefix of the collection in which a server before version 8.3 keeps the documents of a time
@@ -47,7 +52,7 @@ pub struct Prelude {
     /// The version of the tool that wrote the archive.
     pub tool_version: String,
     /// The collections.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
 }
 
 /// A collection in a prelude.
@@ -267,6 +272,12 @@ impl<R: Read> Reader<R> {
                     "found a block's header in the prelude: the terminator of the prelude is missing",
                 ));
             }
+            let bytes = self.offset + size as u64;
+            if bytes > MOST_PRELUDE_BYTES || self.prelude.entries.len() == MOST_COLLECTIONS {
+                return Err(self.fault(format!(
+                    "the prelude has more than {MOST_PRELUDE_BYTES} bytes or {MOST_COLLECTIONS} collections; dump fewer collections at once, with --nsInclude or --db"
+                )));
+            }
             let entry = entry(self.ahead(size))
                 .map_err(|what| self.fault(format!("a collection in the prelude {what}")))?;
             let namespace = entry.namespace();
@@ -283,7 +294,7 @@ impl<R: Read> Reader<R> {
                     .entry(format!("{}.{BUCKETS}{}", entry.database, entry.collection))
                     .or_insert(number);
             }
-            self.prelude.entries.push(entry);
+            self.prelude.entries.push(Arc::new(entry));
             self.states.push(State { status: Status::Unseen, crc: None, seen: Seen::default() });
             self.take(size);
         }

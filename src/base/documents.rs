@@ -195,7 +195,7 @@ impl Shares {
     ) -> Result<Vec<Documents>> {
         let file = reader.file().to_owned();
         let named: Vec<String> =
-            reader.prelude().entries.iter().map(archive::Entry::namespace).collect();
+            reader.prelude().entries.iter().map(|entry| entry.namespace()).collect();
         for namespace in namespaces {
             let number = named.iter().position(|name| name == namespace);
             reader.check(number.ok_or_else(|| {

@@ -10,6 +10,7 @@ mod oplog;
 mod read;
 mod sources;
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,8 @@ use metadata::check_metadata_size;
 pub(crate) use metadata::{index_name, relaxed};
 pub(crate) use names::metadata_file_of;
 pub(crate) use oplog::OplogOperations;
-pub(crate) use oplog::touching_in;
+#[doc(hidden)]
+pub use oplog::touching_in;
 pub use read::{Document, DocumentIter, OpenCollection};
 
 use crate::base::archive_format as archive;
@@ -248,7 +250,7 @@ impl Dump {
                 database: entry.database.clone(),
                 name: entry.collection.clone(),
                 documents: (entry.kind.as_deref() != Some("view")).then(|| self.path.clone()),
-                metadata: Some(MetadataAt::Prelude(Arc::new(entry.clone()))),
+                metadata: Some(MetadataAt::Prelude(Arc::clone(entry))),
             });
         }
         self.reader = Mutex::new(Some(reader));
@@ -327,25 +329,20 @@ impl Dump {
     }
 
     fn database(&mut self, disk: &Disk, database: &str, files: &[PathBuf]) -> Result<()> {
-        let first = self.collections.len();
+        let mut known: HashMap<String, usize> = HashMap::new();
         for file in files {
             let Some((stem, role)) = names::split_file_name(file) else { continue };
             let name = names::collection_name(disk, file, &stem)?;
-            let known = self.collections[first..].iter_mut().find(|known| known.name == name);
-            let collection = match known {
-                Some(known) => known,
-                None => {
-                    let collection = Collection {
-                        database: database.to_owned(),
-                        name,
-                        documents: None,
-                        metadata: None,
-                    };
-                    self.collections.push(collection);
-                    let last = self.collections.len() - 1;
-                    &mut self.collections[last]
-                }
-            };
+            let at = *known.entry(name).or_insert_with_key(|name| {
+                self.collections.push(Collection {
+                    database: database.to_owned(),
+                    name: name.clone(),
+                    documents: None,
+                    metadata: None,
+                });
+                self.collections.len() - 1
+            });
+            let collection = &mut self.collections[at];
             let other = match role {
                 names::FileRole::Documents => {
                     collection.documents.replace(file.clone()).map(MetadataAt::File)

@@ -39,7 +39,8 @@ pub(super) fn operations(
 }
 
 /// Operations on the namespace in one entry. `applyOps` nest, so this uses a work list, not recursion.
-pub(crate) fn touching_in(entry: &[u8], namespace: &str) -> u64 {
+#[doc(hidden)]
+pub fn touching_in(entry: &[u8], namespace: &str) -> u64 {
     let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
     let mut touching = 0;
     let mut open = vec![entry];

@@ -5,6 +5,7 @@ use crate::base::documents::{Counts, count};
 use crate::disk::Disk;
 use crate::error::{Error, Result, counted};
 use crate::progress::Silent;
+use std::collections::HashMap;
 
 impl Dump {
     /// The collections named `collection` to work on: those of the given databases, or the only one.
@@ -111,13 +112,12 @@ impl Dump {
                 .collect();
         };
         reader.skip_to_end()?;
+        let entries = reader.prelude().entries.iter().enumerate();
+        let numbers: HashMap<String, usize> =
+            entries.map(|(number, entry)| (entry.namespace(), number)).collect();
         let of = |collection: &Collection| {
-            let number = reader
-                .prelude()
-                .entries
-                .iter()
-                .position(|entry| entry.namespace() == collection.namespace());
-            number.map(|number| reader.seen(number).counts()).unwrap_or_default()
+            let number = numbers.get(&collection.namespace());
+            number.map(|number| reader.seen(*number).counts()).unwrap_or_default()
         };
         Ok(collections.iter().map(of).collect())
     }

@@ -107,7 +107,7 @@ pub(super) fn check_traps(
                     .collect()
             };
             let places: Vec<Vec<(usize, usize)>> =
-                archive.prelude().entries.iter().map(of_entry).collect();
+                archive.prelude().entries.iter().map(|entry| of_entry(entry)).collect();
             archive.each_document(Checking::Framing, progress, |document| {
                 for &(number, target) in &places[document.namespace] {
                     existing.entry((number, target)).or_default().add(plan, target, document.bytes);

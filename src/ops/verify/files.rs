@@ -315,7 +315,7 @@ impl Checker<'_> {
             );
         }
         if differences.found.is_empty() {
-            let of_entry = |(entry, digest): (&archive::Entry, &u128)| {
+            let of_entry = |(entry, digest): (&std::sync::Arc<archive::Entry>, &u128)| {
                 check_digest(self.artifact, &file.path, &entry.namespace(), *digest)
             };
             differences.found.extend(entries.iter().zip(&digests).filter_map(of_entry));
