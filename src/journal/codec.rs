@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
+use crate::fingerprints::document_digest;
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
 /// The journal does not fit the documents it is applied to, or is not a journal.
@@ -20,6 +21,11 @@ const ORDER_OVERHEAD: usize = 16;
 /// The most that the notes on one batch may take in a journal, the largest document kept whole
 /// included.
 const MAX_BYTES: usize = MAX_DOCUMENT_BYTES + 8 * 1024;
+
+/// What the values of the notes on a document may have besides twice its bytes.
+const VALUES_ALLOWANCE: usize = 1024 * 1024;
+/// Larger buffers are not kept.
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// How a value differs from what the inverse produces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +54,15 @@ pub struct Notes {
     pub(crate) values: Vec<u8>,
     next_value: ItemKey,
     orders: Vec<Box<[u8]>>,
-    by_keys: HashMap<Box<[u8]>, u32>,
+    /// Their numbers, by their digests: a field order may have millions of names.
+    by_keys: HashMap<u128, u32>,
     /// The total bytes of all orders.
     order_bytes: usize,
     last_order: usize,
+    /// The values need not go beyond this many bytes.
+    most_values: Option<usize>,
+    /// They would have, so the notes are of no use.
+    is_over: bool,
 }
 
 /// A state of [`Notes`] to return to.
@@ -74,6 +85,10 @@ impl Notes {
         self.by_keys.clear();
         self.order_bytes = 0;
         self.last_order = 0;
+        (self.most_values, self.is_over) = (None, false);
+        if self.program.capacity() + self.values.capacity() > MAX_KEPT_BYTES {
+            (self.program, self.values) = (Vec::new(), Vec::new());
+        }
     }
     /// The field orders by number: the names one after the other, each with its NUL.
     pub fn orders(&self) -> &[Box<[u8]>] {
@@ -99,11 +114,18 @@ impl Notes {
     }
     /// Whether the notes fit into one document of a journal.
     pub(crate) fn fit(&self) -> bool {
-        self.program.len()
-            + self.values.len()
-            + self.order_bytes
-            + self.orders.len() * ORDER_OVERHEAD
-            <= MAX_BYTES
+        let orders = self.order_bytes + self.orders.len() * ORDER_OVERHEAD;
+        !self.is_over && self.program.len() + self.values.len() + orders <= MAX_BYTES
+    }
+    /// Begins the notes on a document of so many bytes. If they became much larger, they would be of no use, so values
+    /// beyond that are not kept.
+    pub(crate) fn begin(&mut self, document: usize) {
+        self.most_values = Some(self.values.len() + 2 * document + VALUES_ALLOWANCE);
+        self.is_over = false;
+    }
+    /// Ends them.
+    pub(crate) fn end(&mut self) {
+        (self.most_values, self.is_over) = (None, false);
     }
     /// The number of bytes added since a mark.
     pub(crate) fn since(&self, mark: &Mark) -> usize {
@@ -115,7 +137,7 @@ impl Notes {
         self.values.truncate(mark.values);
         self.next_value = mark.next_value.clone();
         for order in self.orders.drain(mark.orders..) {
-            self.by_keys.remove(&order);
+            self.by_keys.remove(&document_digest(&order));
         }
         self.order_bytes = mark.order_bytes;
         self.last_order = 0;
@@ -125,12 +147,14 @@ impl Notes {
         if self.orders.get(self.last_order).is_some_and(|order| **order == *keys) {
             return self.last_order as u64;
         }
-        let number = match self.by_keys.get(keys) {
-            Some(&number) => number,
+        let digest = document_digest(keys);
+        let known = self.by_keys.get(&digest).copied();
+        let number = match known.filter(|number| *self.orders[*number as usize] == *keys) {
+            Some(number) => number,
             None => {
                 let number = self.orders.len() as u32;
                 self.orders.push(keys.into());
-                self.by_keys.insert(keys.into(), number);
+                self.by_keys.insert(digest, number);
                 self.order_bytes += keys.len();
                 number
             }
@@ -139,6 +163,10 @@ impl Notes {
         u64::from(number)
     }
     pub(crate) fn value(&mut self, value: Value<'_>) {
+        if self.most_values.is_some_and(|most| self.values.len() + value.bytes.len() > most) {
+            self.is_over = true;
+            return;
+        }
         self.values.element(self.next_value.key_nul(), value);
         self.next_value.advance();
     }

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::codec::{Notes, Reader};
 use crate::base::mapping_id::MappingId;
-use crate::batch::{Batch, Splitter};
+use crate::batch::{Batch, Splitter, recycle};
 use crate::error::{Error, Result};
 use crate::raw::{self, Elements, ItemKey, Validator, Value, Writer, kind};
 
@@ -126,7 +126,9 @@ impl JournalWriter {
         out.put(notes.values());
         out.close(values);
         out.close(open);
-        self.read_back(documents, counts, notes, &out[from..])
+        let result = self.read_back(documents, counts, notes, &out[from..]);
+        recycle(&mut self.read_back.bytes);
+        result
     }
 
     /// Fails unless the reader accepts a document, and finds in it what was written.

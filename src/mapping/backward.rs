@@ -10,9 +10,9 @@
 
 use smallvec::SmallVec;
 
-use super::fate::{Fate, Meaning, Role, meaning};
+use super::fate::{Fate, Meaning, Role, Roles, meaning};
 use super::plan::{Change, Inverse, Plan, SOURCE};
-use super::shape::{Record, Shape, Shapes, Span};
+use super::shape::{Record, Shape, Shapes, Span, shed_spans};
 use super::views::{Expected, Passed, TableShapes, View, Views, locate, unchanged};
 use crate::journal::{FixKind, Misfit, Notes, Reader, put_number};
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
@@ -81,6 +81,17 @@ impl Backward {
                 records: Vec::new(),
             },
         }
+    }
+
+    /// Frees what a document with very many fields has needed.
+    pub fn shed(&mut self) {
+        self.targets.iter_mut().for_each(Shapes::shed);
+        self.located.iter_mut().for_each(shed_spans);
+        let Caches { levels, tables, spans, records } = &mut self.caches;
+        levels.iter_mut().for_each(Shapes::shed);
+        tables.iter_mut().for_each(Shapes::shed);
+        spans.iter_mut().for_each(shed_spans);
+        records.iter_mut().for_each(crate::batch::recycle);
     }
 
     /// Locates the fields of the targets' documents, to which the other methods refer.
@@ -170,10 +181,10 @@ fn views<'a>(
 }
 
 /// The number of fields of an item that nothing reads, if its table moves them into a row.
-fn moved(plan: &Plan, level: usize, roles: &[Role]) -> usize {
+fn moved(plan: &Plan, level: usize, roles: &Roles) -> usize {
     let known = &plan.levels[level];
     let moves = known.in_order.is_some_and(|table| plan.tables[table].rest_into.is_some());
-    if moves { roles.iter().filter(|role| **role == Role::Other).count() } else { 0 }
+    if moves { roles.iter().filter(|role| *role == Role::Other).count() } else { 0 }
 }
 
 /// Whether a source value that the inverse does not produce is missing from the collections. Null
@@ -228,7 +239,7 @@ impl<'p> Describing<'_, 'p> {
         &mut self,
         number: usize,
         record: Record<'_>,
-        roles: &[Role],
+        roles: &Roles,
         views: &mut Views<'_, 'a>,
         passed: &mut Passed<'a>,
     ) where
@@ -239,11 +250,11 @@ impl<'p> Describing<'_, 'p> {
         let mut last_fix = 0;
         for (position, role) in roles.iter().enumerate() {
             let value = record.at(position);
-            if !copied && views.simple(level, *role) == Some(value) {
+            if !copied && views.simple(level, role) == Some(value) {
                 continue;
             }
-            let fate = level.fate(*role, views.written, copied);
-            let expected = views.expect(level, passed, (*role, fate), record.name(position));
+            let fate = level.fate(role, views.written, copied);
+            let expected = views.expect(level, passed, (role, fate), record.name(position));
             if !matches!(fate, Fate::Entered(_)) && expected.guess.is(value) {
                 continue;
             }
@@ -680,13 +691,13 @@ impl<'p> Restoring<'_, 'p, '_> {
             let fix = fixes.at(position);
             if fix.is_none()
                 && !copied
-                && let Some(value) = views.simple(level, *role)
+                && let Some(value) = views.simple(level, role)
             {
                 out.element(key_nul, value);
                 continue;
             }
-            let fate = level.fate(*role, views.written, copied);
-            let expected = views.expect(level, passed, (*role, fate), name);
+            let fate = level.fate(role, views.written, copied);
+            let expected = views.expect(level, passed, (role, fate), name);
             match fix {
                 None => expected.guess.write(key_nul, out)?,
                 Some(fix) => {

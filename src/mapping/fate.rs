@@ -16,6 +16,45 @@ pub(super) enum Role {
     Stays,
 }
 
+/// The roles of a document's fields, four bytes each: a document may have millions.
+#[derive(Debug)]
+pub(super) struct Roles(Box<[u32]>);
+
+impl Roles {
+    fn new(roles: impl Iterator<Item = Role>) -> Self {
+        Roles(roles.map(Self::packed).collect())
+    }
+    fn packed(role: Role) -> u32 {
+        match role {
+            Role::Other => 0,
+            Role::Stays => 1,
+            Role::Named(name) => 2 + 2 * name as u32,
+            Role::Again(name) => 3 + 2 * name as u32,
+        }
+    }
+    fn unpacked(role: u32) -> Role {
+        match role {
+            0 => Role::Other,
+            1 => Role::Stays,
+            named if named.is_multiple_of(2) => Role::Named((named / 2 - 1) as usize),
+            again => Role::Again((again / 2 - 1) as usize),
+        }
+    }
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    pub fn at(&self, position: usize) -> Role {
+        Self::unpacked(self.0[position])
+    }
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = Role> + '_ {
+        self.0.iter().map(|role| Self::unpacked(*role))
+    }
+    pub fn has_other(&self) -> bool {
+        self.0.contains(&Self::packed(Role::Other))
+    }
+}
+
 /// What happens to a field, given the views that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -97,7 +136,7 @@ impl Plan {
 /// What a sequence of names means.
 #[derive(Debug)]
 pub(super) struct Meaning {
-    pub roles: Box<[Role]>,
+    pub roles: Roles,
     /// For a level that one table reads in the source's order.
     pub placement: Placement,
 }
@@ -105,13 +144,57 @@ pub(super) struct Meaning {
 /// Where the rows of a table in the source's order stand.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
-    pub actions: Box<[Action]>,
+    /// Packed; see [`Placement::at`].
+    actions: Box<[u32]>,
+    /// The rows and alternatives of the changes, to which actions refer by number.
+    changes: Vec<(usize, usize)>,
     /// Rows without a place, which come behind.
     pub behind: Box<[usize]>,
     /// The document is copied as it stands.
     pub is_copy: bool,
     /// Rules that every document with these names breaks.
     pub findings: Box<[usize]>,
+}
+
+impl Placement {
+    fn new(positions: usize) -> Self {
+        // 1 is `Action::Fate`.
+        Placement { actions: vec![1; positions].into(), ..Placement::default() }
+    }
+    pub fn len(&self) -> usize {
+        self.actions.len()
+    }
+    pub fn at(&self, position: usize) -> Action {
+        self.unpacked(self.actions[position])
+    }
+    pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
+        self.actions.iter().map(|action| self.unpacked(*action))
+    }
+    fn unpacked(&self, action: u32) -> Action {
+        let number = (action >> 3) as usize;
+        match action & 7 {
+            0 => Action::Copy,
+            1 => Action::Fate,
+            2 => Action::Rename(number),
+            3 => Action::Row(number),
+            _ => {
+                let (row, alternative) = self.changes[number];
+                Action::Change { row, alternative }
+            }
+        }
+    }
+    fn put(&mut self, position: usize, action: Action) {
+        self.actions[position] = match action {
+            Action::Copy => 0,
+            Action::Fate => 1,
+            Action::Rename(row) => (row as u32) << 3 | 2,
+            Action::Row(row) => (row as u32) << 3 | 3,
+            Action::Change { row, alternative } => {
+                self.changes.push((row, alternative));
+                (self.changes.len() as u32 - 1) << 3 | 4
+            }
+        };
+    }
 }
 
 /// What happens at one position of a table in the source's order.
@@ -137,7 +220,7 @@ pub(super) fn meaning(plan: &Plan, level: usize, keys: &[u8], first: &[Option<u3
         Some(name) if first[name] == Some(position as u32) => Role::Named(name),
         Some(name) => Role::Again(name),
     };
-    let mut roles: Box<[Role]> = split_keys(keys).enumerate().map(role).collect();
+    let mut roles = Roles::new(split_keys(keys).enumerate().map(role));
     let Some(table) = level.in_order else {
         return Meaning { roles, placement: Placement::default() };
     };
@@ -147,7 +230,7 @@ pub(super) fn meaning(plan: &Plan, level: usize, keys: &[u8], first: &[Option<u3
     if let Some(row) = table.rest_into {
         let own = table.rows[row].own.and_then(|own| first[own]);
         match own {
-            Some(at) => placement.actions[at as usize] = Action::Row(row),
+            Some(at) => placement.put(at as usize, Action::Row(row)),
             None => {
                 let behind = placement.behind.iter().chain([&row]).copied();
                 let mut behind: Vec<usize> = behind.collect();
@@ -156,24 +239,25 @@ pub(super) fn meaning(plan: &Plan, level: usize, keys: &[u8], first: &[Option<u3
             }
         }
     }
-    for (action, role) in placement.actions.iter_mut().zip(&roles) {
+    for (position, role) in roles.iter().enumerate() {
         // Only one view reads the level, and it is always written.
-        let passes = *action == Action::Fate && level.fate(*role, 1, false) == Fate::Passed;
-        let stays = table.rest_into.is_none() || *role == Role::Stays;
+        let passes =
+            placement.at(position) == Action::Fate && level.fate(role, 1, false) == Fate::Passed;
+        let stays = table.rest_into.is_none() || role == Role::Stays;
         if passes && table.rest.is_some() && stays {
-            *action = Action::Copy;
+            placement.put(position, Action::Copy);
         }
     }
     // The row that takes the rest is written as it stands where there is none.
     let is_idle = |row: &usize| table.rest_into == Some(*row);
-    let copies = |action: &Action| match action {
+    let copies = |action: Action| match action {
         Action::Copy => true,
-        Action::Row(row) => is_idle(row),
+        Action::Row(row) => is_idle(&row),
         Action::Rename(_) | Action::Change { .. } | Action::Fate => false,
     };
     placement.is_copy = table.rest.is_some()
         && placement.behind.iter().all(is_idle)
-        && placement.actions.iter().all(copies);
+        && placement.actions().all(copies);
     findings.sort_unstable();
     findings.dedup();
     placement.findings = findings.into();
@@ -182,27 +266,26 @@ pub(super) fn meaning(plan: &Plan, level: usize, keys: &[u8], first: &[Option<u3
 
 /// Gives the fields that stay under their own name although rows read them the role of those:
 /// alternatives that are not used, and later duplicates. Returns the rules that say so.
-fn stay(level: &Level, table: &Table, roles: &mut [Role], first: &[Option<u32>]) -> Vec<usize> {
-    let mut findings = Vec::new();
-    for role in roles {
-        match *role {
+fn stay(level: &Level, table: &Table, roles: &mut Roles, first: &[Option<u32>]) -> Vec<usize> {
+    let (mut is_twice, mut is_not_renamed) = (false, false);
+    for packed in &mut roles.0 {
+        match Roles::unpacked(*packed) {
             Role::Again(name) => {
                 let node = &level.nodes[name];
-                if node.is_read(1) {
-                    findings.push(table.duplicate_rule);
-                }
+                is_twice |= node.is_read(1);
                 if node.private.is_none() && !node.hides && !node.dropped {
-                    *role = Role::Stays;
+                    *packed = Roles::packed(Role::Stays);
                 }
             }
             Role::Named(name) if is_unused(level, table, name, first) => {
-                findings.push(table.not_renamed_rule);
-                *role = Role::Stays;
+                is_not_renamed = true;
+                *packed = Roles::packed(Role::Stays);
             }
             _ => {}
         }
     }
-    findings
+    let twice = is_twice.then_some(table.duplicate_rule);
+    twice.into_iter().chain(is_not_renamed.then_some(table.not_renamed_rule)).collect()
 }
 
 /// Whether a field is only an alternative of rows that take another.
@@ -223,7 +306,7 @@ fn used_alternative<'r>(row: &'r Row, first: &[Option<u32>]) -> Option<&'r Alter
 /// Where the rows of a table stand, for documents with these names: each in the place of the field
 /// that it copies whole, or else of the field with its name.
 pub(super) fn placement(table: &Table, first: &[Option<u32>], positions: usize) -> Placement {
-    let mut actions = vec![Action::Fate; positions];
+    let mut placement = Placement::new(positions);
     let mut behind = Vec::new();
     let holder = table.keeping.as_ref().map(|keeping| keeping.holder);
     for (number, row) in table.rows.iter().enumerate() {
@@ -234,24 +317,20 @@ pub(super) fn placement(table: &Table, first: &[Option<u32>], positions: usize) 
         let place = place.and_then(|name| first[name]).map(|at| at as usize);
         let is_direct = used.is_some_and(|used| used.is_direct) && holder != Some(number);
         let is_plain = is_direct && used.is_some_and(|used| used.change.is_none());
-        match place.filter(|at| actions[*at] == Action::Fate) {
+        match place.filter(|at| placement.at(*at) == Action::Fate) {
             Some(at) if is_plain && used.map(|used| used.name) == row.own => {
-                actions[at] = Action::Copy;
+                placement.put(at, Action::Copy);
             }
-            Some(at) if is_plain => actions[at] = Action::Rename(number),
+            Some(at) if is_plain => placement.put(at, Action::Rename(number)),
             Some(at) if is_direct => {
                 let alternative = alternative.unwrap_or_default();
-                actions[at] = Action::Change { row: number, alternative };
+                placement.put(at, Action::Change { row: number, alternative });
             }
-            Some(at) => actions[at] = Action::Row(number),
+            Some(at) => placement.put(at, Action::Row(number)),
             None if row.adds || used.is_some() || holder == Some(number) => behind.push(number),
             None => {}
         }
     }
-    Placement {
-        actions: actions.into(),
-        behind: behind.into(),
-        is_copy: false,
-        findings: [].into(),
-    }
+    placement.behind = behind.into();
+    placement
 }

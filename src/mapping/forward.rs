@@ -4,8 +4,11 @@ use super::evaluate::{Caches, Evaluator, Position, Scope, follow};
 use super::fate::{Meaning, Placement, meaning, placement};
 use super::language::Order;
 use super::plan::{Filter, Let, Plan, SOURCE, Unwind};
-use super::shape::{Record, Shape, Shapes, Span};
+use super::shape::{Record, Shape, Shapes, Span, shed_spans};
 use crate::raw::{Writer, kind};
+
+/// Room for the ends of so many unwound documents is kept.
+const MAX_KEPT_ENDS: usize = 16 * 1024;
 
 /// What a source document has become.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,17 @@ impl Forward {
         }
     }
 
+    /// Frees what a document with very many fields has needed. The document that was mapped last is forgotten.
+    pub fn shed(&mut self) {
+        self.sources.shed();
+        self.caches.shed();
+        self.placements.iter_mut().for_each(Shapes::shed);
+        [&mut self.spans, &mut self.placed_spans].into_iter().for_each(shed_spans);
+        for ends in &mut self.ends {
+            ends.clear();
+            ends.shrink_to(MAX_KEPT_ENDS);
+        }
+    }
     /// The shape of the document that was mapped last.
     pub fn shape(&self) -> &Shape<Meaning> {
         self.sources.last()

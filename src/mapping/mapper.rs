@@ -154,8 +154,12 @@ impl<'p> Mapper<'p> {
     ) -> Result<(), (usize, Fault)> {
         mapped.clear(self.plan);
         for (index, document) in documents.enumerate() {
-            self.map_one(index, document, kept, &duplicate, mapped)
-                .map_err(|fault| (index, fault))?;
+            let result = self.map_one(index, document, kept, &duplicate, mapped);
+            if document.len() > LARGE {
+                self.forward.shed();
+                self.backward.shed();
+            }
+            result.map_err(|fault| (index, fault))?;
         }
         mapped.seen.clear();
         mapped.seen.extend_from_slice(self.forward.seen());
@@ -286,7 +290,7 @@ impl<'p> Mapper<'p> {
         if targets.taken == 0 {
             broken(UNMATCHED);
         }
-        let caches = (&self.forward, &mut self.backward);
+        let caches = (&mut self.forward, &mut self.backward);
         let findings = (&mut broken, &mut left_out);
         if !note_and_prove(plan, caches, document, documents, &mut mapped.notes, findings) {
             mapped.whole += 1;
@@ -305,6 +309,9 @@ fn too_much(targets: &Targets, size: usize) -> Option<Refusal> {
     (bytes > limit).then_some(Refusal::TooMuch { bytes, of: size, limit })
 }
 
+/// What a larger document has needed is freed once it is mapped.
+const LARGE: usize = 256 * 1024;
+
 /// What the unwound documents of a source document may have besides four times its bytes.
 const UNWOUND_ALLOWANCE: usize = 64 * 1024;
 
@@ -312,7 +319,7 @@ const UNWOUND_ALLOWANCE: usize = 64 * 1024;
 /// noted, if the notes would be larger than the document or the proof fails.
 fn note_and_prove(
     plan: &Plan,
-    (forward, backward): (&Forward, &mut Backward),
+    (forward, backward): (&mut Forward, &mut Backward),
     document: &[u8],
     documents: Documents<'_, '_>,
     notes: &mut Notes,
@@ -321,6 +328,7 @@ fn note_and_prove(
     let is_taken = documents.single.iter().any(Option::is_some)
         || documents.unwound.iter().any(|unwound| !unwound.is_empty());
     let mark = notes.mark();
+    notes.begin(document.len());
     notes.put_head(documents, false);
     backward.describe(plan, forward.record(document), forward.shape(), documents, notes, |lost| {
         match lost {
@@ -335,6 +343,10 @@ fn note_and_prove(
             }
         }
     });
+    if document.len() > LARGE {
+        // The proof needs the targets' documents alone.
+        forward.shed();
+    }
     // A head of 0 means a document that was set aside, so one that is in no target is kept whole.
     if documents.written != 0 && notes.since(&mark) <= document.len() && notes.fit() {
         let mut reader = notes.reader(&mark);
@@ -342,10 +354,12 @@ fn note_and_prove(
         let restored = Head::read(plan, &mut reader)
             .and_then(|_| backward.restore(plan, documents, &mut reader, &mut comparer));
         if restored.is_ok() && comparer.is_equal() && reader.is_at_end() {
+            notes.end();
             return true;
         }
     }
     notes.back_to(&mark);
+    notes.end();
     false
 }
 
@@ -446,6 +460,11 @@ impl<'p> Restorer<'p> {
             unwound: &unwound,
         };
         self.backward.locate(plan, documents.single);
-        self.backward.restore(self.plan, documents, reader, out)
+        let from = out.len();
+        let result = self.backward.restore(self.plan, documents, reader, out);
+        if out.len() - from > LARGE {
+            self.backward.shed();
+        }
+        result
     }
 }

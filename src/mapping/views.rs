@@ -8,7 +8,7 @@ use super::plan::{
 };
 use super::shape::{Record, Shapes, Span};
 use crate::journal::Misfit;
-use crate::raw::{Elements, Value, Writer, kind};
+use crate::raw::{Element, Elements, Fields, Places, Taking, Value, Writer, kind};
 
 /// A value that the inverse produces.
 #[derive(Debug, Clone)]
@@ -132,79 +132,66 @@ pub(super) fn kept_original<'a>(keeping: &Keeping, record: Record<'a>) -> Option
     }
 }
 
-/// The positions of the fields that no row of a table names.
-pub(super) fn other_positions(table: &Table, keys: &[u8], first: &[Option<u32>]) -> Box<[u32]> {
-    let is_row = |(position, key): &(usize, &[u8])| {
-        let number = table.names.number(key).filter(|number| *number < table.rows.len());
-        number.is_some_and(|number| first[number] == Some(*position as u32))
-    };
-    let others = super::shape::split_keys(keys).enumerate().filter(|one| !is_row(one));
-    others.map(|(position, _)| position as u32).collect()
+/// The positions of the fields that rows of a table name, in order; all others no row names.
+pub(super) fn row_positions(table: &Table, first: &[Option<u32>]) -> Box<[u32]> {
+    let mut positions: Vec<u32> = first.iter().take(table.rows.len()).copied().flatten().collect();
+    positions.sort_unstable();
+    positions.into()
 }
 
 /// The fields that a view has taken from a level, to be given back by name.
 #[derive(Debug)]
-pub(super) struct Pool<'a> {
-    fields: Fields<'a>,
-    /// The field that is expected next.
-    next: usize,
-    /// Fields that were given back out of their order.
-    early: Vec<usize>,
+pub(super) enum Pool<'a> {
+    OfRecord(Taking<Others<'a>>),
+    OfDocument(Taking<Places<'a>>),
 }
 
+/// The fields of a record but for those at the positions of rows.
 #[derive(Debug)]
-enum Fields<'a> {
-    /// These positions of a record.
-    Positions(Record<'a>, &'a [u32]),
-    Elements(Vec<(&'a [u8], Value<'a>)>),
+pub(super) struct Others<'a> {
+    record: Record<'a>,
+    rows: &'a [u32],
+}
+
+impl<'a> Fields<'a> for Others<'a> {
+    fn len(&self) -> usize {
+        self.record.len()
+    }
+    fn name(&self, number: usize) -> &'a [u8] {
+        self.record.name(number)
+    }
+    fn is_left_out(&self, number: usize) -> bool {
+        self.rows.binary_search(&(number as u32)).is_ok()
+    }
 }
 
 impl<'a> Pool<'a> {
-    pub fn of_positions(record: Record<'a>, others: &'a [u32]) -> Self {
-        Pool { fields: Fields::Positions(record, others), next: 0, early: Vec::new() }
+    fn of_record(record: Record<'a>, rows: &'a [u32]) -> Self {
+        Pool::OfRecord(Taking::new(Others { record, rows }))
     }
     /// The fields of a document that `is_row` does not name.
-    pub fn of_document(document: Value<'a>, is_row: impl Fn(&[u8]) -> bool) -> Self {
-        Self::of_elements(document.elements().filter(|element| !is_row(element.key())))
+    fn of_document(document: Value<'a>, is_row: impl Fn(&[u8]) -> bool) -> Self {
+        Self::of_elements(document, document.elements().filter(|element| !is_row(element.key())))
     }
-    pub fn of_elements(elements: impl Iterator<Item = crate::raw::Element<'a>>) -> Self {
-        let elements = elements.map(|element| (element.key(), element.value())).collect();
-        Pool { fields: Fields::Elements(elements), next: 0, early: Vec::new() }
+    /// Some elements of a document.
+    fn of_elements(document: Value<'a>, elements: impl Iterator<Item = Element<'a>>) -> Self {
+        Pool::OfDocument(Taking::new(Places::of(document.bytes, elements)))
     }
-    pub fn empty() -> Self {
-        Pool { fields: Fields::Elements(Vec::new()), next: 0, early: Vec::new() }
-    }
-    fn len(&self) -> usize {
-        match &self.fields {
-            Fields::Positions(_, others) => others.len(),
-            Fields::Elements(elements) => elements.len(),
-        }
-    }
-    fn name(&self, number: usize) -> &'a [u8] {
-        match &self.fields {
-            Fields::Positions(record, others) => record.name(others[number] as usize),
-            Fields::Elements(elements) => elements[number].0,
-        }
-    }
-    fn value(&self, number: usize) -> Value<'a> {
-        match &self.fields {
-            Fields::Positions(record, others) => record.at(others[number] as usize),
-            Fields::Elements(elements) => elements[number].1,
-        }
+    fn empty() -> Self {
+        Pool::OfDocument(Taking::new(Places::of(&[], std::iter::empty())))
     }
     /// Takes the next field with this name.
     pub fn take(&mut self, name: &[u8]) -> Option<Value<'a>> {
-        while !self.early.is_empty() && self.early.contains(&self.next) {
-            self.next += 1;
+        match self {
+            Pool::OfRecord(taking) => {
+                let number = taking.take(name)?;
+                Some(taking.fields.record.at(number))
+            }
+            Pool::OfDocument(taking) => {
+                let number = taking.take(name)?;
+                Some(taking.fields.element(number)?.value())
+            }
         }
-        let is_free = |number: &usize| self.name(*number) == name && !self.early.contains(number);
-        let found = (self.next..self.len()).find(is_free)?;
-        if found == self.next {
-            self.next += 1;
-        } else {
-            self.early.push(found);
-        }
-        Some(self.value(found))
     }
 }
 
@@ -218,12 +205,12 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(plan: &Plan, table: usize, record: Record<'a>, others: &'a [u32]) -> Self {
+    pub fn new(plan: &Plan, table: usize, record: Record<'a>, rows: &'a [u32]) -> Self {
         let kept = plan.tables[table].keeping.as_ref();
         View {
             table,
             record,
-            pool: Pool::of_positions(record, others),
+            pool: Pool::of_record(record, rows),
             kept: kept.and_then(|keeping| kept_original(keeping, record)),
         }
     }
@@ -298,7 +285,7 @@ impl<'v, 'a> Views<'v, 'a> {
             && let Some((_, document)) = self.takes_rest()
         {
             let end = document.elements().skip(self.kept_before(document));
-            return Passed::Remainder(Pool::of_elements(end));
+            return Passed::Remainder(Pool::of_elements(document, end));
         }
         match self.plan.levels[level].taker(self.written) {
             Some((_, taker)) => Passed::Taker(taker),
@@ -475,8 +462,7 @@ impl<'v, 'a> Views<'v, 'a> {
     }
 }
 
-/// What is kept of the sequences of names of a table's documents: the positions of fields that no
-/// row names.
+/// What is kept of the sequences of names of a table's documents: the positions of fields that rows name.
 pub(super) type TableShapes = Shapes<Box<[u32]>>;
 
 /// Locates the fields of a table's document.
@@ -488,5 +474,5 @@ pub(super) fn locate<'s>(
     spans: &mut Vec<Span>,
 ) -> &'s super::shape::Shape<Box<[u32]>> {
     let table = &plan.tables[table];
-    shapes.index(document, spans, &table.names, |keys, first| other_positions(table, keys, first))
+    shapes.index(document, spans, &table.names, |_, first| row_positions(table, first))
 }

@@ -1,81 +1,98 @@
 //! Finds the fields in which two documents differ.
 
-use std::collections::{HashMap, VecDeque};
-
-use super::element::Value;
+use super::element::Elements;
 use super::kinds::kind;
+use super::taking::{Places, Taking};
 
 /// The paths of the fields in which two documents differ, about a hundred at most. The order of
-/// fields does not count, and paths are as deep as possible.
+/// fields does not count, and paths are as deep as a server's documents may be.
 pub fn differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
     differing_paths_up_to(one, other, 100)
 }
 
-/// Like [`differing_paths`], but without a limit.
-pub fn all_differing_paths(one: &[u8], other: &[u8]) -> Vec<String> {
-    differing_paths_up_to(one, other, usize::MAX)
+/// How deep paths go: a server has no documents of more than some 200 levels. Each level is compared as a whole first, so
+/// without a limit a document of a million levels would be compared a million times.
+const DEEPEST: usize = 200;
+/// The most characters of a name in a path.
+const LONGEST_NAME: usize = 256;
+
+/// Two documents that are being compared.
+struct Pair<'a> {
+    /// Its own path.
+    path: String,
+    one: Elements<'a>,
+    other: Taking<Places<'a>>,
 }
 
-fn differing_paths_up_to(one: &[u8], other: &[u8], limit: usize) -> Vec<String> {
-    let whole = |bytes| Value { kind: kind::DOCUMENT, bytes };
-    let mut open = vec![(String::new(), whole(one), whole(other))];
-    let mut paths = Vec::new();
-    while let Some((path, one, other)) = open.pop() {
-        if paths.len() >= limit {
-            break;
+impl<'a> Pair<'a> {
+    fn new(path: String, one: &'a [u8], other: &'a [u8]) -> Self {
+        let places = Places::of(other, Elements::new(other));
+        Pair { path, one: Elements::new(one), other: Taking::new(places) }
+    }
+    fn below(&self, key: &[u8]) -> String {
+        let key = String::from_utf8_lossy(&key[..key.len().min(4 * LONGEST_NAME)]);
+        let mut key = key.escape_debug().to_string();
+        if key.chars().count() > LONGEST_NAME {
+            key = key.chars().take(LONGEST_NAME - 3).chain("...".chars()).collect();
         }
-        let below = |key: &[u8]| {
-            let key = String::from_utf8_lossy(key).escape_debug().to_string();
-            if path.is_empty() { key } else { format!("{path}.{key}") }
-        };
-        let theirs: Vec<_> = other.elements().collect();
-        let mut matched = vec![false; theirs.len()];
-        // The first field that is not matched yet is mostly the right one. Others are found by
-        // name.
-        let mut next = 0;
-        let mut by_name: Option<HashMap<&[u8], VecDeque<usize>>> = None;
-        for element in one.elements() {
-            while matched.get(next) == Some(&true) {
-                next += 1;
-            }
-            let found =
-                if theirs.get(next).is_some_and(|candidate| candidate.key() == element.key()) {
-                    Some(next)
-                } else {
-                    let places = by_name.get_or_insert_with(|| {
-                        let mut places: HashMap<&[u8], VecDeque<usize>> = HashMap::new();
-                        theirs.iter().enumerate().skip(next).for_each(|(at, their)| {
-                            places.entry(their.key()).or_default().push_back(at)
-                        });
-                        places
-                    });
-                    let places = places.get_mut(element.key());
-                    places.and_then(|places| {
-                        std::iter::from_fn(|| places.pop_front()).find(|at| !matched[*at])
-                    })
-                };
-            let Some(at) = found else {
-                paths.push(below(element.key()));
-                continue;
+        match self.path.is_empty() {
+            true => key,
+            false => format!("{}.{key}", self.path),
+        }
+    }
+    /// Goes on to the next field that is not the same in both, up to the end.
+    fn next(&mut self) -> Option<Step<'a>> {
+        while let Some(element) = self.one.next() {
+            let found = self.other.take(element.key());
+            let Some(found) = found.and_then(|at| self.other.fields.element(at)) else {
+                return Some(Step::Differs(self.below(element.key())));
             };
-            matched[at] = true;
-            let (mine, theirs) = (element.value(), theirs[at].value());
-            let descend =
-                mine.kind == theirs.kind && matches!(mine.kind, kind::DOCUMENT | kind::ARRAY);
-            if mine != theirs && descend {
-                open.push((below(element.key()), mine, theirs));
-            } else if mine != theirs {
-                paths.push(below(element.key()));
+            let (one, other) = (element.value(), found.value());
+            if one == other {
+                continue;
+            }
+            let path = self.below(element.key());
+            let nests = one.kind == other.kind && matches!(one.kind, kind::DOCUMENT | kind::ARRAY);
+            return Some(match nests {
+                true => Step::Into(path, one.bytes, other.bytes),
+                false => Step::Differs(path),
+            });
+        }
+        None
+    }
+}
+
+enum Step<'a> {
+    Differs(String),
+    /// Two documents at a path, which may differ.
+    Into(String, &'a [u8], &'a [u8]),
+}
+
+/// Like [`differing_paths`], with another limit.
+pub fn differing_paths_up_to(one: &[u8], other: &[u8], limit: usize) -> Vec<String> {
+    let mut open = vec![Pair::new(String::new(), one, other)];
+    let mut paths = Vec::new();
+    while paths.len() < limit {
+        let can_go_on = open.len() <= DEEPEST;
+        let Some(pair) = open.last_mut() else { break };
+        match pair.next() {
+            Some(Step::Into(path, one, other)) if can_go_on => {
+                open.push(Pair::new(path, one, other));
+            }
+            Some(Step::Differs(path) | Step::Into(path, ..)) => paths.push(path),
+            None => {
+                let left = pair.other.rest().filter_map(|at| pair.other.fields.element(at));
+                let room = limit - paths.len();
+                paths.extend(left.take(room).map(|element| pair.below(element.key())));
+                open.pop();
             }
         }
-        paths.extend(
-            theirs
-                .iter()
-                .zip(&matched)
-                .filter(|(_, matched)| !**matched)
-                .map(|(element, _)| below(element.key())),
-        );
     }
     paths.sort();
     paths
+}
+
+/// Whether two documents differ in more than the order of their fields.
+pub fn differ(one: &[u8], other: &[u8]) -> bool {
+    one != other && !differing_paths_up_to(one, other, 1).is_empty()
 }

@@ -6,9 +6,9 @@ mod remainder;
 
 use std::ops::Range;
 
-use super::fate::{Fate, Meaning, Placement, Role};
+use super::fate::{Fate, Meaning, Placement, Role, Roles};
 use super::plan::{Chain, FastPath, Operator, Path, Plan, Row, Table};
-use super::shape::{Record, Shapes, Span};
+use super::shape::{NameSet, Record, Shapes, Span, shed_spans};
 use crate::raw::{Elements, Value, Writer, kind};
 
 /// Follows a path of names into a value. Paths do not go through arrays.
@@ -57,7 +57,7 @@ pub(super) struct Scope<'r> {
     pub level: usize,
     pub record: Record<'r>,
     /// What the fields of the record are to the level.
-    pub roles: &'r [Role],
+    pub roles: &'r Roles,
     /// The views of the level that are written.
     pub written: u32,
     /// The source document.
@@ -87,6 +87,15 @@ impl Caches {
             spans: Vec::new(),
             broken: Vec::new(),
             lets: plan.lets.iter().map(|_| None).collect(),
+        }
+    }
+    /// Frees what a document with very many fields has needed.
+    pub fn shed(&mut self) {
+        self.levels.iter_mut().for_each(Shapes::shed);
+        self.written.iter_mut().for_each(Shapes::shed);
+        self.spans.iter_mut().for_each(shed_spans);
+        for element in self.lets.iter_mut().flatten() {
+            crate::batch::recycle(element);
         }
     }
 }
@@ -181,28 +190,28 @@ impl Evaluator<'_> {
         let takes =
             into.is_none() && table.rest.is_some_and(|taker| self.plan.takes(taker, scope.written));
         let mut from = 0;
-        for (position, action) in placement.actions.iter().enumerate() {
+        for (position, action) in placement.actions().enumerate() {
             let fate = match action {
                 Action::Copy => continue,
-                Action::Fate => level.fate(scope.roles[position], scope.written, false),
+                Action::Fate => level.fate(scope.roles.at(position), scope.written, false),
                 _ => Fate::Passed,
             };
-            if *action == Action::Fate && fate == Fate::Passed && takes {
+            if action == Action::Fate && fate == Fate::Passed && takes {
                 continue;
             }
             out.put(record.run(from, position));
             from = position + 1;
             match action {
                 Action::Rename(row) => {
-                    out.element(&table.rows[*row].name_nul, record.at(position));
+                    out.element(&table.rows[row].name_nul, record.at(position));
                 }
                 Action::Change { row, alternative } => {
-                    let row = &table.rows[*row];
-                    let change = row.alternatives[*alternative].change.as_ref();
+                    let row = &table.rows[row];
+                    let change = row.alternatives[alternative].change.as_ref();
                     self.changed(change, &row.name_nul, record.at(position), scope, out);
                 }
-                Action::Row(row) if into == Some(*row) => self.with_rest(table, *row, scope, out),
-                Action::Row(row) => self.row_keeping(table, *row, kept, scope, out),
+                Action::Row(row) if into == Some(row) => self.with_rest(table, row, scope, out),
+                Action::Row(row) => self.row_keeping(table, row, kept, scope, out),
                 Action::Copy => {}
                 Action::Fate => {
                     if let (Fate::Entered(name), true) = (fate, takes) {
@@ -211,7 +220,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        out.put(record.run(from, placement.actions.len()));
+        out.put(record.run(from, placement.len()));
         for row in &placement.behind {
             match &table.rows[*row].chain.first.operator {
                 _ if into == Some(*row) => self.with_rest(table, *row, scope, out),
@@ -233,10 +242,9 @@ impl Evaluator<'_> {
         if let Some(own) = own {
             out.put(&own.bytes[4..own.bytes.len() - 1]);
         }
+        let there = own.map(|own| NameSet::of(own.elements())).unwrap_or_default();
         for (position, role) in scope.roles.iter().enumerate() {
-            let name = scope.record.name(position);
-            let is_there = || own.is_some_and(|own| own.elements().find(name).is_some());
-            if *role == Role::Other && !is_there() {
+            if role == Role::Other && !there.contains(scope.record.name(position)) {
                 out.put(scope.record.run(position, position + 1));
             }
         }
@@ -339,7 +347,7 @@ pub(super) fn next_role(level: &super::plan::Level, seen: &mut [bool], key: &[u8
 fn goes_into(row: &Row, scope: &Scope<'_>) -> bool {
     let own = row.own.and_then(|own| scope.record.get(own));
     own.is_none_or(|value| value.kind == kind::DOCUMENT || value.is_null())
-        && scope.roles.contains(&Role::Other)
+        && scope.roles.has_other()
 }
 
 fn is_spread(row: &Row) -> bool {

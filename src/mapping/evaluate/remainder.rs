@@ -3,6 +3,7 @@
 use super::{Evaluator, Scope, Written, follow, next_role};
 use crate::mapping::fate::Fate;
 use crate::mapping::plan::{Expression, Path, Row, TakerId};
+use crate::mapping::shape::NameSet;
 use crate::raw::{Elements, Value, Writer, kind};
 
 impl Evaluator<'_> {
@@ -19,10 +20,11 @@ impl Evaluator<'_> {
         let plan = self.plan;
         let record = scope.record;
         let known = &plan.levels[level];
-        let spread = others.map(|(_, from)| names_in(&out[from..])).unwrap_or_default();
+        let of_body = |from: usize| NameSet::of(Elements::of_body(&out[from..]));
+        let spread = others.map(|(_, from)| of_body(from)).unwrap_or_default();
         let mut from = 0;
         for (position, role) in scope.roles.iter().enumerate() {
-            let fate = known.fate(*role, scope.written, false);
+            let fate = known.fate(role, scope.written, false);
             if fate == Fate::Passed
                 && (spread.is_empty() || !spread.contains(record.name(position)))
             {
@@ -133,7 +135,7 @@ impl Evaluator<'_> {
         }
         let value = value_at(scope, path);
         let Some(value) = value.filter(|value| value.kind == kind::DOCUMENT) else { return };
-        let there = names_in(&out[from..]);
+        let there = NameSet::of(Elements::of_body(&out[from..]));
         let mut passes = |name: &[u8]| {
             !there.contains(name)
                 && !rows.iter().any(|row| !row.name_nul.is_empty() && row.name() == name)
@@ -173,9 +175,4 @@ fn value_at<'a>(scope: &Scope<'a>, path: Option<&Path>) -> Option<Value<'a>> {
         Some(path) => follow(scope.record, path),
         None => Some(Value { kind: kind::DOCUMENT, bytes: scope.record.bytes }),
     }
-}
-
-/// The names of the fields in a part of a document.
-fn names_in(elements: &[u8]) -> std::collections::HashSet<Vec<u8>> {
-    Elements::of_body(elements).map(|element| element.key().to_vec()).collect()
 }

@@ -1,5 +1,7 @@
 //! What a merge has carried back, for its report.
 
+use std::collections::HashSet;
+
 use super::cells::reaches;
 use super::{Change, Conflict};
 use crate::mapping::plan::{Inverse, Plan};
@@ -13,6 +15,16 @@ pub(super) struct Log {
     pub superseded: Vec<String>,
     /// Fields of the targets whose value is now in the source.
     pub carried: Vec<Carried>,
+    /// What was taken of documents inside, once each.
+    absorbed: HashSet<(String, Absorbed)>,
+}
+
+/// What was taken of a document inside under a label.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Absorbed {
+    Superseded,
+    Whole,
+    Inverse,
 }
 
 /// A field of a target whose value is in the source.
@@ -47,7 +59,17 @@ impl Log {
     /// Takes what was carried in a document inside.
     pub fn absorb(&mut self, inner: Log) {
         self.conflicts.extend(inner.conflicts);
-        self.superseded.extend(inner.superseded);
-        self.carried.extend(inner.carried);
+        // Of many items, the labels are the same.
+        for label in inner.superseded {
+            if self.absorbed.insert((label.clone(), Absorbed::Superseded)) {
+                self.superseded.push(label);
+            }
+        }
+        for carried in inner.carried {
+            let how = if carried.inverse.is_some() { Absorbed::Inverse } else { Absorbed::Whole };
+            if self.absorbed.insert((carried.label.clone(), how)) {
+                self.carried.push(carried);
+            }
+        }
     }
 }

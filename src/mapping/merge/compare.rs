@@ -1,14 +1,14 @@
 //! Compares values, and the items of arrays, for a merge.
 
 use crate::fingerprints::document_digest;
-use crate::raw::{Elements, Value, Writer, differing_paths, kind};
+use crate::raw::{Elements, Value, Writer, differ, kind};
 
 /// Whether two values are the same, ignoring the order of fields.
 pub(super) fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
             let nests = one.kind == other.kind && matches!(one.kind, kind::DOCUMENT | kind::ARRAY);
-            one == other || nests && differing_paths(one.bytes, other.bytes).is_empty()
+            one == other || nests && !differ(one.bytes, other.bytes)
         }
         (one, other) => one.is_none() && other.is_none(),
     }
@@ -16,7 +16,7 @@ pub(super) fn same(one: Option<Value<'_>>, other: Option<Value<'_>>) -> bool {
 
 /// Whether two documents are the same, ignoring the order of fields.
 pub(super) fn same_document(one: &[u8], other: &[u8]) -> bool {
-    one == other || differing_paths(one, other).is_empty()
+    !differ(one, other)
 }
 
 /// Whether a document has the `_id` of the one that was migrated.
@@ -47,28 +47,6 @@ pub(super) fn carried_digest(value: Value<'_>, goes_back: impl Fn(&[u8]) -> bool
         .for_each(|element| carried.put(element.bytes));
     carried.close(open);
     unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
-}
-
-/// The items of a longest common subsequence, as positions in both.
-///
-/// Items that only one side has are removed first: comparing all of a long, rewritten history would
-/// cost the square of its length.
-pub(super) fn aligned_items(before: &[u128], now: &[u128]) -> Vec<(usize, usize)> {
-    let common = |of: &[u128], other: &[u128]| -> (Vec<usize>, Vec<u128>) {
-        let known: std::collections::HashSet<u128> = other.iter().copied().collect();
-        of.iter().enumerate().filter(|(_, digest)| known.contains(digest)).unzip()
-    };
-    let (old_places, old) = common(before, now);
-    let (new_places, new) = common(now, before);
-    let mut pairs = Vec::new();
-    for operation in similar::capture_diff_slices(similar::Algorithm::RawMyers, &old, &new) {
-        if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
-            pairs.extend(
-                (0..len).map(|at| (old_places[old_index + at], new_places[new_index + at])),
-            );
-        }
-    }
-    pairs
 }
 
 /// Whether a path is equal to another or inside it.

@@ -1,8 +1,9 @@
 //! Merges the items of arrays that are mapped item by item.
 
 use super::Merger;
+use super::align::aligned_items;
 use super::cells::goes_back;
-use super::compare::{aligned_items, carried_digest};
+use super::compare::carried_digest;
 use super::record::changed_back;
 use crate::mapping::plan::{Inverse, Plan};
 use crate::raw::{ItemKey, Value, Writer, kind};

@@ -1,11 +1,13 @@
 //! What of today's documents the merged document does not hold.
 
+use std::collections::HashSet;
+
 use super::changes::Log;
 use super::compare::is_within;
 use super::unwound::Group;
 use super::{Merger, Sides};
 use crate::mapping::plan::Plan;
-use crate::raw::{Elements, Value, all_differing_paths, differing_paths, kind};
+use crate::raw::{Elements, Value, differ, differing_paths_up_to, kind};
 
 impl Merger<'_> {
     /// Maps the merged document forward, and lists each change that this does not reproduce and
@@ -26,7 +28,7 @@ impl Merger<'_> {
             let (base, Some(current)) = (*base, current) else { continue };
             let collection = &plan.targets[target].collection;
             if targets.written & 1 << target == 0 {
-                if base.is_none_or(|base| !differing_paths(base, current).is_empty()) {
+                if base.is_none_or(|base| differ(base, current)) {
                     lost.push(collection.clone());
                 }
                 continue;
@@ -45,15 +47,15 @@ impl Merger<'_> {
         let plan = self.plan;
         let ends = self.forward.ends(group.target);
         let collection = &plan.targets[group.target].collection;
-        let has_changed = |base: &Option<&[u8]>, now: &[u8]| {
-            base.is_none_or(|base| !differing_paths(base, now).is_empty())
-        };
+        let has_changed =
+            |base: &Option<&[u8]>, now: &[u8]| base.is_none_or(|base| differ(base, now));
         if group.is_lost || ends.len() != group.children.len() {
             if group.children.iter().any(|(base, now)| has_changed(base, now)) {
                 lost.push(collection.clone());
             }
             return;
         }
+        let mut known: HashSet<String> = lost.iter().cloned().collect();
         let mut from = 0;
         for ((base, now), end) in group.children.iter().zip(ends) {
             let again = &again[from..*end];
@@ -61,7 +63,7 @@ impl Merger<'_> {
             if has_changed(base, now) {
                 let documents = Documents { base: *base, now, again };
                 for path in documents.lost(plan, group.target, &group.log) {
-                    if !lost.contains(&path) {
+                    if lost.len() < MOST_PATHS && known.insert(path.clone()) {
                         lost.push(path);
                     }
                 }
@@ -69,6 +71,9 @@ impl Merger<'_> {
         }
     }
 }
+
+/// The most fields of a document that are told apart.
+const MOST_PATHS: usize = 1000;
 
 /// A document of a target: before, now, and as the merged source would make it.
 struct Documents<'a> {
@@ -78,9 +83,17 @@ struct Documents<'a> {
 }
 
 impl Documents<'_> {
+    /// The fields whose changes are not in the merged document, at most [`MOST_PATHS`] and then the collection.
     fn lost(&self, plan: &Plan, target: usize, log: &Log) -> Vec<String> {
         let collection = &plan.targets[target].collection;
-        let since: Option<Vec<String>> = self.base.map(|base| all_differing_paths(base, self.now));
+        let differing = differing_paths_up_to(self.again, self.now, MOST_PATHS);
+        if differing.is_empty() {
+            return Vec::new();
+        }
+        let is_all = differing.len() < MOST_PATHS;
+        // Of more changes than can be listed, all count as one of them.
+        let since = self.base.map(|base| differing_paths_up_to(base, self.now, MOST_PATHS));
+        let since = since.filter(|since| since.len() < MOST_PATHS);
         // A new null is not a change: the application's models store their optional fields as
         // null.
         let is_new_null = |path: &String| {
@@ -96,7 +109,7 @@ impl Documents<'_> {
         // A created document loses nothing by a field that it does not have.
         let is_added = |path: &String| self.base.is_none() && at_path(self.now, path).is_none();
         let mut lost = Vec::new();
-        for path in all_differing_paths(self.again, self.now) {
+        for path in differing {
             if is_new_null(&path) || is_position(&path) || is_added(&path) {
                 continue;
             }
@@ -109,6 +122,9 @@ impl Documents<'_> {
             {
                 lost.push(label);
             }
+        }
+        if !is_all {
+            lost.push(collection.clone());
         }
         lost
     }

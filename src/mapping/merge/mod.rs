@@ -6,6 +6,7 @@
 //! [`record`] merges a document of any level: the source's, an item of an array, an embedded document
 //! with a shape, or the item that an unwound document was made of.
 
+mod align;
 mod cells;
 mod changes;
 mod compare;
@@ -24,7 +25,7 @@ use super::forward::Forward;
 use super::plan::{Plan, SOURCE};
 use compare::has_same_id;
 use record::Job;
-use sides::Side;
+use sides::{LocatedSource, Side};
 
 /// A merged source document, and how it differs from the original.
 #[derive(Debug, Default)]
@@ -90,12 +91,18 @@ pub struct Merger<'p> {
     plan: &'p Plan,
     forward: Forward,
     caches: Caches,
+    source: LocatedSource,
 }
 
 impl<'p> Merger<'p> {
     /// A merger for this plan.
     pub fn new(plan: &'p Plan) -> Self {
-        Merger { plan, forward: Forward::new(plan), caches: Caches::new(plan) }
+        Merger {
+            plan,
+            forward: Forward::new(plan),
+            caches: Caches::new(plan),
+            source: LocatedSource::default(),
+        }
     }
 
     /// Merges one document. Without an original there is no base: the document was created since. A
@@ -107,6 +114,7 @@ impl<'p> Merger<'p> {
         current: Sides<'_, '_>,
     ) -> Merged {
         let plan = self.plan;
+        self.source.forget();
         let all = 0..plan.targets.len();
         let written_base = original.map_or(0, |original| self.map(original).1.written);
         let written = all

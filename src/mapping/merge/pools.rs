@@ -267,9 +267,8 @@ impl<'s> Job<'s> {
         if side.is_new {
             // What a document that was made anew says of the driver's fields does not count.
             let base = std::mem::take(&mut taken.base);
-            taken.now.retain(|element| {
-                !element.value().is_null() || base.iter().any(|one| one.key() == element.key())
-            });
+            let names: HashSet<&[u8]> = base.iter().map(Element::key).collect();
+            taken.now.retain(|element| !element.value().is_null() || names.contains(element.key()));
             taken.base = base;
         }
         Some(taken)

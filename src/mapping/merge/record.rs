@@ -8,7 +8,7 @@ use super::pools::levels_from;
 use super::sides::{Located, Side, text, value_at};
 use super::unwound::Group;
 use super::{Conflict, Merger};
-use crate::mapping::evaluate::{Caches, Evaluator, Position, Scope, descend};
+use crate::mapping::evaluate::{Evaluator, Position, Scope, descend};
 use crate::mapping::forward::Targets;
 use crate::mapping::plan::{Change, Inverse, Place, Plan, SOURCE};
 use crate::mapping::views::{Guess, unchanged};
@@ -250,14 +250,35 @@ impl Merger<'_> {
 
     /// The views' documents of a document, mapped forward.
     fn reproduce(&mut self, job: &Job<'_>, document: &[u8]) -> Vec<Vec<u8>> {
-        let plan = self.plan;
         if job.level == SOURCE {
             return self.map(document).0;
         }
         let table = job.sides.iter().flatten().next().map(|side| side.table);
-        table
-            .map(|table| vec![item(plan, &mut self.caches, table, document, job.source)])
-            .unwrap_or_default()
+        table.map(|table| vec![self.item(table, document, job.source)]).unwrap_or_default()
+    }
+
+    /// The document that a table makes of an item.
+    fn item(&mut self, table: usize, document: &[u8], source: &[u8]) -> Vec<u8> {
+        let plan = self.plan;
+        let table = &plan.tables[table];
+        let located = Located::new(plan, table.level, document);
+        self.source.locate(plan, source);
+        let scope = Scope {
+            level: table.level,
+            record: located.record(),
+            roles: located.roles(),
+            written: 1,
+            source: self.source.record(source),
+            position: Position::None,
+        };
+        let in_order = plan.levels[table.level].in_order.map(|_| located.placement());
+        let mut out = Vec::new();
+        let open = out.open();
+        let caches = &mut self.caches;
+        Evaluator { plan, caches }.table(table, &scope, in_order, &mut out);
+        out.close(open);
+        self.caches.broken.clear();
+        out
     }
 
     /// A source document, mapped forward.
@@ -393,26 +414,4 @@ pub(super) fn of_guess(guess: &Guess<'_>) -> NewValue {
     let mut element = Vec::new();
     guess.write(&[0], &mut element).ok()?;
     Some((element[0], element[2..].to_vec()))
-}
-
-/// The document that a table makes of an item.
-fn item(plan: &Plan, caches: &mut Caches, table: usize, document: &[u8], source: &[u8]) -> Vec<u8> {
-    let table = &plan.tables[table];
-    let (located, source) =
-        (Located::new(plan, table.level, document), Located::new(plan, SOURCE, source));
-    let scope = Scope {
-        level: table.level,
-        record: located.record(),
-        roles: located.roles(),
-        written: 1,
-        source: source.record(),
-        position: Position::None,
-    };
-    let in_order = plan.levels[table.level].in_order.map(|_| located.placement());
-    let mut out = Vec::new();
-    let open = out.open();
-    Evaluator { plan, caches }.table(table, &scope, in_order, &mut out);
-    out.close(open);
-    caches.broken.clear();
-    out
 }

@@ -1,13 +1,12 @@
 //! The documents of a view, before and now, without what a table has moved or kept in them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::compare::document;
 use crate::mapping::evaluate::descend;
-use crate::mapping::fate::{Fate, Meaning, Placement, Role, meaning};
-use crate::mapping::plan::{Keeping, Place, Plan};
-use crate::mapping::shape::{Record, Shapes, Span};
+use crate::mapping::fate::{Fate, Meaning, Placement, Role, Roles, meaning};
+use crate::mapping::plan::{Keeping, Place, Plan, SOURCE};
+use crate::mapping::shape::{NameSet, Record, Shapes, Span};
 use crate::mapping::views::kept_original;
 use crate::raw::{Element, Elements, Value, Writer, kind};
 
@@ -29,7 +28,7 @@ impl<'a> Located<'a> {
     pub fn record(&self) -> Record<'_> {
         Record { bytes: self.bytes, spans: &self.spans, first: &self.shapes.last().first }
     }
-    pub fn roles(&self) -> &[Role] {
+    pub fn roles(&self) -> &Roles {
         &self.shapes.last().meaning.roles
     }
     /// Where the rows of the level's table stand.
@@ -46,8 +45,39 @@ impl<'a> Located<'a> {
     ) -> impl Iterator<Item = (Fate, Element<'a>)> + 's {
         let level = &plan.levels[level];
         let roles = self.roles().iter();
-        let fates = roles.map(move |role| level.fate(*role, written, copied));
+        let fates = roles.map(move |role| level.fate(role, written, copied));
         fates.zip(Elements::new(self.bytes))
+    }
+}
+
+/// The source document that is merged, located once for all its items.
+#[derive(Debug, Default)]
+pub(super) struct LocatedSource {
+    shapes: Shapes<Meaning>,
+    spans: Vec<Span>,
+    /// Where it is in memory, and its length.
+    of: Option<(usize, usize)>,
+}
+
+impl LocatedSource {
+    /// Forgets the document: another may come to be in its place.
+    pub fn forget(&mut self) {
+        *self = LocatedSource::default();
+    }
+    /// Locates a document that stays where it is until it is forgotten.
+    pub fn locate(&mut self, plan: &Plan, source: &[u8]) {
+        let of = Some((source.as_ptr().addr(), source.len()));
+        if self.of != of {
+            let names = &plan.levels[SOURCE].names;
+            self.shapes.index(source, &mut self.spans, names, |keys, first| {
+                meaning(plan, SOURCE, keys, first)
+            });
+            self.of = of;
+        }
+    }
+    /// The document that was located.
+    pub fn record<'r>(&'r self, source: &'r [u8]) -> Record<'r> {
+        Record { bytes: source, spans: &self.spans, first: &self.shapes.last().first }
     }
 }
 
@@ -64,7 +94,7 @@ pub(super) struct Side<'a> {
     /// It has taken the place of the document that was migrated.
     pub is_new: bool,
     /// The fields that the table has moved into a row's document, and that row.
-    moved: Option<(usize, HashSet<Vec<u8>>)>,
+    moved: Option<(usize, NameSet)>,
 }
 
 impl<'a> Side<'a> {
@@ -123,16 +153,13 @@ impl<'a> Side<'a> {
         let table = &plan.tables[self.table];
         let holder = table.rows[row].name();
         let own = Elements::new(original).find(holder);
-        let is_own =
-            |name: &[u8]| document(own).is_some_and(|own| own.elements().find(name).is_some());
+        let own_names = document(own).map(|own| NameSet::of(own.elements())).unwrap_or_default();
         let located = Located::new(plan, table.level, original);
-        let moved: HashSet<Vec<u8>> = located
-            .roles()
-            .iter()
-            .zip(Elements::new(original))
-            .filter(|(role, field)| **role == Role::Other && !is_own(field.key()))
-            .map(|(_, field)| field.key().to_vec())
-            .collect();
+        let others = located.roles().iter().zip(Elements::new(original));
+        let moved = others
+            .filter(|(role, field)| *role == Role::Other && !own_names.contains(field.key()))
+            .map(|(_, field)| field);
+        let moved = NameSet::of(moved);
         if moved.is_empty()
             || own.is_some_and(|own| !own.is_null() && document(Some(own)).is_none())
         {
@@ -230,12 +257,7 @@ fn without(document: &[u8], holder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// A document with the moved fields of its holder behind the others.
-fn moved_out(
-    document: &[u8],
-    holder: &[u8],
-    own: Option<Value<'_>>,
-    moved: &HashSet<Vec<u8>>,
-) -> Vec<u8> {
+fn moved_out(document: &[u8], holder: &[u8], own: Option<Value<'_>>, moved: &NameSet) -> Vec<u8> {
     let mut out = Vec::with_capacity(document.len());
     let mut behind = Vec::new();
     let open = out.open();
