@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e outputs examples browser conformance oracle laws kill fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
+.PHONY: help demo build test unit oracle-unit e2e outputs examples browser conformance oracle laws kill limits fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -10,10 +10,11 @@ DOCUMENTS ?= 300
 KILLS ?= 100
 # Random mappings of each property of `laws`, with ten documents each.
 MAPPINGS ?= 10000
-# More options for the benchmarks (benches/run --help), the end-to-end tests (python -m unittest), fuzz/run.
+# More options for the benchmarks (benches/run --help), the end-to-end tests (python -m unittest), fuzz/run, tests/limits/run.
 BENCH ?=
 E2E ?=
 FUZZ ?=
+LIMITS ?=
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -81,6 +82,11 @@ laws: ## random mappings and documents: the way back, findings, privacy and merg
 kill: build ## kill -9 at random times, and failures at every step: complete output or none
 	tests/kill --kills $(KILLS)
 	EVERY_STEP=1 $(CARGO) test --test crash at_each_step
+
+limits: ## memory and time on the most awkward inputs, every bit of small ones (LIMITS=options of tests/limits/run)
+	$(CARGO) build --release --bin mongosplit
+	tests/limits/run $(LIMITS)
+	EVERY_BIT=1 $(CARGO) test --test hostile --test corruption --test damaged_input
 
 fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)

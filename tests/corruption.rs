@@ -488,6 +488,11 @@ fn a_journal_with_its_values_in_bytes_is_refused() {
     );
 }
 
+/// Whether every bit and every length is taken, as `make limits` does.
+fn is_every_bit() -> bool {
+    std::env::var_os("EVERY_BIT").is_some()
+}
+
 /// Changes every byte of every file, one at a time. A rejected document is among them.
 fn change_every_byte(more: &[&str]) {
     let world = World::new();
@@ -502,10 +507,14 @@ fn change_every_byte(more: &[&str]) {
     for (name, bytes) in files(&out) {
         let path = out.join(&name);
         for at in 0..bytes.len() {
-            fs::write(&path, flip(&bytes, at, [0x01, 0x20, 0x80][at % 3])).expect("the file");
-            let found =
-                verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
-            assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
+            let one = [[0x01, 0x20, 0x80][at % 3]];
+            let all = [1, 2, 4, 8, 16, 32, 64, 128];
+            for bit in if is_every_bit() { &all[..] } else { &one } {
+                fs::write(&path, flip(&bytes, at, *bit)).expect("the file");
+                let found =
+                    verify(&options, &Silent).map_or(true, |report| !report.differences.is_empty());
+                assert!(found, "byte {at} of {name} was changed, and verify says that all is well");
+            }
         }
         fs::write(&path, &bytes).expect("the file");
     }
@@ -549,7 +558,7 @@ fn no_file_may_be_cut() {
     let out = world.transform(&fixture("odd/no-prelude"), "out");
     assert!(verify(&verify::Options::new(&out), &Silent).expect("a report").differences.is_empty());
     for (name, bytes) in files(&out) {
-        for length in (0..bytes.len()).step_by(7) {
+        for length in (0..bytes.len()).step_by(if is_every_bit() { 1 } else { 7 }) {
             fs::write(out.join(&name), &bytes[..length]).expect("the file");
             let found = verify(&verify::Options::new(&out), &Silent)
                 .map_or(true, |report| !report.differences.is_empty());
