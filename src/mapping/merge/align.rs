@@ -92,7 +92,7 @@ impl Stretch {
     /// A longest common subsequence.
     fn longest(&self, old: &[u128], new: &[u128], pairs: &mut Vec<(usize, usize)>) {
         let (old, new) = (&old[self.old.clone()], &new[self.new.clone()]);
-        for operation in similar::capture_diff_slices(similar::Algorithm::Myers, old, new) {
+        for operation in similar::capture_diff_slices(similar::Algorithm::RawMyers, old, new) {
             if let similar::DiffOp::Equal { old_index, new_index, len } = operation {
                 let (old_at, new_at) = (self.old.start + old_index, self.new.start + new_index);
                 pairs.extend((0..len).map(|at| (old_at + at, new_at + at)));
