@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::layout::{Layout, SIDECARS};
+use crate::disk::names_in;
 use crate::error::{Error, IoContext, Result};
 
 /// Device and inode: equal for two names of the same file.
@@ -102,8 +103,8 @@ fn collect_files(path: &Path, depth: usize, files: &mut HashSet<Identity>) {
     if metadata.is_file() {
         files.insert(identity(&metadata));
     } else if metadata.is_dir() && depth > 0 {
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            collect_files(&entry.path(), depth - 1, files);
+        for name in names_in(path).unwrap_or_default() {
+            collect_files(&path.join(name), depth - 1, files);
         }
     }
 }
@@ -138,10 +139,10 @@ fn existing_sidecars(place: &Path) -> Vec<PathBuf> {
     if place.is_dir() {
         return Vec::new();
     }
-    let entries = fs::read_dir(parent_of(place)).into_iter().flatten().flatten();
-    let sidecars = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(|other| is_sidecar(name, other)));
-    sidecars.map(|entry| entry.path()).collect()
+    let beside = names_in(parent_of(place)).unwrap_or_default();
+    let sidecars =
+        beside.iter().filter(|other| other.to_str().is_some_and(|other| is_sidecar(name, other)));
+    sidecars.map(|other| place.with_file_name(other)).collect()
 }
 
 /// Fails if the output would be inside its input, or the input inside the output.

@@ -7,7 +7,7 @@ use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -173,14 +173,7 @@ impl Disk {
     }
     /// The names in a directory, sorted.
     pub fn list(&self, path: &Path) -> Result<Vec<OsString>> {
-        let list = || {
-            std::fs::read_dir(path)?
-                .map(|entry| Ok(entry?.file_name()))
-                .collect::<io::Result<Vec<_>>>()
-        };
-        let mut names = self.step().and_then(|()| list()).writing("list", path)?;
-        names.sort();
-        Ok(names)
+        self.step().and_then(|()| names_in(path)).writing("list", path)
     }
     /// Opens a lock file for reading and writing. If it does not exist, creates it, for its owner
     /// alone. Neither follows a link nor waits.
@@ -329,17 +322,12 @@ impl Disk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let list = || {
             let directory = rustix::fs::openat(above, &name, flags, Mode::empty())?;
-            let mut names = Vec::new();
-            for entry in rustix::fs::Dir::read_from(&directory)? {
-                let entry = entry?.file_name().to_owned();
-                if ![c".", c".."].contains(&entry.as_c_str()) {
-                    names.push(entry);
-                }
-            }
-            names.sort_by(|a, b| b.cmp(a));
+            let mut names = names_of(&directory)?;
+            names.reverse();
             Ok((directory, names))
         };
-        let (directory, names) = self.step().and_then(|()| list()).writing("remove", &path)?;
+        let listed = self.step().and_then(|()| uninterrupted(list));
+        let (directory, names) = listed.writing("remove", &path)?;
         Ok(Tree { directory, name, path, names })
     }
     fn unlink(
@@ -387,6 +375,40 @@ impl Disk {
         let mut content = Vec::new();
         file.take(max_bytes).read_to_end(&mut content).reading("read", path)?;
         Ok(content)
+    }
+}
+
+/// The names in a directory, sorted.
+///
+/// `std::fs::read_dir` panics if closing the directory fails, as it may on a broken or remote file
+/// system.
+pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let list = || names_of(rustix::fs::openat(CWD, path, flags, Mode::empty())?);
+    let names = uninterrupted(list)?;
+    Ok(names.into_iter().map(|name| OsString::from_vec(name.into_bytes())).collect())
+}
+
+/// The names in an open directory, sorted.
+fn names_of(directory: impl AsFd) -> rustix::io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let name = entry?.file_name().to_owned();
+        if ![c".", c".."].contains(&name.as_c_str()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Repeats what a signal has interrupted.
+fn uninterrupted<T>(mut work: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match work() {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
     }
 }
 
@@ -537,6 +559,8 @@ struct State {
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
+    /// Any write sets it, and no call can set it back, as it can the time of modification.
+    changed: (i64, i64),
 }
 
 impl State {
@@ -546,6 +570,7 @@ impl State {
             inode: metadata.ino(),
             bytes: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
@@ -598,22 +623,44 @@ impl ReadFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
-    /// Fails if the file has changed since it was opened: its size, its modification time, or the
-    /// file at its path.
-    pub fn check_unchanged(&self) -> Result<()> {
-        let now = State::of(&self.file.metadata().reading("read", &self.path)?);
-        let there =
-            std::fs::metadata(&self.path).map(|metadata| State::of(&metadata)).unwrap_or(now);
-        if now != self.state || there != self.state {
-            let (was, is) = (self.state.bytes, now.bytes);
-            return Err(Error::input(
-                &self.path,
-                format!(
-                    "changed while it was read ({was} bytes before, {is} bytes now); run again once nothing writes to it"
-                ),
-            ));
+    /// Fills a buffer from this offset.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if the file ends before that: it had these bytes when it was read first.
+    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        use std::os::unix::fs::FileExt;
+        match self.steps.step().and_then(|()| self.file.read_exact_at(bytes, offset)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(self.changed(&self.file.metadata().reading("read", &self.path)?))
+            }
+            other => other.reading("read", &self.path),
         }
-        Ok(())
+    }
+    /// The error of a file that is no longer what it was when it was opened.
+    fn changed(&self, now: &Metadata) -> Error {
+        let (was, is) = (self.state.bytes, now.len());
+        Error::input(
+            &self.path,
+            format!(
+                "changed while it was read ({was} bytes before, {is} bytes now); run again once nothing writes to it"
+            ),
+        )
+    }
+    /// Fails if the file has changed since it was opened: its size, a time of it, or the file at
+    /// its path. Access times do not count.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let now = self.file.metadata().reading("read", &self.path)?;
+        let there = match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(self.changed(&now));
+            }
+            there => there.reading("look at", &self.path)?,
+        };
+        match State::of(&now) == self.state && State::of(&there) == self.state {
+            true => Ok(()),
+            false => Err(self.changed(&now)),
+        }
     }
 }
 
@@ -633,5 +680,27 @@ impl Read for ReadFile {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_rewritten_with_its_time_put_back_has_changed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        std::fs::write(&path, "before").expect("a file");
+        let file = ReadFile::open(&path, IoMode::Auto).expect("the file");
+        file.check_unchanged().expect("unchanged");
+        let modified = std::fs::metadata(&path).and_then(|there| there.modified()).expect("a time");
+        // Times of files advance in steps of a few milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::fs::write(&path, "after!").expect("other bytes");
+        let other = OpenOptions::new().write(true).open(&path).expect("the file");
+        other.set_modified(modified).expect("the time of before");
+        let error = file.check_unchanged().expect_err("it was rewritten");
+        assert!(error.to_string().contains("changed while it was read"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ mod read;
 mod sources;
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,7 @@ use crate::base::archive_format as archive;
 use crate::base::documents::Checking;
 use crate::base::namespace::is_database_name;
 use crate::base::stream::{STANDARD_INPUT_NAME, Stream, is_standard_input};
-use crate::disk::Disk;
+use crate::disk::{Disk, names_in};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::progress::Progress;
 
@@ -264,6 +264,10 @@ impl Dump {
         for entry in list(&path)? {
             match std::fs::metadata(&entry) {
                 Ok(metadata) if metadata.is_dir() => directories.push(entry),
+                // A link to nothing.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).reading("look at", &entry);
+                }
                 _ => files.push(entry),
             }
         }
@@ -420,12 +424,8 @@ impl Dump {
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(directory).reading("list", directory)? {
-        entries.push(entry.reading("list", directory)?.path());
-    }
-    entries.sort();
-    Ok(entries)
+    let names = names_in(directory).reading("list", directory)?;
+    Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
 fn directory_name(directory: &Path) -> Result<String> {
