@@ -84,6 +84,25 @@ fn without_left_over(tree: &Tree) -> Tree {
         .collect()
 }
 
+/// What mongorestore would restore from a directory: nothing if it refuses all of it because of a
+/// dot in the name of a directory.
+fn restorable<'t>(tree: &'t Tree, directory: &str) -> BTreeMap<&'t str, &'t [u8]> {
+    let below = |name: &'t String| name.strip_prefix(directory)?.strip_prefix('/');
+    let mut found = BTreeMap::new();
+    for (name, bytes) in tree {
+        match (below(name), bytes) {
+            (Some(name), None) if !name.contains('/') && name.contains('.') => {
+                return BTreeMap::new();
+            }
+            (Some(name), Some(bytes)) if name.ends_with(".bson") || name.ends_with(".bson.gz") => {
+                found.insert(name, bytes.as_slice());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn names(tree: &Tree) -> Vec<&String> {
     tree.keys().collect()
 }
@@ -291,6 +310,19 @@ impl Stage {
             "{context}: both are lost: {:?}",
             names(found)
         );
+        for staging in
+            ["out.mongosplit-partial", "out.mongosplit-replaced", "out/.mongosplit-partial.d"]
+        {
+            let restored = restorable(found, staging);
+            assert!(
+                restored.is_empty()
+                    || [&self.before, &self.after]
+                        .iter()
+                        .any(|tree| restorable(tree, "out") == restored),
+                "{context}: mongorestore would take a part of an output in {staging}: {:?}",
+                names(found)
+            );
+        }
         let seen = without_left_over(found);
         if seen == self.before || seen == self.after {
             return;
@@ -338,7 +370,12 @@ impl Stage {
                 }
                 match result {
                     Ok(()) => assert_eq!(without_left_over(&found), self.after, "{context}"),
-                    Err(error) => assert!([3, 4].contains(&error.exit_code()), "{context}"),
+                    Err(error) => {
+                        assert!([3, 4].contains(&error.exit_code()), "{context}");
+                        if fault == Fault::Once {
+                            assert_eq!(without_left_over(&found), self.before, "{context}");
+                        }
+                    }
                 }
                 all.insert(found);
             }
@@ -521,6 +558,24 @@ fn a_signal_leaves_nothing() {
         );
         world.holds_only(&["dump"]);
     }
+}
+
+/// `nohup` starts a run with SIGHUP ignored, and it stays so.
+#[test]
+fn an_ignored_hangup_does_not_stop_a_run() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("left out: only Linux says which signals are ignored");
+        return;
+    }
+    let world = World::new();
+    world.generate("dump", 8);
+    let run = world.shell(
+        "cd $DIR; trap '' HUP; $MONGOSPLIT transform dump out --threads 1 & run=$!
+         until [ -e out.mongosplit-partial ]; do sleep 0.01; done
+         kill -HUP $run; wait $run",
+    );
+    run.exits(0);
+    assert!(is_sound(&world.path("out")));
 }
 
 /// A pipe that nothing comes from, and one that nothing reads, do not keep a run from stopping.

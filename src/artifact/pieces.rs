@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// The file in a staging directory that lists the moves. It exists once publishing has begun.
 pub(super) const MARK: &str = ".mongosplit-publishing";
 /// The directory in a staging directory that keeps old files.
-const OLD: &str = ".mongosplit-old";
+pub(super) const OLD: &str = ".mongosplit-old";
 const FIRST_LINE: &str = "mongosplit publishing 1";
 const LAST_LINE: &str = "end";
 

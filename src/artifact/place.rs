@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::apart::parent_of;
 use super::layout::{SIDECARS, sidecar};
 use super::manifest::{self, Recognised};
-use super::pieces::{MARK, Moves};
+use super::pieces::{MARK, Moves, OLD};
 use super::staging::{
     Form, IGNORABLE, LOCK_INSIDE, LOCK_SUFFIX, PART, REPLACED_SUFFIX, STAGING_INSIDE,
     STAGING_SUFFIX, read_of_output,
@@ -363,7 +363,7 @@ impl Place {
         match leftover {
             Leftover::Moves(moves) => {
                 moves.complete(disk)?;
-                disk.remove_tree(&staging)?;
+                remove_output(disk, &staging)?;
             }
             Leftover::Staging => {
                 let existing = self.check(self.existing(disk)?)?;
@@ -375,22 +375,22 @@ impl Place {
                         remove(disk, &self.path.join(unit))?;
                     }
                 }
-                disk.remove_tree(&staging)?;
+                remove_output(disk, &staging)?;
             }
             Leftover::OldOutput => {
                 let has_staging = disk.look(&staging)?.is_some();
                 if disk.look(&self.path)?.is_some() {
                     self.check(self.existing(disk)?)?;
-                    disk.remove_tree(&self.replaced())?;
+                    remove_output(disk, &self.replaced())?;
                 } else if has_staging && disk.look(&staging.join(manifest::FILE_NAME))?.is_some() {
                     disk.rename_new(&staging, &self.path)?;
                     disk.sync_dir(&self.parent())?;
-                    return disk.remove_tree(&self.replaced());
+                    return remove_output(disk, &self.replaced());
                 } else {
                     disk.rename_new(&self.replaced(), &self.path)?;
                 }
                 if has_staging {
-                    disk.remove_tree(&staging)?;
+                    remove_output(disk, &staging)?;
                 }
             }
         }
@@ -401,6 +401,22 @@ impl Place {
 /// Whether publishing in pieces has begun from this staging directory.
 pub(super) fn has_mark(disk: &Disk, staging: &Path) -> Result<bool> {
     Ok(disk.look(&staging.join(MARK))?.is_some())
+}
+
+/// Removes an old output, or a staging directory. First the databases in it get a suffix with a
+/// dot, so that mongorestore refuses what is left if this is interrupted.
+pub(super) fn remove_output(disk: &Disk, path: &Path) -> Result<()> {
+    for root in [path.to_owned(), path.join(OLD)] {
+        for name in disk.list(&root).unwrap_or_default() {
+            let Some(name) = name.to_str().filter(|name| !name.contains('.')) else { continue };
+            let database = root.join(name);
+            if disk.look(&database).is_ok_and(|there| there.is_some_and(|there| there.is_dir())) {
+                // If this fails, so does what follows, unless only this name cannot be changed.
+                let _ = disk.rename_new(&database, &root.join(format!("{name}{PART}")));
+            }
+        }
+    }
+    disk.remove_tree(path)
 }
 
 fn remove(disk: &Disk, path: &Path) -> Result<()> {

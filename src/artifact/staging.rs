@@ -2,6 +2,8 @@
 //! disk, and then published in one step. If that takes several renames, the file that completes the
 //! output comes last.
 
+mod publish;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +14,6 @@ use std::sync::atomic::AtomicBool;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::manifest::{self, Manifest, Role};
-use super::pieces::Moves;
 use super::place::{self, Existing, Leftover, Place};
 use super::writer::{DeferredTail, OutputFile, Sink};
 use crate::disk::{Disk, WriteFile};
@@ -31,6 +32,8 @@ pub const LOCK_INSIDE: &str = ".mongosplit-lock";
 /// directories.
 pub(super) const REPLACED_SUFFIX: &str = ".mongosplit-replaced";
 pub(super) const PART: &str = ".part";
+/// The directory for temporary files in a staging directory.
+const SCRATCH: &str = ".mongosplit-scratch";
 /// Names that systems create in any directory. They are neither part of an output nor a sign of
 /// damage.
 pub(crate) const IGNORABLE: [&str; 3] = [".DS_Store", "Thumbs.db", "lost+found"];
@@ -209,9 +212,20 @@ impl<'d> Staging<'d> {
         Arc::clone(&self.is_out)
     }
 
-    /// A directory for temporary files. They must be removed before the output is published.
-    pub fn scratch(&self) -> &Path {
-        &self.staging
+    /// A directory for temporary files, which is removed before the output is published.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let scratch = self.staging.join(SCRATCH);
+        if self.disk.look(&scratch)?.is_none() {
+            self.disk.create_dir(&scratch, 0o700)?;
+        }
+        Ok(scratch)
+    }
+    fn remove_scratch(&self) -> Result<()> {
+        let scratch = self.staging.join(SCRATCH);
+        match self.disk.look(&scratch)? {
+            Some(_) => self.disk.remove_tree(&scratch),
+            None => Ok(()),
+        }
     }
 
     /// Begins a file that no manifest lists; `path` as for [`Staging::file`].
@@ -220,10 +234,18 @@ impl<'d> Staging<'d> {
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())
         {
-            self.disk.create_dir(&self.staging.join(directory), self.directory_mode())?;
+            self.disk.create_dir(&self.unfinished(directory), self.directory_mode())?;
         }
         self.files.push(path.to_owned());
-        self.disk.create(&self.staging.join(format!("{path}{PART}")), self.file_mode())
+        let unfinished = match path.split_once('/') {
+            Some((directory, name)) => self.unfinished(directory).join(format!("{name}{PART}")),
+            None => self.unfinished(path),
+        };
+        self.disk.create(&unfinished, self.file_mode())
+    }
+    /// The path of a name directly in the staging directory until all below it is complete.
+    fn unfinished(&self, name: &str) -> PathBuf {
+        self.staging.join(format!("{name}{PART}"))
     }
     fn file_mode(&self) -> u32 {
         0o600 | self.form.source_mode & 0o044
@@ -268,7 +290,11 @@ impl<'d> Staging<'d> {
 
     /// Publishes the files as they are, which are finished: a sample has no manifest.
     pub(crate) fn publish_files(mut self, tail: Option<DeferredTail>) -> Result<Vec<String>> {
-        self.sync_directories()?;
+        self.remove_scratch()?;
+        for directory in &self.directories {
+            self.disk.sync_dir(&self.unfinished(directory))?;
+        }
+        self.disk.sync_dir(&self.staging)?;
         self.check_own()?;
         if let Some(mut tail) = tail {
             tail.flush()?;
@@ -302,21 +328,24 @@ impl<'d> Staging<'d> {
         }
     }
 
-    /// Removes `.part` from the names of the files. The manifest comes last.
+    /// Removes `.part` from all names. Directories come after the files in them, so that
+    /// mongorestore, which refuses a directory with a dot in its name, finds all collections or
+    /// refuses. The manifest comes last.
     fn strip_part_suffix(&self) -> Result<()> {
+        let strip =
+            |name: &str| self.disk.rename_new(&self.unfinished(name), &self.staging.join(name));
         for path in &self.files {
-            self.disk.rename_new(
-                &self.staging.join(format!("{path}{PART}")),
-                &self.staging.join(path),
-            )?;
+            if let Some((directory, name)) = path.split_once('/') {
+                let directory = self.unfinished(directory);
+                let part = directory.join(format!("{name}{PART}"));
+                self.disk.rename_new(&part, &directory.join(name))?;
+            }
         }
-        self.sync_directories()
-    }
-
-    fn sync_directories(&self) -> Result<()> {
         for directory in &self.directories {
-            self.disk.sync_dir(&self.staging.join(directory))?;
+            self.disk.sync_dir(&self.unfinished(directory))?;
         }
+        self.directories.iter().try_for_each(|directory| strip(directory))?;
+        self.files.iter().filter(|path| !path.contains('/')).try_for_each(|path| strip(path))?;
         self.disk.sync_dir(&self.staging)
     }
 
@@ -332,143 +361,21 @@ impl<'d> Staging<'d> {
         }
         self.place.check(existing)
     }
-
-    /// Publishes the staging directory as a whole.
-    fn move_whole(&mut self) -> Result<()> {
-        let (disk, parent, place) = (self.disk, self.place.parent(), self.place.path.clone());
-        let existing = self.existing()?;
-        // Only now, so that nobody but the owner could open the incomplete output.
-        disk.set_mode(&self.staging, self.directory_mode() & !umask())?;
-        match existing {
-            Existing::Nothing => disk.rename_new(&self.staging, &place)?,
-            Existing::EmptyDirectory => disk.rename_over_empty(&self.staging, &place)?,
-            Existing::Replaceable(_) | Existing::Foreign(..) => {
-                let old = match disk.exchange(&self.staging, &place)? {
-                    true => self.staging.clone(),
-                    false => self.replace_in_two_steps()?,
-                };
-                if let Err(error) = disk.sync_dir(&parent) {
-                    return Err(self.restore_old(&old, error));
-                }
-                self.discard(&old, "the old output");
-                return Ok(());
-            }
-        }
-        disk.sync_dir(&parent)
-    }
-    /// Replaces an old output by two renames, and returns the path of the old one.
-    fn replace_in_two_steps(&mut self) -> Result<PathBuf> {
-        let (disk, place, old) = (self.disk, &self.place.path, self.place.replaced());
-        self.warnings.push(format!(
-            "the file system cannot exchange directories, so for a moment neither the old output nor the new one was at '{}'",
-            place.display()
-        ));
-        disk.rename_new(place, &old)?;
-        if let Err(error) = disk.rename_new(&self.staging, place) {
-            return Err(self.restore_old(&old, error));
-        }
-        Ok(old)
-    }
-    /// Moves an old output back to its place after an error.
-    fn restore_old(&mut self, old: &Path, error: Error) -> Error {
-        let (disk, place) = (self.disk, &self.place.path);
-        let back = match old == self.staging {
-            true => disk.exchange(old, place).map(drop),
-            false => {
-                let away = if self.check_own().is_ok() {
-                    Ok(())
-                } else {
-                    disk.rename_new(place, &self.staging)
-                };
-                away.and_then(|()| disk.rename_new(old, place))
-            }
-        };
-        match back {
-            Ok(()) => error,
-            Err(_) => {
-                self.done = true;
-                Error::output(
-                    old,
-                    format!(
-                        "is the old output: publishing the new one failed ({error}); --force finishes that run first"
-                    ),
-                )
-            }
-        }
-    }
-
-    /// Publishes the output in pieces. All old files are moved away first, so that old and new ones
-    /// never mix.
-    fn move_pieces(&mut self) -> Result<()> {
-        let disk = self.disk;
-        let old = match self.existing()? {
-            Existing::Replaceable(units) => units,
-            _ => Vec::new(),
-        };
-        let moves = Moves {
-            root: self.place.root(),
-            staging: self.staging.clone(),
-            old,
-            new: self.units()?,
-        };
-        let moved = moves.begin(disk).and_then(|()| moves.complete(disk));
-        if let Err(error) = moved {
-            if place::has_mark(disk, &self.staging).unwrap_or(true) && moves.undo(disk).is_err() {
-                self.done = true;
-                return Err(Error::output(
-                    &self.staging,
-                    format!(
-                        "holds files that belong at '{}', because neither the new output nor the old one could be moved there ({error}); do not remove it: --force finishes that run first",
-                        self.place.path.display()
-                    ),
-                ));
-            }
-            return Err(error);
-        }
-        let left = self.discard(&self.staging.clone(), "the staging directory");
-        if left && self.place.is_inside {
-            self.done = true;
-            return Err(Error::output(
-                &self.staging,
-                format!(
-                    "cannot be removed; the output at '{}' is complete, but mongorestore refuses it while this is there: remove it",
-                    self.place.path.display()
-                ),
-            ));
-        }
-        Ok(())
-    }
-    /// The names to move to the place; the one that completes the output comes last.
-    fn units(&self) -> Result<Vec<String>> {
-        let mut units: Vec<String> = Vec::new();
-        for path in &self.files {
-            let unit = path.split_once('/').map_or(path.as_str(), |(directory, _)| directory);
-            if !units.iter().any(|there| there == unit) {
-                units.push(unit.to_owned());
-            }
-        }
-        if let Some(name) = self.form.layout.archive_name()? {
-            units.sort_by_key(|unit| *unit == name);
-        }
-        Ok(units)
-    }
-    /// Removes what the published output does not need. If that fails, adds a warning and returns
-    /// true.
-    fn discard(&mut self, path: &Path, what: &str) -> bool {
-        // The second try is for files that another program kept open for a moment.
-        let Err(error) = self.disk.remove_tree(path).or_else(|_| self.disk.remove_tree(path))
-        else {
-            return false;
-        };
-        self.warnings.push(format!("{what} is still at '{}': {error}; remove it", path.display()));
-        true
-    }
 }
 
 /// Fails early if an output cannot be published at its place. Like [`Claim::take`], but releases
 /// the place.
 pub fn check_place(form: Form) -> Result<()> {
     Claim::take(&Disk::default(), form).map(drop)
+}
+
+/// What cannot be read back from a temporary file of ours is an error of the output, not of an
+/// input.
+pub(crate) fn blame_scratch(error: Error) -> Error {
+    match &error {
+        Error::Read { path, .. } if path.iter().any(|name| name == SCRATCH) => error.of_writing(),
+        _ => error,
+    }
 }
 
 /// Reads a small file of an existing output.
@@ -485,11 +392,18 @@ fn umask() -> u32 {
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        // Do not remove what another program has put there.
-        if self.done || self.check_own().is_err() {
+        if self.done {
             return;
         }
-        if let Err(error) = self.disk.remove_tree(&self.staging) {
+        let removed = match self.disk.look(&self.staging) {
+            Ok(Some(there)) if (there.dev(), there.ino()) == self.own => {
+                place::remove_output(self.disk, &self.staging)
+            }
+            // Do not remove what another program has put there.
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
             let _ = writeln!(
                 io::stderr(),
                 "warning: cannot remove '{}': {error}",

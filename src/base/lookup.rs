@@ -1,18 +1,23 @@
 //! Finds documents of a file by a value in them. Takes at most 64 bytes of memory for each
 //! document.
 
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64};
+
+use smallvec::SmallVec;
 
 use super::documents::{Checking, each_document};
-use crate::base::mmap::Mapped;
-use crate::base::stream::{Stream, head};
+use crate::base::stream::Stream;
 use crate::batch::Splitter;
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::progress::Progress;
-use crate::raw::{self, Elements, Value, kind};
+use crate::raw::{self, Elements, Validator, Value, kind};
 
 /// Three words take 24 bytes. With a u128, alignment would make it 32.
 type Entry = (Fingerprint, u64);
@@ -39,19 +44,48 @@ pub enum Indexed {
     Lacking,
 }
 
+/// Where the documents of a lookup are read from. Files of others are read and never mapped into
+/// memory: if one is cut meanwhile, that is an error, and no signal that ends the process.
+#[derive(Debug)]
+enum Documents {
+    /// The file itself.
+    Theirs(ReadFile),
+    /// The unpacked copy of a compressed file. It has no name, so it is gone once it is closed.
+    Unpacked { file: File, scratch: PathBuf },
+}
+
+impl Documents {
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        match self {
+            Documents::Theirs(file) => file.read_exact_at(bytes, offset),
+            Documents::Unpacked { file, scratch } => file
+                .read_exact_at(bytes, offset)
+                .writing("read back what was unpacked into", scratch),
+        }
+    }
+}
+
+/// Bytes that are read first: most documents are no larger, and need no second call.
+const FIRST_BYTES: usize = 2048;
+
 /// A file of documents with an index by the fingerprint of one value.
 #[derive(Debug)]
 pub struct Lookup {
+    path: PathBuf,
     /// The number of documents in the file, indexed or not.
     documents: u64,
-    map: Mapped,
+    /// Their size, uncompressed.
+    bytes: u64,
+    source: Documents,
     /// The halves of a fingerprint and an offset, sorted.
     entries: Vec<Entry>,
     /// One bit for each entry, set once the entry was taken.
     taken: Vec<AtomicU64>,
-    /// The unpacked copy of a compressed file, removed when it is dropped.
-    _unpacked: Option<tempfile::TempPath>,
 }
+
+/// A document that was not taken, by where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left(u64);
 
 impl Lookup {
     /// Indexes a file. A compressed file is first unpacked into `scratch`. `value` returns the
@@ -84,12 +118,24 @@ impl Lookup {
         progress: &dyn Progress,
         mut place: impl FnMut(&[u8]) -> Result<Indexed>,
     ) -> Result<Lookup> {
-        let (unpacked, file) = unpack(disk, path, scratch)?;
-        let map = Mapped::open(disk, &file)?;
+        // Opened before the first byte is read, to notice any change from then on.
+        let theirs = disk.open(path)?;
+        let stream = Stream::open(disk, path)?;
+        let mut unpacked = match stream.is_gzip {
+            false => None,
+            true => Some(
+                tempfile::tempfile_in(scratch)
+                    .map(|file| BufWriter::with_capacity(256 * 1024, file))
+                    .writing("create a file in", scratch)?,
+            ),
+        };
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;
-        let mut input = Splitter::new(Stream::open(disk, &file)?, 0, path.display().to_string());
+        let mut input = Splitter::new(stream, 0, path.display().to_string());
         let counts = each_document(&mut input, Checking::Validity, progress, |document| {
+            if let Some(unpacked) = &mut unpacked {
+                unpacked.write_all(document.bytes()).writing("unpack into", scratch)?;
+            }
             match place(document.bytes())? {
                 Indexed::By(fingerprint) => entries.push((halves(fingerprint), offset)),
                 Indexed::LeftOut => {}
@@ -104,9 +150,20 @@ impl Lookup {
             offset += document.bytes().len() as u64;
             Ok(())
         })?;
+        let source = match unpacked {
+            None => Documents::Theirs(theirs),
+            Some(unpacked) => {
+                let file = unpacked
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)
+                    .writing("unpack into", scratch)?;
+                Documents::Unpacked { file, scratch: scratch.to_owned() }
+            }
+        };
         entries.sort_unstable();
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Lookup { documents: counts.documents, map, entries, taken, _unpacked: unpacked })
+        let documents = counts.documents;
+        Ok(Lookup { path: path.to_owned(), documents, bytes: offset, source, entries, taken })
     }
     /// The number of documents in the file, with those that are left out.
     pub fn documents(&self) -> u64 {
@@ -120,81 +177,236 @@ impl Lookup {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-    /// Returns the documents with this fingerprint, in the order of the file, and marks them as
-    /// taken.
-    pub fn take(&self, fingerprint: u128) -> impl Iterator<Item = &[u8]> {
+    /// The entries with this fingerprint.
+    fn range(&self, fingerprint: u128) -> std::ops::Range<usize> {
         let fingerprint = halves(fingerprint);
         let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
-        let count =
-            self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).count();
-        for entry in from..from + count {
-            self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
-        }
-        let map = &self.map;
-        self.entries[from..from + count].iter().map(move |(_, offset)| document_at(map, *offset))
+        let same = self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint);
+        from..from + same.count()
+    }
+    fn mark(&self, entry: usize) {
+        self.taken[entry / 64].fetch_or(1 << (entry % 64), atomic::Ordering::Relaxed);
+    }
+    /// Marks the documents with this fingerprint as taken, and returns how many there are.
+    pub fn mark_all(&self, fingerprint: u128) -> usize {
+        let range = self.range(fingerprint);
+        range.clone().for_each(|entry| self.mark(entry));
+        range.len()
+    }
+    /// Returns the documents with this fingerprint, in the order of the file, and marks them as
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], and [`Error::Input`] if the file has changed.
+    pub fn take(&self, fingerprint: u128) -> Result<Vec<Vec<u8>>> {
+        let range = self.range(fingerprint);
+        range.clone().for_each(|entry| self.mark(entry));
+        self.entries[range].iter().map(|(_, offset)| self.read(*offset)).collect()
     }
     /// Returns a document with this fingerprint that was not taken yet: one that equals `like` if
     /// there is one, else the first. Marks it as taken, so that each of several documents with the
     /// same `_id` gets its own partner.
-    pub fn take_partner(&self, fingerprint: u128, like: &[u8]) -> Option<&[u8]> {
-        let fingerprint = halves(fingerprint);
-        let from = self.entries.partition_point(|(known, _)| *known < fingerprint);
-        let same =
-            self.entries[from..].iter().take_while(|(known, _)| *known == fingerprint).enumerate();
-        let mut free = same
-            .map(|(index, (_, offset))| (from + index, document_at(&self.map, *offset)))
-            .filter(|(entry, _)| !self.is_taken(*entry));
-        let first = free.next()?;
-        let (entry, document) = if first.1 == like {
-            first
-        } else {
-            free.find(|(_, document)| *document == like).unwrap_or(first)
-        };
-        self.taken[entry / 64].fetch_or(1 << (entry % 64), Ordering::Relaxed);
-        Some(document)
+    ///
+    /// # Errors
+    ///
+    /// As [`Lookup::take`].
+    pub fn take_partner(&self, fingerprint: u128, like: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut first = None;
+        for entry in self.range(fingerprint).filter(|entry| !self.is_taken(*entry)) {
+            let document = self.read(self.entries[entry].1)?;
+            if document == like {
+                self.mark(entry);
+                return Ok(Some(document));
+            }
+            first.get_or_insert((entry, document));
+        }
+        Ok(first.map(|(entry, document)| {
+            self.mark(entry);
+            document
+        }))
     }
     fn is_taken(&self, entry: usize) -> bool {
-        self.taken[entry / 64].load(Ordering::Relaxed) & 1 << (entry % 64) != 0
+        self.taken[entry / 64].load(atomic::Ordering::Relaxed) & 1 << (entry % 64) != 0
     }
     /// The documents that were not taken, in the order of the file.
-    pub fn left(&self) -> impl Iterator<Item = &[u8]> {
-        let mut offsets: Vec<u64> = Vec::new();
-        for (entry, (_, offset)) in self.entries.iter().enumerate() {
-            if !self.is_taken(entry) {
-                offsets.push(*offset);
-            }
-        }
-        offsets.sort_unstable();
-        offsets.into_iter().map(|offset| document_at(&self.map, offset))
+    pub fn left(&self) -> impl Iterator<Item = Result<Vec<u8>>> {
+        self.left_places().into_iter().map(|left| self.read_left(left))
+    }
+    /// Where the documents are that were not taken, in the order of the file.
+    pub fn left_places(&self) -> Vec<Left> {
+        let entries = self.entries.iter().enumerate();
+        let mut left: Vec<Left> = entries
+            .filter(|(entry, _)| !self.is_taken(*entry))
+            .map(|(_, (_, offset))| Left(*offset))
+            .collect();
+        left.sort_unstable();
+        left
+    }
+    /// A document that was not taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lookup::take`].
+    pub fn read_left(&self, left: Left) -> Result<Vec<u8>> {
+        self.read(left.0)
     }
     /// A document with the same value as an earlier one, if there is one.
-    pub fn duplicate(&self) -> Option<&[u8]> {
-        let pair = self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0)?;
-        Some(document_at(&self.map, pair[1].1))
+    ///
+    /// # Errors
+    ///
+    /// As [`Lookup::take`].
+    pub fn duplicate(&self) -> Result<Option<Vec<u8>>> {
+        let pair = self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        pair.map(|pair| self.read(pair[1].1)).transpose()
     }
-    /// Fails if the file has changed since it was indexed.
+    /// Reads a document, and checks it again, as the file may have been rewritten since.
+    fn read(&self, offset: u64) -> Result<Vec<u8>> {
+        let there = usize::try_from(self.bytes - offset).unwrap_or(usize::MAX);
+        let mut document = vec![0; FIRST_BYTES.min(there)];
+        self.source.read_exact_at(&mut document, offset)?;
+        let length = document.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+        let length = length as usize;
+        let is_possible = length <= there && length <= raw::MAX_DOCUMENT_BYTES;
+        let first = document.len();
+        if is_possible {
+            document.resize(length, 0);
+            if length > first {
+                self.source.read_exact_at(&mut document[first..], offset + first as u64)?;
+            }
+        }
+        match is_possible && Validator::default().check(&document).is_ok() {
+            true => Ok(document),
+            false => Err(Error::input(
+                &self.path,
+                "changed while it was read; run again once nothing writes to it",
+            )),
+        }
+    }
+    /// Fails if the file has changed since it was indexed. An unpacked copy is ours; its file was
+    /// checked when it was indexed.
     pub fn check_unchanged(&self) -> Result<()> {
-        self.map.check_unchanged()
+        match &self.source {
+            Documents::Theirs(file) => file.check_unchanged(),
+            Documents::Unpacked { .. } => Ok(()),
+        }
     }
 }
 
-fn document_at(map: &[u8], offset: u64) -> &[u8] {
-    let rest = &map[(offset as usize).min(map.len())..];
-    let length = rest.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
-    &rest[..length.min(rest.len()).max(raw::MIN_DOCUMENT_BYTES.min(rest.len()))]
+/// The first bytes of an `_id`, by which documents are sorted without keeping them. Only larger
+/// ones are read again to compare them.
+#[derive(Debug)]
+pub struct IdPrefix {
+    bytes: SmallVec<[u8; IdPrefix::BYTES]>,
+    kind: Option<u8>,
+    is_cut: bool,
 }
 
-fn unpack(
-    disk: &Disk,
-    path: &Path,
-    scratch: &Path,
-) -> Result<(Option<tempfile::TempPath>, PathBuf)> {
-    if head(disk, path, 2)? != crate::gzip::MAGIC {
-        return Ok((None, path.to_owned()));
+impl IdPrefix {
+    const BYTES: usize = 24;
+
+    /// The prefix of a document's `_id`.
+    pub fn of(document: &[u8]) -> IdPrefix {
+        let id = Elements::new(document).find(b"_id");
+        let bytes = id.map_or(&[][..], |id| id.bytes);
+        IdPrefix {
+            bytes: SmallVec::from_slice(&bytes[..bytes.len().min(IdPrefix::BYTES)]),
+            kind: id.map(|id| id.kind),
+            is_cut: bytes.len() > IdPrefix::BYTES,
+        }
     }
-    let mut file = tempfile::NamedTempFile::new_in(scratch).writing("create a file in", scratch)?;
-    std::io::copy(&mut Stream::open(disk, path)?, &mut file).writing("unpack into", scratch)?;
-    let path = file.into_temp_path();
-    let place = path.to_path_buf();
-    Ok((Some(path), place))
+    /// The order of two `_id`s by their bytes, then types; none is first. `None` if the prefixes do
+    /// not decide it.
+    pub fn compare(&self, other: &IdPrefix) -> Option<Ordering> {
+        match (self.kind.is_some().cmp(&other.kind.is_some()), self.bytes.cmp(&other.bytes)) {
+            (Ordering::Equal, Ordering::Equal) if self.is_cut && other.is_cut => None,
+            // A shorter one is a prefix of the other.
+            (Ordering::Equal, Ordering::Equal) if self.is_cut != other.is_cut => {
+                Some(self.is_cut.cmp(&other.is_cut))
+            }
+            (Ordering::Equal, Ordering::Equal) => Some(self.kind.cmp(&other.kind)),
+            (Ordering::Equal, order) | (order, _) => Some(order),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    /// A document with an `_id` of one byte, and text that makes it large.
+    fn document(id: u8, size: usize) -> Vec<u8> {
+        let text = vec![b'x'; size];
+        let mut bytes = vec![0; 4];
+        bytes.extend_from_slice(b"\x10_id\0");
+        bytes.extend_from_slice(&u32::from(id).to_le_bytes());
+        bytes.extend_from_slice(b"\x02t\0");
+        bytes.extend_from_slice(&(size as u32 + 1).to_le_bytes());
+        bytes.extend_from_slice(&text);
+        bytes.extend_from_slice(&[0, 0]);
+        let length = bytes.len() as u32;
+        bytes[..4].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
+    fn open(path: &Path, scratch: &Path) -> Lookup {
+        let value = |document: &[u8]| Some(id_fingerprint(document));
+        Lookup::open(&Disk::default(), path, scratch, &Silent, value).expect("a lookup")
+    }
+
+    #[test]
+    fn documents_are_found_in_plain_and_compressed_files() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let documents = [document(1, 3), document(2, 10 * FIRST_BYTES), document(3, FIRST_BYTES)];
+        let bytes = documents.concat();
+        let plain = directory.path().join("plain.bson");
+        std::fs::write(&plain, &bytes).expect("a file");
+        let packed = directory.path().join("packed.bson.gz");
+        std::fs::write(&packed, crate::gzip::compress(&bytes, 1)).expect("a file");
+        for path in [plain, packed] {
+            let lookup = open(&path, directory.path());
+            let found = lookup.take(id_fingerprint(&documents[1])).expect("a document");
+            assert_eq!(found, [documents[1].clone()]);
+            let left: Result<Vec<_>> = lookup.left().collect();
+            assert_eq!(left.expect("the others"), [documents[0].clone(), documents[2].clone()]);
+            // Nothing has a name in the scratch directory.
+            assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 2);
+        }
+    }
+
+    /// Under a memory map, this was SIGBUS.
+    #[test]
+    fn a_file_that_is_cut_is_an_error() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("cut.bson");
+        let documents = [document(1, 9000), document(2, 9000)];
+        std::fs::write(&path, documents.concat()).expect("a file");
+        let lookup = open(&path, directory.path());
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+        file.set_len(5000).expect("cut");
+        for document in &documents {
+            let error = lookup.take(id_fingerprint(document)).expect_err("it is cut");
+            assert!(error.to_string().contains("changed while it was read"), "{error}");
+            assert_eq!(error.exit_code(), 3);
+        }
+        lookup.check_unchanged().expect_err("it is cut");
+    }
+
+    #[test]
+    fn long_ids_are_sorted_by_all_their_bytes() {
+        let id = |text: &str| {
+            let mut bytes = vec![0; 4];
+            bytes.extend_from_slice(b"\x02_id\0");
+            bytes.extend_from_slice(&(text.len() as u32 + 1).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.extend_from_slice(&[0, 0]);
+            let length = bytes.len() as u32;
+            bytes[..4].copy_from_slice(&length.to_le_bytes());
+            IdPrefix::of(&bytes)
+        };
+        let long = "a".repeat(40);
+        assert_eq!(id("a").compare(&id("b")), Some(Ordering::Less));
+        assert_eq!(id(&long).compare(&id(&long)), None);
+        assert_eq!(IdPrefix::of(&document(1, 3)).compare(&id("a")), Some(Ordering::Less));
+    }
 }

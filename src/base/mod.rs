@@ -11,7 +11,6 @@ pub mod hash;
 pub mod hashing;
 pub mod lookup;
 pub mod mapping_id;
-pub(crate) mod mmap;
 pub mod namespace;
 pub mod pipeline;
 pub mod progress;

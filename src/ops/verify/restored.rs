@@ -230,7 +230,7 @@ pub(super) fn note_extra(
 ) -> Result<()> {
     let side = Side { namespace, output: None, theirs: lookup };
     for document in lookup.left() {
-        side.note(document, DifferenceKind::Extra, Vec::new(), report, each)?;
+        side.note(&document?, DifferenceKind::Extra, Vec::new(), report, each)?;
     }
     Ok(())
 }
@@ -253,10 +253,10 @@ impl Side<'_> {
         each: &mut dyn FnMut(&DocumentDifference) -> Result<()>,
     ) -> Result<()> {
         let (difference, fields) =
-            match self.theirs.take_partner(id_fingerprint(document), document) {
+            match self.theirs.take_partner(id_fingerprint(document), document)? {
                 Some(other) if other == document => return Ok(()),
                 Some(other) => {
-                    let fields = differing_paths(document, other);
+                    let fields = differing_paths(document, &other);
                     if fields.is_empty() {
                         report.reordered += 1;
                         return Ok(());

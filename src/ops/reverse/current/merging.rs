@@ -74,24 +74,47 @@ fn same_documents(base: &[&[u8]], current: &[&[u8]]) -> bool {
         })
 }
 
-/// Today's documents that belong to `document`, which is of the target `driver`. Of several in
+/// Today's documents of one key, by target.
+#[derive(Debug)]
+pub(super) struct Found {
+    driver: usize,
+    documents: Vec<Vec<Vec<u8>>>,
+}
+
+impl Found {
+    /// Finds what belongs to `document`, which is of the target `driver`.
+    pub(super) fn of(
+        plan: &Plan,
+        lookups: &[Lookup],
+        driver: usize,
+        document: Vec<u8>,
+    ) -> Result<Found> {
+        let key = plan.key(driver, &document).map(fingerprint_of).unwrap_or_default();
+        let mut documents = Vec::with_capacity(lookups.len());
+        for (number, lookup) in lookups.iter().enumerate() {
+            documents.push(if number == driver { Vec::new() } else { lookup.take(key)? });
+        }
+        documents[driver] = vec![document];
+        Ok(Found { driver, documents })
+    }
+}
+
+/// Which of the documents that were found count. Of several in
 /// another target that unwinds nothing, the one with the previous `_id` counts, else the first.
 pub(super) fn current_documents<'a>(
     plan: &Plan,
-    lookups: &'a [Lookup],
     base: &Current<'_>,
-    (driver, document): (usize, &'a [u8]),
+    found: &'a Found,
     event: &mut Event,
 ) -> Current<'a> {
-    let key = plan.key(driver, document).map(fingerprint_of).unwrap_or_default();
     let names: Vec<&str> = plan.target_collections().collect();
     let mut current = Current::none(plan);
-    for (number, lookup) in lookups.iter().enumerate() {
-        if number == driver {
-            current.single[number] = Some(document);
+    for (number, candidates) in found.documents.iter().enumerate() {
+        let candidates: Vec<&[u8]> = candidates.iter().map(Vec::as_slice).collect();
+        if number == found.driver {
+            current.single[number] = candidates.first().copied();
             continue;
         }
-        let candidates: Vec<&[u8]> = lookup.take(key).collect();
         if plan.is_unwound(number) {
             current.unwound[number] = Some(candidates);
             continue;
@@ -159,12 +182,13 @@ impl Today<'_> {
     }
 
     /// Compares a document with the source collection itself, which the application may still write to.
-    fn compare_with_source(&self, original: &[u8]) -> Option<Event> {
-        let (_, lookup) = self.source?;
-        let Some(now) = lookup.take_partner(id_fingerprint(original), original) else {
-            return Some(self.source_event(original, EventKind::SourceRemoved, "removed since"));
+    fn compare_with_source(&self, original: &[u8]) -> Result<Option<Event>> {
+        let Some((_, lookup)) = self.source else { return Ok(None) };
+        let Some(now) = lookup.take_partner(id_fingerprint(original), original)? else {
+            let removed = self.source_event(original, EventKind::SourceRemoved, "removed since");
+            return Ok(Some(removed));
         };
-        let fields = if now == original { Vec::new() } else { differing_paths(original, now) };
+        let fields = if now == original { Vec::new() } else { differing_paths(original, &now) };
         let event = || {
             self.source_event(
                 original,
@@ -172,7 +196,7 @@ impl Today<'_> {
                 &format!("changed since: {}", fields.join(", ")),
             )
         };
-        (!fields.is_empty()).then(event)
+        Ok((!fields.is_empty()).then(event))
     }
 }
 
@@ -193,7 +217,7 @@ impl Merging<'_> {
             if !next.map_err(|why| misfit(&self.journal, why))? {
                 break;
             }
-            out.events.extend(self.today.compare_with_source(&original));
+            out.events.extend(self.today.compare_with_source(&original)?);
             let base = base_of(plan, &batch);
             let driver = plan.driver_of(|target| base.single[target].is_some());
             let Some((driver, migrated)) =
@@ -205,11 +229,11 @@ impl Merging<'_> {
             };
             let key = plan.key(driver, migrated).map(fingerprint_of).unwrap_or_default();
             let mut event = Event::new(recorded, &original, EventKind::Unchanged);
-            let Some(now) = lookups[driver].take(key).next() else {
+            let Some(now) = lookups[driver].take(key)?.into_iter().next() else {
                 event.kind = EventKind::Deleted;
                 // The same event reports the siblings that are left.
                 for (number, lookup) in lookups.iter().enumerate() {
-                    if number != driver && lookup.take(key).next().is_some() {
+                    if number != driver && lookup.mark_all(key) > 0 {
                         event.not_carried_back.push(format!(
                             "{} still has a document of it",
                             recorded.targets[number].namespace
@@ -219,7 +243,8 @@ impl Merging<'_> {
                 out.events.push(event);
                 continue;
             };
-            let current = current_documents(plan, lookups, &base, (driver, now), &mut event);
+            let found = Found::of(plan, lookups, driver, now)?;
+            let current = current_documents(plan, &base, &found, &mut event);
             if current.is_same(&base) {
                 if event.missing_in.is_empty() && event.not_carried_back.is_empty() {
                     out.keep(&original);

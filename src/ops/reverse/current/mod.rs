@@ -18,7 +18,7 @@ pub use beside::BesideReport;
 use events::EventLog;
 pub use events::{Counts, Event, EventKind};
 use groups::Group;
-use merging::{Current, Merging, Today, Write, check_size, current_documents};
+use merging::{Current, Found, Merging, Today, Write, check_size, current_documents};
 use redump::{Opening, check_driver, open_source_lookup, redump_remarks};
 
 use super::original::OpenSource;
@@ -26,13 +26,14 @@ use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, pro
 use crate::artifact::apart;
 use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::reader::{self, Artifact, Watched};
-use crate::artifact::staging::Staging;
+use crate::artifact::staging::{self, Staging};
 use crate::artifact::writer::{Content, DocumentSink, OutputFile};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::hash::HashingCounter;
+use crate::lookup::{IdPrefix, Left, Lookup};
 use crate::manifest::{self, Role};
 use crate::mapping::{Merged, Merger};
 use crate::ops::verify::together::compare_artifacts;
@@ -96,6 +97,16 @@ pub fn reverse_current(
     progress: &dyn Progress,
     each: &mut (dyn FnMut(&Event) -> Result<()> + Send),
 ) -> Result<Report> {
+    reverse_later(options, redump, strict, progress, each).map_err(staging::blame_scratch)
+}
+
+fn reverse_later(
+    options: &Options,
+    redump: &Path,
+    strict: bool,
+    progress: &dyn Progress,
+    each: &mut (dyn FnMut(&Event) -> Result<()> + Send),
+) -> Result<Report> {
     let began = Instant::now();
     let disk = Disk::new(options.io);
     if !options.dry_run {
@@ -112,8 +123,10 @@ pub fn reverse_current(
     let outputs: Vec<Artifact> = std::iter::once(artifact).chain(further).collect();
     let groups = Group::of(&outputs)?;
     check_contradictions(&disk, &outputs, &besides, progress)?;
-    let scratch =
-        staging.as_ref().map_or_else(std::env::temp_dir, |staging| staging.scratch().to_owned());
+    let scratch = match &staging {
+        Some(staging) => staging.scratch()?,
+        None => std::env::temp_dir(),
+    };
     let mut restored = Vec::new();
     for group in &groups {
         let database = database_of(&group.recorded.namespace, options.to_database.as_deref())?;
@@ -378,29 +391,59 @@ fn merge_source(
     source.settle(disk, outcome)
 }
 
+/// A document that was created since the migration.
+#[derive(Debug)]
+struct Created {
+    driver: usize,
+    left: Left,
+    id: IdPrefix,
+}
+
+/// Sorts documents by their `_id`s, of which only the largest are read again.
+fn sort_created(lookups: &[Lookup], created: &mut [Created]) -> Result<()> {
+    let read = |one: &Created| lookups[one.driver].read_left(one.left);
+    let mut failed = Ok(());
+    created.sort_by(|one, other| {
+        one.id.compare(&other.id).unwrap_or_else(|| {
+            match read(one).and_then(|a| Ok((a, read(other)?))) {
+                Ok((one, other)) => {
+                    let id = |document: &[u8]| {
+                        Elements::new(document).find(b"_id").map(|id| (id.bytes.to_vec(), id.kind))
+                    };
+                    id(&one).cmp(&id(&other))
+                }
+                Err(error) => {
+                    failed = Err(error);
+                    std::cmp::Ordering::Equal
+                }
+            }
+        })
+    });
+    failed
+}
+
 /// Appends what no output has: documents created since. Reports what else is left.
 fn merge_rest(today: Today<'_>, file: &mut OutputFile<'_>, log: &mut EventLog<'_>) -> Result<()> {
     let Today { plan, recorded, lookups, .. } = today;
-    // New documents come last, sorted by the bytes of their `_id`s.
+    // New documents come last, sorted by the bytes of their `_id`s. A document of several driving
+    // collections is one; the first of them drives it.
     let drivers = plan.drivers();
-    let of_driver = |driver: &usize| {
-        let driver = *driver;
-        lookups[driver].left().map(move |document| (driver, document))
-    };
-    // A document of several driving collections is one; the first of them drives it.
-    let mut known = HashSet::new();
-    let mut added: Vec<(usize, &[u8])> = drivers
-        .iter()
-        .flat_map(of_driver)
-        .filter(|(driver, document)| known.insert(plan.key(*driver, document).map(fingerprint_of)))
-        .collect();
-    added.sort_by_key(|(_, document)| {
-        Elements::new(document).find(b"_id").map(|id| (id.bytes, id.kind))
-    });
+    let (mut known, mut added) = (HashSet::new(), Vec::new());
+    for &driver in &drivers {
+        for left in lookups[driver].left_places() {
+            let document = lookups[driver].read_left(left)?;
+            if known.insert(plan.key(driver, &document).map(fingerprint_of)) {
+                added.push(Created { driver, left, id: IdPrefix::of(&document) });
+            }
+        }
+    }
+    sort_created(lookups, &mut added)?;
     let (mut merger, base) = (Merger::new(plan), Current::none(plan));
-    for (driver, document) in added {
-        let mut event = Event::new(recorded, document, EventKind::Added);
-        let current = current_documents(plan, lookups, &base, (driver, document), &mut event);
+    for Created { driver, left, .. } in added {
+        let document = lookups[driver].read_left(left)?;
+        let mut event = Event::new(recorded, &document, EventKind::Added);
+        let found = Found::of(plan, lookups, driver, document)?;
+        let current = current_documents(plan, &base, &found, &mut event);
         let merged = merger.merge(None, base.sides(), current.sides());
         append_merged(merged, event, file, log)?;
     }
@@ -410,7 +453,7 @@ fn merge_rest(today: Today<'_>, file: &mut OutputFile<'_>, log: &mut EventLog<'_
         }
         for document in lookup.left() {
             // It never had a sibling, or the sibling was deleted.
-            let mut event = Event::new(recorded, document, EventKind::Orphan);
+            let mut event = Event::new(recorded, &document?, EventKind::Orphan);
             let namespaces: Vec<&str> =
                 drivers.iter().map(|driver| recorded.targets[*driver].namespace.as_str()).collect();
             event.not_carried_back.push(format!(
@@ -423,7 +466,7 @@ fn merge_rest(today: Today<'_>, file: &mut OutputFile<'_>, log: &mut EventLog<'_
         }
     }
     for document in today.source.iter().flat_map(|(_, lookup)| lookup.left()) {
-        log.record(today.source_event(document, EventKind::SourceAdded, "added since"))?;
+        log.record(today.source_event(&document?, EventKind::SourceAdded, "added since"))?;
     }
     Ok(())
 }

@@ -62,15 +62,15 @@ impl Opening<'_> {
                 })?;
             beside.extend(shared.iter().flat_map(Shared::reports));
             if plan.is_driver(number)
-                && let Some(document) = lookup.duplicate()
+                && let Some(document) = lookup.duplicate()?
             {
-                let key = plan.key(number, document).map(raw::display_value).unwrap_or_default();
+                let key = plan.key(number, &document).map(raw::display_value).unwrap_or_default();
                 return Err(Error::Check(format!(
                     "'{}': two documents of {} have one {}, {key} (the second has _id {}); it is not clear which of them should go back",
                     path.display(),
                     target.namespace,
                     plan.key_name(number),
-                    raw::display_id(document).unwrap_or_default()
+                    raw::display_id(&document).unwrap_or_default()
                 )));
             }
             lookups.push(lookup);
