@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit e2e outputs examples browser conformance oracle laws kill limits fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
+.PHONY: help demo build test unit oracle-unit faults faults-selection e2e outputs examples browser conformance oracle laws kill limits fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -46,7 +46,7 @@ demo: ## the main job on a small dump, there and back (needs Rust alone)
 build:
 	$(CARGO) build
 
-test: unit oracle-unit e2e ## all tests; says what it leaves out where Python, Java or Maven are missing
+test: unit oracle-unit faults-selection e2e ## all tests; says what it leaves out where Python, Java or Maven are missing
 
 unit: build
 	$(CARGO) test
@@ -56,6 +56,11 @@ oracle-unit:
 	    echo 'cd tests/oracle && python3 -m unittest'; \
 	    cd tests/oracle && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest; \
 	else echo 'oracle-unit: left out: python3 not found'; test -z "$${CI:-}"; fi
+
+faults-selection: build
+	@if command -v python3 >/dev/null; then \
+	    CARGO='$(CARGO)' MONGOSPLIT='$(TARGET)/debug/mongosplit' tests/faults/run --quick; \
+	else echo 'faults: left out: python3 not found'; test -z "$${CI:-}"; fi
 
 e2e: build ## against a real server (MONGODB_URI, or one that is installed into target/)
 	tests/e2e/run $(E2E)
@@ -87,6 +92,10 @@ limits: ## memory and time on the most awkward inputs, every bit of small ones (
 	$(CARGO) build --release --bin mongosplit
 	tests/limits/run $(LIMITS)
 	EVERY_BIT=1 $(CARGO) test --test hostile --test corruption --test damaged_input
+faults: ## every file call of every kind of run fails; full disks, limits, inputs that change (12 minutes)
+	$(CARGO) build --profile quick --bin mongosplit
+	CARGO='$(CARGO)' MONGOSPLIT='$(TARGET)/quick/mongosplit' tests/faults/run
+	MONGOSPLIT='$(TARGET)/quick/mongosplit' tests/faults/limits
 
 fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)
