@@ -92,6 +92,7 @@ limits: ## memory and time on the most awkward inputs, every bit of small ones (
 	$(CARGO) build --release --bin mongosplit
 	tests/limits/run $(LIMITS)
 	EVERY_BIT=1 $(CARGO) test --test hostile --test corruption --test damaged_input
+
 faults: ## every file call of every kind of run fails; full disks, limits, inputs that change (12 minutes)
 	$(CARGO) build --profile quick --bin mongosplit
 	CARGO='$(CARGO)' MONGOSPLIT='$(TARGET)/quick/mongosplit' tests/faults/run
