@@ -34,6 +34,9 @@ pub fn extended_json_of(value: Value<'_>) -> String {
     text.out
 }
 
+/// Levels from here on are on one line: a server stores fewer, and indenting a million levels would take the square of it.
+const MOST_INDENTED: usize = 200;
+
 /// A text that is being made.
 #[derive(Default)]
 struct Text<'a> {
@@ -59,6 +62,7 @@ impl<'a> Text<'a> {
         }
         let is_array = value.kind == kind::ARRAY;
         let is_short = self.open.last().is_some_and(|outer| outer.is_short)
+            || self.open.len() >= MOST_INDENTED
             || short_length(value).is_some_and(|length| length <= ONE_LINE);
         self.out.push(if is_array { '[' } else { '{' });
         let elements = value.elements();
@@ -165,6 +169,22 @@ fn quoted(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn very_deep_documents_take_room_in_proportion() {
+        let levels = 20_000;
+        let mut document = Vec::new();
+        for level in 0..levels {
+            let length: u32 = 7 * (levels - 1 - level) + 5;
+            document.extend_from_slice(&length.to_le_bytes());
+            document.extend_from_slice(if level + 1 < levels { b"\x03\0" } else { b"" });
+        }
+        document.extend(vec![0; levels as usize]);
+        assert!(crate::raw::Validator::default().check(&document).is_ok());
+        let text = extended_json(&document);
+        assert!(text.len() < 20 * document.len(), "{} of {}", text.len(), document.len());
+        assert_eq!(text.matches('{').count(), levels as usize);
+    }
 
     fn of(document: bson::Document) -> String {
         extended_json(&document.to_vec().unwrap())
