@@ -286,6 +286,10 @@ pub struct JournalBatch {
 }
 
 impl JournalBatch {
+    /// The bytes of the notes, with those of the documents that they hold.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
     /// A reader of the notes.
     pub fn reader(&self) -> Reader<'_> {
         let (program, values) = self.parts();

@@ -287,9 +287,9 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Bytes of the documents; at least 1, as an empty batch counts too.
+    /// Bytes of the documents, and of the notes, which may hold documents too.
     pub fn size(&self) -> usize {
-        self.targets.iter().map(|group| group.bytes.len()).sum::<usize>().max(1)
+        self.targets.iter().map(|group| group.bytes.len()).sum::<usize>() + self.notes.size()
     }
 }
 
