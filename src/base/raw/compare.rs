@@ -96,3 +96,61 @@ pub fn differing_paths_up_to(one: &[u8], other: &[u8], limit: usize) -> Vec<Stri
 pub fn differ(one: &[u8], other: &[u8]) -> bool {
     one != other && !differing_paths_up_to(one, other, 1).is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::{Value, Writer};
+
+    /// A document of so many levels, the innermost with this field.
+    fn nested(levels: usize, name: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut open = vec![out.open()];
+        for _ in 1..levels {
+            out.head(kind::DOCUMENT, b"a\0");
+            open.push(out.open());
+        }
+        out.element(name, Value::NULL);
+        while let Some(one) = open.pop() {
+            out.close(one);
+        }
+        out
+    }
+
+    /// Level by level, a million levels would be compared a million times.
+    #[test]
+    fn paths_go_as_deep_as_a_server_stores_documents() {
+        let (one, other) = (nested(100, b"x\0"), nested(100, b"y\0"));
+        let paths = differing_paths(&one, &other);
+        assert_eq!(paths, [format!("{}x", "a.".repeat(99)), format!("{}y", "a.".repeat(99))]);
+        let (one, other) = (nested(100_000, b"x\0"), nested(100_000, b"y\0"));
+        assert_eq!(differing_paths(&one, &other).len(), 1);
+        assert!(differ(&one, &other) && !differ(&one, &one));
+    }
+
+    #[test]
+    fn names_in_paths_are_cut() {
+        let name = [&vec![b'x'; 100_000][..], &[0]].concat();
+        let (one, other) = (nested(1, &name), nested(1, b"y\0"));
+        let lengths: Vec<usize> = differing_paths(&one, &other).iter().map(String::len).collect();
+        assert_eq!(lengths, [LONGEST_NAME, 1]);
+    }
+
+    #[test]
+    fn many_documents_in_another_order_inside_do_not_differ() {
+        let document = |names: [&[u8]; 2]| {
+            let mut out = Vec::new();
+            let open = out.open();
+            for number in 0..500 {
+                out.head(kind::DOCUMENT, format!("{number}\0").as_bytes());
+                let inner = out.open();
+                names.iter().for_each(|name| out.element(name, Value::NULL));
+                out.close(inner);
+            }
+            out.close(open);
+            out
+        };
+        assert!(!differ(&document([b"a\0", b"b\0"]), &document([b"b\0", b"a\0"])));
+        assert!(differ(&document([b"a\0", b"b\0"]), &document([b"b\0", b"c\0"])));
+    }
+}

@@ -74,6 +74,24 @@ impl Merger<'_> {
 
 /// The most fields of a document that are told apart.
 const MOST_PATHS: usize = 1000;
+/// The most changes of a document that are.
+const MOST_CHANGES: usize = 100_000;
+
+/// Paths, in their order.
+struct Paths<'p>(&'p [String]);
+
+impl Paths<'_> {
+    /// Whether one of them is this path, is in it, or has it in itself.
+    fn has_related(&self, path: &str) -> bool {
+        let has = |path: &str| self.0.binary_search_by(|other| other.as_str().cmp(path)).is_ok();
+        let outside = path.match_indices('.').map(|(at, _)| &path[..at]);
+        let below = format!("{path}.");
+        let first = self.0.partition_point(|other| *other < below);
+        has(path)
+            || outside.into_iter().any(has)
+            || self.0.get(first).is_some_and(|other| other.starts_with(&below))
+    }
+}
 
 /// A document of a target: before, now, and as the merged source would make it.
 struct Documents<'a> {
@@ -91,9 +109,10 @@ impl Documents<'_> {
             return Vec::new();
         }
         let is_all = differing.len() < MOST_PATHS;
-        // Of more changes than can be listed, all count as one of them.
-        let since = self.base.map(|base| differing_paths_up_to(base, self.now, MOST_PATHS));
-        let since = since.filter(|since| since.len() < MOST_PATHS);
+        // Of very many changes, all fields count as changed.
+        let since = self.base.map(|base| differing_paths_up_to(base, self.now, MOST_CHANGES));
+        let since = since.filter(|since| since.len() < MOST_CHANGES);
+        let changed = since.as_deref().map(Paths);
         // A new null is not a change: the application's models store their optional fields as
         // null.
         let is_new_null = |path: &String| {
@@ -113,8 +132,7 @@ impl Documents<'_> {
             if is_new_null(&path) || is_position(&path) || is_added(&path) {
                 continue;
             }
-            let related = |other: &String| is_within(&path, other) || is_within(other, &path);
-            let has_changed = since.as_ref().is_none_or(|since| since.iter().any(related));
+            let has_changed = changed.as_ref().is_none_or(|changed| changed.has_related(&path));
             let label = format!("{collection}.{path}");
             if has_changed
                 && !log.superseded.iter().any(|known| is_within(&label, known))
@@ -137,4 +155,18 @@ fn at_path<'d>(document: &'d [u8], path: &str) -> Option<Value<'d>> {
         kind::DOCUMENT | kind::ARRAY => Elements::new(value.bytes).find(name.as_bytes()),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_related_to_those_around_and_inside() {
+        let paths = ["a", "b.c", "b.d-e", "b.d.e"].map(str::to_owned);
+        let paths = Paths(&paths[..]);
+        let related = ["a", "a.x", "b", "b.c", "b.c.0.y", "b.d", "b.d.e", "b.d.e.f"];
+        assert!(related.iter().all(|path| paths.has_related(path)));
+        assert!(["aa", "b.cc", "b.d.f", "c", "b.d-"].iter().all(|path| !paths.has_related(path)));
+    }
 }
