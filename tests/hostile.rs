@@ -45,7 +45,7 @@ fn shapes(world: &World) -> Vec<(&'static str, PathBuf, bool)> {
     // A mapping that copies a collection makes an archive of it, which is a dump like any other.
     let mapping = world.write(
         "copy.toml",
-        "format = 2\nname = \"copy\"\nversion = \"1\"\nsource = \"user_data\"\n\n[[target]]\ncollection = \"user_data\"\nrest = true\nfields = [{ name = \"_id\" }]\n",
+        "format = 2\nname = \"copy\"\nversion = \"1\"\nsource = \"user_data\"\nkey = \"_id\"\n\n[[target]]\ncollection = \"user_data\"\nrest = true\nfields = [{ name = \"_id\" }]\n",
     );
     let archive = |name: &str, more: &[&str]| {
         let mapping = mapping.to_str().expect("a path");
