@@ -27,13 +27,13 @@ fn some_of(all: usize, one_of: usize) -> impl Iterator<Item = usize> {
 fn derived(dump: &Path, out: &Path) -> Result<transform::Report> {
     let mut options = transform::Options::new(dump, out);
     (options.threads, options.dry_run) = (Some(1), true);
-    (options.skip_unrestorable, options.allow_empty) = (true, true);
+    options.skip_unrestorable = true;
     transform::transform(&options, &Plan::built_in()?, &Silent)
 }
 
-/// The file or directory that an error blames.
+/// The file or directory that an error blames: the first that it names.
 fn blamed(error: &Error) -> String {
-    error.to_string()
+    error.to_string().split("': ").next().unwrap_or_default().to_owned()
 }
 
 /// A dump of each shape that has three small documents, and whether its checksums cover the documents.
