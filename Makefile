@@ -1,6 +1,6 @@
 # What there is to do with mongosplit's source. `make help` lists it.
 
-.PHONY: help demo build test unit oracle-unit faults faults-selection e2e outputs examples browser conformance oracle laws kill limits fuzz lint msrv deny check bench bench-large bench-micro instructions install dist
+.PHONY: help demo build test unit oracle-unit faults faults-selection e2e outputs examples browser conformance oracle laws kill limits fuzz fuzz-check lint msrv deny check bench bench-large bench-micro instructions install dist
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -100,6 +100,9 @@ faults: ## every file call of every kind of run fails; full disks, limits, input
 
 fuzz: ## fuzz the parsers and the way back, a minute each (FUZZ='SECONDS TARGET...')
 	fuzz/run $(FUZZ)
+
+fuzz-check: ## whether the fuzz targets compile, without their instrumentation
+	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=fuzz/target/check $(CARGO) check --locked --manifest-path fuzz/Cargo.toml
 
 lint: deny msrv ## format, clippy, documentation, stated Rust version, licences and advisories
 	$(CARGO) fmt --check

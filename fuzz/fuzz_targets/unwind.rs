@@ -112,7 +112,7 @@ fuzz_target!(|data: &[u8]| {
             change(&mut tape, documents);
         }
     }
-    let mut merge = |merger: &mut Merger<'_>| {
+    let merge = |merger: &mut Merger<'_>| {
         sides(plan, &base, |base| {
             sides(plan, &current, |current| merger.merge(Some(&source), base, current).document)
         })
