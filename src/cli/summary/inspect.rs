@@ -7,6 +7,7 @@ use mongosplit::inspect::{
 
 use super::super::page::{Align, Bar, Chart, Command, Content, Figure, Line, Page, Step, Table};
 use super::super::text::{count, duration, path_argument, size, thousands};
+use super::finding_line;
 
 /// How many collections are listed without `--verbose`.
 const COLLECTIONS: usize = 8;
@@ -284,13 +285,7 @@ fn mixtures(source: &Assessment) -> Vec<Line> {
 
 fn findings(source: &Assessment) -> Vec<Line> {
     let line = |finding: &mongosplit::check::Finding| {
-        Line::plain(format!(
-            "{}: {}; {}, first _id {}",
-            finding.rule,
-            finding.text,
-            count(finding.documents, "document"),
-            finding.first_ids.join(", ")
-        ))
+        finding_line(&finding.rule, &finding.text, finding.documents, &finding.first_ids)
     };
     source.findings.iter().map(line).collect()
 }

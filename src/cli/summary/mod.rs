@@ -20,8 +20,8 @@ mod verify;
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{File, Manifest, Role, Source};
 
-use super::page::{Align, Command, Content, Page, Table};
-use super::text::{path_argument, thousands};
+use super::page::{Align, Command, Content, Line, Page, Table};
+use super::text::{count, path_argument, thousands};
 
 pub use check::check;
 pub use explain::{explain, show};
@@ -52,6 +52,12 @@ fn documents_table() -> Table {
 /// A row of a [`documents_table`].
 fn documents_row(name: &str, documents: u64, what: &str) -> Vec<String> {
     vec![name.to_owned(), thousands(documents), what.to_owned()]
+}
+
+/// Documents that break a rule, with what it demands.
+fn finding_line(rule: &str, demands: &str, documents: u64, first_ids: &[String]) -> Line {
+    let (documents, ids) = (count(documents, "document"), first_ids.join(", "));
+    Line::plain(format!("{rule}: {demands}; {documents}, first _id {ids}"))
 }
 
 /// The argument that makes mongorestore restore an output.

@@ -8,7 +8,8 @@ use mongosplit::transform;
 use super::super::page::{Command, Content, Figure, Line, Page, Step, Table};
 use super::super::text::{count, duration, path_argument, size, thousands};
 use super::{
-    documents_row, documents_table, dump_of, push_files, ratio, rename_command, restore_argument,
+    documents_row, documents_table, dump_of, finding_line, push_files, ratio, rename_command,
+    restore_argument,
 };
 
 /// How many sources are listed with each of their targets.
@@ -170,13 +171,7 @@ fn set_aside(report: &transform::Report) -> Vec<Line> {
 fn findings(manifest: &Manifest) -> Vec<Line> {
     let findings = manifest.sources.iter().flat_map(|source| &source.findings);
     let line = |finding: &manifest::Finding| {
-        Line::plain(format!(
-            "{}: {}; {}, first _id {}",
-            finding.rule,
-            finding.expects,
-            count(finding.documents, "document"),
-            finding.first_ids.join(", ")
-        ))
+        finding_line(&finding.rule, &finding.expects, finding.documents, &finding.first_ids)
     };
     findings.map(line).collect()
 }
