@@ -82,6 +82,6 @@ pub use ops::{
 #[doc(hidden)]
 pub use artifact::{apart, layout, staging};
 #[doc(hidden)]
-pub use base::{batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, raw};
+pub use base::{audience, batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, raw};
 #[doc(hidden)]
 pub use dump::touching_in;

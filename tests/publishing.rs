@@ -197,55 +197,6 @@ fn a_dump_may_be_read_only() {
     set(0o644, 0o755);
 }
 
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).expect("a file").permissions().mode() & 0o777
-}
-
-/// Nobody may read an output who may not read the source; else the umask decides.
-#[test]
-fn modes_follow_the_source_and_the_umask() {
-    let world = World::new();
-    let dump = world.path("dump");
-    copy(&small(), &dump);
-    let source = dump.join(DATABASE).join("user_data.bson");
-    for (umask, of_source, of_files, of_directories) in [
-        ("022", 0o644, 0o644, 0o755),
-        ("022", 0o640, 0o640, 0o750),
-        ("022", 0o600, 0o600, 0o700),
-        ("022", 0o666, 0o644, 0o755),
-        ("000", 0o666, 0o644, 0o755),
-        ("027", 0o644, 0o640, 0o750),
-        ("077", 0o644, 0o600, 0o700),
-        ("022", 0o400, 0o600, 0o700),
-    ] {
-        fs::set_permissions(&source, fs::Permissions::from_mode(of_source)).expect("a mode");
-        let script = format!(
-            "umask {umask}; $MONGOSPLIT transform $DIR/dump $DIR/out && $MONGOSPLIT reverse $DIR/out $DIR/back && $MONGOSPLIT reverse $DIR/out $DIR/packed --gzip"
-        );
-        world.shell(&script).exits(0);
-        for result in ["out", "back", "packed"] {
-            let result = world.path(result);
-            for name in files(&result).keys() {
-                assert_eq!(
-                    mode(&result.join(name)),
-                    of_files,
-                    "{name} of {}, umask {umask}, source {of_source:o}",
-                    result.display()
-                );
-            }
-            for directory in [result.clone(), result.join(DATABASE)] {
-                assert_eq!(
-                    mode(&directory),
-                    of_directories,
-                    "{}, umask {umask}, source {of_source:o}",
-                    directory.display()
-                );
-            }
-            fs::remove_dir_all(result).expect("the result");
-        }
-    }
-}
-
 /// A run may not ask more of a file than that it can be read, and reads regular files only.
 #[test]
 fn a_pipe_is_no_input() {

@@ -1,7 +1,7 @@
 //! Keeps what a run writes apart from what it reads. Names and inodes decide, before any content is
 //! read.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::layout::{Layout, SIDECARS};
+use crate::base::audience::Audience;
 use crate::disk::names_in;
 use crate::error::{Error, IoContext, Result};
 
@@ -29,7 +30,7 @@ struct Input {
     /// Its real path, or `None` for standard input.
     real: Option<PathBuf>,
     /// The regular files that it consists of.
-    files: HashSet<Identity>,
+    files: HashMap<Identity, PathBuf>,
 }
 
 impl Inputs {
@@ -39,6 +40,15 @@ impl Inputs {
         Inputs(names.into_iter().filter_map(Input::look_at).collect())
     }
 
+    /// Who may read all of these files.
+    pub fn audience(&self) -> Audience {
+        let of_input = |input: &Input| match &input.real {
+            None => Audience::Owner,
+            Some(_) => Audience::of_all(input.files.values().map(PathBuf::as_path)),
+        };
+        self.0.iter().map(of_input).fold(Audience::Everyone, Audience::and)
+    }
+
     /// Returns why no file can be written at `place`: it belongs to an input or would be inside
     /// one.
     pub fn refusal(&self, place: &Path) -> Option<String> {
@@ -46,7 +56,10 @@ impl Inputs {
         let real = real_path(place).ok()?;
         self.0.iter().find_map(|input| {
             let name = input.name.display();
-            if existing.as_ref().is_some_and(|existing| input.files.contains(&identity(existing))) {
+            if existing
+                .as_ref()
+                .is_some_and(|existing| input.files.contains_key(&identity(existing)))
+            {
                 return Some(format!(
                     "is a file of the input '{name}', which is never changed; name another place"
                 ));
@@ -69,7 +82,7 @@ impl Input {
             // The types differ from system to system.
             #[allow(clippy::unnecessary_cast)]
             let files = is_file
-                .then_some((status.st_dev as u64, status.st_ino as u64))
+                .then(|| ((status.st_dev as u64, status.st_ino as u64), PathBuf::new()))
                 .into_iter()
                 .collect();
             return Some(Input {
@@ -78,7 +91,7 @@ impl Input {
                 files,
             });
         }
-        let mut files = HashSet::new();
+        let mut files = HashMap::new();
         // An archive is read along with its sidecar files, and a .bson file along with its
         // metadata.
         for path in std::iter::once(name.to_owned())
@@ -98,10 +111,10 @@ fn identity(metadata: &Metadata) -> Identity {
 
 /// Collects the regular files at or below a path. Errors are ignored: what cannot be listed cannot
 /// be read either.
-fn collect_files(path: &Path, depth: usize, files: &mut HashSet<Identity>) {
+fn collect_files(path: &Path, depth: usize, files: &mut HashMap<Identity, PathBuf>) {
     let Ok(metadata) = fs::metadata(path) else { return };
     if metadata.is_file() {
-        files.insert(identity(&metadata));
+        files.insert(identity(&metadata), path.to_owned());
     } else if metadata.is_dir() && depth > 0 {
         for name in names_in(path).unwrap_or_default() {
             collect_files(&path.join(name), depth - 1, files);

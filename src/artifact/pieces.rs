@@ -34,7 +34,7 @@ impl Moves {
     /// Writes the mark. From here on, a later run finishes the moves if this one is interrupted.
     pub(super) fn begin(&self, disk: &Disk) -> Result<()> {
         if !self.old.is_empty() {
-            disk.create_dir(&self.staging.join(OLD), 0o700)?;
+            disk.create_dir(&self.staging.join(OLD))?;
             disk.sync_dir(&self.staging)?; // so a mark without this directory means that it was removed
         }
         let list = |what: &str, names: &[String]| {
@@ -46,7 +46,7 @@ impl Moves {
             list("new", &self.new)
         );
         let unfinished = self.staging.join(format!("{MARK}.part"));
-        let mut file = disk.create(&unfinished, 0o600)?;
+        let mut file = disk.create(&unfinished)?;
         file.write(&[text.as_bytes()])?;
         file.finish()?;
         disk.rename_new(&unfinished, &self.staging.join(MARK))?;

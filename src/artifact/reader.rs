@@ -297,7 +297,6 @@ pub(crate) struct Watched {
     pub file: manifest::File,
     pub path: PathBuf,
     hashing: Arc<Hashing>,
-    pub mode: u32,
     read: Arc<AtomicU64>,
 }
 
@@ -310,13 +309,7 @@ impl Watched {
     ) -> Result<(Stream, Watched)> {
         let path = artifact.path(file);
         let (stream, hashing) = Stream::open_hashed(disk, &path)?;
-        let watched = Watched {
-            file: file.clone(),
-            path,
-            hashing,
-            mode: stream.mode,
-            read: stream.counter(),
-        };
+        let watched = Watched { file: file.clone(), path, hashing, read: stream.counter() };
         Ok((stream, watched))
     }
     /// The number of stored bytes that have been read.

@@ -50,8 +50,6 @@ pub struct Form {
     pub force: bool,
     /// The command whose outputs [`Form::force`] replaces; none if an output has no manifest.
     pub kind: Option<manifest::Kind>,
-    /// Permission bits of the source: whoever may not read the source may not read the output.
-    pub source_mode: u32,
 }
 
 /// A locked place. As long as the claim lives, no other run writes there.
@@ -149,20 +147,19 @@ pub struct Staging<'d> {
 impl<'d> Staging<'d> {
     /// Claims the place of an output and begins to write it. Fails as [`Claim::take`] does.
     pub fn begin(disk: &'d Disk, form: Form) -> Result<Self> {
-        let source_mode = form.source_mode;
-        Staging::begin_at(Claim::take(disk, form)?, source_mode)
+        Staging::begin_at(Claim::take(disk, form)?)
     }
-    /// Begins an output at a claimed place, for a source with these permission bits. First finishes
-    /// or removes what an interrupted run has left.
-    pub fn begin_at(claim: Claim<'d>, source_mode: u32) -> Result<Self> {
+    /// Begins an output at a claimed place. First finishes or removes what an interrupted run has
+    /// left.
+    pub fn begin_at(claim: Claim<'d>) -> Result<Self> {
         if let Some(leftover) = claim.leftover()? {
             claim.place.clear(claim.disk, leftover)?;
         }
         let Claim { disk, place, lock, warnings } = claim;
         place.check(place.existing(disk)?)?;
         let staging = place.staging();
-        disk.create_dir(&staging, 0o700)?;
-        let form = Form { source_mode, ..place.form.clone() };
+        disk.create_dir(&staging)?;
+        let form = place.form.clone();
         let own = match disk.look(&staging) {
             Ok(Some(made)) => (made.dev(), made.ino()),
             other => {
@@ -216,7 +213,7 @@ impl<'d> Staging<'d> {
     pub fn scratch(&self) -> Result<PathBuf> {
         let scratch = self.staging.join(SCRATCH);
         if self.disk.look(&scratch)?.is_none() {
-            self.disk.create_dir(&scratch, 0o700)?;
+            self.disk.create_dir(&scratch)?;
         }
         Ok(scratch)
     }
@@ -234,24 +231,18 @@ impl<'d> Staging<'d> {
         if let Some((directory, _)) = path.split_once('/')
             && self.directories.insert(directory.to_owned())
         {
-            self.disk.create_dir(&self.unfinished(directory), self.directory_mode())?;
+            self.disk.create_dir(&self.unfinished(directory))?;
         }
         self.files.push(path.to_owned());
         let unfinished = match path.split_once('/') {
             Some((directory, name)) => self.unfinished(directory).join(format!("{name}{PART}")),
             None => self.unfinished(path),
         };
-        self.disk.create(&unfinished, self.file_mode())
+        self.disk.create(&unfinished)
     }
     /// The path of a name directly in the staging directory until all below it is complete.
     fn unfinished(&self, name: &str) -> PathBuf {
         self.staging.join(format!("{name}{PART}"))
-    }
-    fn file_mode(&self) -> u32 {
-        0o600 | self.form.source_mode & 0o044
-    }
-    fn directory_mode(&self) -> u32 {
-        0o700 | self.form.source_mode & 0o044 | (self.form.source_mode & 0o044) >> 2
     }
 
     /// Writes SHA256SUMS and the manifest, syncs everything to disk and publishes it.
@@ -328,17 +319,21 @@ impl<'d> Staging<'d> {
         }
     }
 
-    /// Removes `.part` from all names. Directories come after the files in them, so that
+    /// Lets others read the finished output as far as they may read its sources, and removes `.part`
+    /// from all names. Directories come after the files in them, so that
     /// mongorestore, which refuses a directory with a dot in its name, finds all collections or
     /// refuses. The manifest comes last.
     fn strip_part_suffix(&self) -> Result<()> {
-        let strip =
-            |name: &str| self.disk.rename_new(&self.unfinished(name), &self.staging.join(name));
+        let publish = |part: &Path, to: &Path| {
+            self.disk.admit(part)?;
+            self.disk.rename_new(part, to)
+        };
+        let strip = |name: &str| publish(&self.unfinished(name), &self.staging.join(name));
         for path in &self.files {
             if let Some((directory, name)) = path.split_once('/') {
                 let directory = self.unfinished(directory);
                 let part = directory.join(format!("{name}{PART}"));
-                self.disk.rename_new(&part, &directory.join(name))?;
+                publish(&part, &directory.join(name))?;
             }
         }
         for directory in &self.directories {
@@ -369,25 +364,10 @@ pub fn check_place(form: Form) -> Result<()> {
     Claim::take(&Disk::default(), form).map(drop)
 }
 
-/// What cannot be read back from a temporary file of ours is an error of the output, not of an
-/// input.
-pub(crate) fn blame_scratch(error: Error) -> Error {
-    match &error {
-        Error::Read { path, .. } if path.iter().any(|name| name == SCRATCH) => error.of_writing(),
-        _ => error,
-    }
-}
-
 /// Reads a small file of an existing output.
 pub(super) fn read_of_output(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
     const MAX_BYTES: u64 = 512 * 1024 * 1024;
-    disk.read_small(path, MAX_BYTES).map_err(Error::of_writing)
-}
-
-fn umask() -> u32 {
-    let mask = rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
-    rustix::process::umask(mask);
-    mask.bits()
+    disk.read_small_aside(path, MAX_BYTES).map_err(Error::of_writing)
 }
 
 impl Drop for Staging<'_> {

@@ -3,16 +3,18 @@
 //! process, at any of its steps. The file has more than 500 lines so that no file operation is
 //! anywhere else, where a test could not make it fail.
 
+use std::collections::HashMap;
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, BufWriter, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+use super::audience::Audience;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -53,11 +55,22 @@ const DONT_CACHE_SINCE: (u32, u32) = (6, 16);
 pub struct Disk {
     mode: IoMode,
     steps: Arc<Steps>,
+    readers: Mutex<Readers>,
+    /// What was unpacked from archives, by the path that it is opened by.
+    unpacked: Mutex<HashMap<PathBuf, Weak<Unpacked>>>,
     used_fallback: AtomicBool,
     lacks_exchange: bool,
     lacks_locks: bool,
     /// For tests.
     free_bytes: Option<u64>,
+}
+
+/// Who may read all that was read.
+#[derive(Debug, Default)]
+struct Readers {
+    audience: Audience,
+    /// The file that was looked at last: most are opened several times in a row.
+    last: Option<PathBuf>,
 }
 
 /// What happens at a step, for tests.
@@ -163,6 +176,27 @@ impl Disk {
     fn step(&self) -> io::Result<()> {
         self.steps.step()
     }
+    /// From now on, what is written is for this audience at most.
+    pub(crate) fn narrow(&self, audience: Audience) {
+        let mut readers = locked(&self.readers);
+        readers.audience = readers.audience.and(audience);
+    }
+    /// What is written is read from this file too.
+    pub(crate) fn add_source(&self, path: &Path) {
+        self.narrow(Audience::of_all([path]));
+    }
+    /// Lets those read a file or directory that this run has created who may read all that it has read.
+    pub fn admit(&self, path: &Path) -> Result<()> {
+        let audience = locked(&self.readers).audience;
+        self.step().and_then(|()| audience.admit(path)).writing("set the mode of", path)
+    }
+    /// Lets what was unpacked be opened by a path that no file has, as long as the value lives.
+    pub(crate) fn keep_unpacked(&self, path: &Path, unpacked: &Arc<Unpacked>) {
+        locked(&self.unpacked).insert(path.to_owned(), Arc::downgrade(unpacked));
+    }
+    fn find_unpacked(&self, path: &Path) -> Option<Arc<Unpacked>> {
+        locked(&self.unpacked).get(path)?.upgrade()
+    }
 
     /// The metadata of a path, without following links; `None` if nothing is there.
     pub fn look(&self, path: &Path) -> Result<Option<Metadata>> {
@@ -211,25 +245,28 @@ impl Disk {
     }
     /// Replaces the contents of a small open file.
     pub fn rewrite(&self, file: &File, path: &Path, content: &[u8]) -> Result<()> {
-        use std::os::unix::fs::FileExt;
         let write = || file.set_len(0).and_then(|()| file.write_all_at(content, 0));
         self.step().and_then(|()| write()).writing("write", path)
     }
-    /// Creates a directory with this mode, less the umask.
-    pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
+    /// Creates a directory for its owner alone.
+    pub fn create_dir(&self, path: &Path) -> Result<()> {
+        self.create_dir_again(path, 0o700)
+    }
+    /// Creates a directory that was there before, with this mode.
+    pub fn create_dir_again(&self, path: &Path, mode: u32) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         self.step()
-            .and_then(|()| std::fs::DirBuilder::new().mode(mode).create(path))
+            .and_then(|()| std::fs::DirBuilder::new().mode(mode & 0o7777).create(path))
             .writing("create directory", path)
     }
-    /// Creates a file with this mode, less the umask. Fails if it exists.
-    pub fn create(&self, path: &Path, mode: u32) -> Result<WriteFile<'_>> {
+    /// Creates a file for its owner alone. Fails if it exists.
+    pub fn create(&self, path: &Path) -> Result<WriteFile<'_>> {
         let open = || {
             OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .custom_flags(OFlags::NOFOLLOW.bits() as i32)
-                .mode(mode)
+                .mode(0o600)
                 .open(path)
         };
         let file = self.step().and_then(|()| open()).writing("create", path)?;
@@ -342,12 +379,6 @@ impl Disk {
             other => other.writing("remove", path),
         }
     }
-    /// Sets the permission bits of a file or directory.
-    pub fn set_mode(&self, path: &Path, mode: u32) -> Result<()> {
-        self.step()
-            .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
-            .writing("set the mode of", path)
-    }
     /// Syncs the names in a directory to disk.
     pub fn sync_dir(&self, path: &Path) -> Result<()> {
         let sync = || File::open(path)?.sync_all();
@@ -359,22 +390,101 @@ impl Disk {
             other => other.writing("sync", path),
         }
     }
-    /// Opens a regular file for reading from its start.
+    /// Opens a regular file for reading from its start. Whoever may not read it may not read what
+    /// the run writes.
     pub fn open(&self, path: &Path) -> Result<ReadFile> {
+        if let Some(unpacked) = self.find_unpacked(path) {
+            return self.open_unpacked(path, unpacked);
+        }
+        let (file, metadata) = self.open_aside(path)?;
+        let mut readers = locked(&self.readers);
+        if readers.last.as_deref() != Some(path) {
+            readers.audience = readers.audience.and(Audience::of(path, &metadata));
+            readers.last = Some(path.to_owned());
+        }
+        Ok(file)
+    }
+    /// Opens what was unpacked from the file at `path`, which errors name.
+    pub(crate) fn open_unpacked(&self, path: &Path, unpacked: Arc<Unpacked>) -> Result<ReadFile> {
+        ReadFile::of_unpacked(path, unpacked, &self.steps)
+    }
+    /// [`Disk::open`] for a file of which nothing reaches what the run writes.
+    fn open_aside(&self, path: &Path) -> Result<(ReadFile, Metadata)> {
         ReadFile::open_with(path, self.mode, &self.steps)
     }
     /// Reads a regular file of at most `max_bytes`, without decompressing it.
     pub fn read_small(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
-        let file = self.open(path)?;
-        if file.size() > max_bytes {
-            return Err(Error::input(
-                path,
-                format!("has {} bytes, but such a file has at most {max_bytes}", file.size()),
-            ));
-        }
-        let mut content = Vec::new();
-        file.take(max_bytes).read_to_end(&mut content).reading("read", path)?;
-        Ok(content)
+        read_small(self.open(path)?, max_bytes)
+    }
+    /// [`Disk::read_small`] for a file of which nothing reaches what the run writes.
+    pub fn read_small_aside(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+        read_small(self.open_aside(path)?.0, max_bytes)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn read_small(file: ReadFile, max_bytes: u64) -> Result<Vec<u8>> {
+    let path = file.path().to_owned();
+    if file.size() > max_bytes {
+        return Err(Error::input(
+            &path,
+            format!("has {} bytes, but such a file has at most {max_bytes}", file.size()),
+        ));
+    }
+    let mut content = Vec::new();
+    file.take(max_bytes).read_to_end(&mut content).reading("read", &path)?;
+    Ok(content)
+}
+
+/// A file of ours without a name, which is gone once it is closed, and what was unpacked into it.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    file: File,
+    /// The directory that it is in.
+    scratch: PathBuf,
+}
+
+impl Unpacked {
+    /// Creates one in a directory.
+    pub(crate) fn begin(scratch: &Path) -> Result<BufWriter<Unpacked>> {
+        let file = tempfile::tempfile_in(scratch).writing("create a file in", scratch)?;
+        let unpacked = Unpacked { file, scratch: scratch.to_owned() };
+        Ok(BufWriter::with_capacity(256 * 1024, unpacked))
+    }
+    /// Appends to one.
+    pub(crate) fn append(unpacked: &mut BufWriter<Unpacked>, bytes: &[u8]) -> Result<()> {
+        unpacked.write_all(bytes).map_err(|error| unpacked.get_ref().unwritable(error))
+    }
+    /// Writes the rest.
+    pub(crate) fn finish(unpacked: BufWriter<Unpacked>) -> Result<Unpacked> {
+        unpacked.into_inner().map_err(|error| {
+            let (error, unpacked) = error.into_parts();
+            unpacked.get_ref().unwritable(error)
+        })
+    }
+    /// Fills a buffer from this offset.
+    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(bytes, offset).map_err(|error| self.unreadable(error))
+    }
+    fn unwritable(&self, source: io::Error) -> Error {
+        Error::Write { action: "unpack into", path: self.scratch.clone(), source }
+    }
+    /// What cannot be read back is an error of the output, not of an input.
+    fn unreadable(&self, source: io::Error) -> Error {
+        let action = "read back what was unpacked into";
+        Error::Write { action, path: self.scratch.clone(), source }
+    }
+}
+
+impl Write for Unpacked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -579,20 +689,37 @@ impl State {
 #[derive(Debug)]
 pub struct ReadFile {
     steps: Arc<Steps>,
-    file: File,
+    origin: Origin,
     path: PathBuf,
     offset: u64,
     uncached: bool,
     state: State,
-    mode: u32,
+}
+
+/// What a file is read from.
+#[derive(Debug)]
+enum Origin {
+    /// The file at its path.
+    File(File),
+    /// What was unpacked, which is ours.
+    Unpacked(Arc<Unpacked>),
+}
+
+impl Origin {
+    fn file(&self) -> &File {
+        match self {
+            Origin::File(file) => file,
+            Origin::Unpacked(unpacked) => &unpacked.file,
+        }
+    }
 }
 
 impl ReadFile {
     /// Opens a file for reading. Fails on anything but a regular file, without waiting for it.
     pub fn open(path: &Path, mode: IoMode) -> Result<Self> {
-        ReadFile::open_with(path, mode, &Arc::default())
+        Ok(ReadFile::open_with(path, mode, &Arc::default())?.0)
     }
-    fn open_with(path: &Path, mode: IoMode, steps: &Arc<Steps>) -> Result<Self> {
+    fn open_with(path: &Path, mode: IoMode, steps: &Arc<Steps>) -> Result<(Self, Metadata)> {
         let flags = OFlags::NONBLOCK.bits() as i32;
         let open = || OpenOptions::new().read(true).custom_flags(flags).open(path);
         let file = steps.step().and_then(|()| open()).reading("open", path)?;
@@ -601,23 +728,31 @@ impl ReadFile {
             return Err(Error::input(path, "is not a regular file"));
         }
         let uncached = mode != IoMode::Buffered && kernel_supports_uncached();
-        Ok(ReadFile {
+        let file = ReadFile {
             steps: Arc::clone(steps),
-            file,
+            origin: Origin::File(file),
             path: path.to_owned(),
             offset: 0,
             uncached,
             state: State::of(&metadata),
-            mode: metadata.mode(),
+        };
+        Ok((file, metadata))
+    }
+    fn of_unpacked(path: &Path, unpacked: Arc<Unpacked>, steps: &Arc<Steps>) -> Result<Self> {
+        let metadata = steps.step().and_then(|()| unpacked.file.metadata());
+        let metadata = metadata.map_err(|error| unpacked.unreadable(error))?;
+        Ok(ReadFile {
+            steps: Arc::clone(steps),
+            origin: Origin::Unpacked(unpacked),
+            path: path.to_owned(),
+            offset: 0,
+            uncached: false,
+            state: State::of(&metadata),
         })
     }
     /// Its size in bytes when it was opened.
     pub fn size(&self) -> u64 {
         self.state.bytes
-    }
-    /// Its permission bits.
-    pub fn mode(&self) -> u32 {
-        self.mode
     }
     /// Its path.
     pub fn path(&self) -> &Path {
@@ -629,10 +764,13 @@ impl ReadFile {
     ///
     /// [`Error::Input`] if the file ends before that: it had these bytes when it was read first.
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
-        use std::os::unix::fs::FileExt;
-        match self.steps.step().and_then(|()| self.file.read_exact_at(bytes, offset)) {
+        let file = match &self.origin {
+            Origin::File(file) => file,
+            Origin::Unpacked(unpacked) => return unpacked.read_exact_at(bytes, offset),
+        };
+        match self.steps.step().and_then(|()| file.read_exact_at(bytes, offset)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.changed(&self.file.metadata().reading("read", &self.path)?))
+                Err(self.changed(&file.metadata().reading("read", &self.path)?))
             }
             other => other.reading("read", &self.path),
         }
@@ -648,9 +786,10 @@ impl ReadFile {
         )
     }
     /// Fails if the file has changed since it was opened: its size, a time of it, or the file at
-    /// its path. Access times do not count.
+    /// its path. Access times do not count. What was unpacked is ours and does not change.
     pub fn check_unchanged(&self) -> Result<()> {
-        let now = self.file.metadata().reading("read", &self.path)?;
+        let Origin::File(file) = &self.origin else { return Ok(()) };
+        let now = file.metadata().reading("read", &self.path)?;
         let there = match std::fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(self.changed(&now));
@@ -670,14 +809,19 @@ impl Read for ReadFile {
         self.steps.step()?;
         loop {
             let flags = if self.uncached { DONT_CACHE } else { ReadWriteFlags::empty() };
-            match read_at(&self.file, &mut bytes[..most], self.offset, flags) {
+            match read_at(self.origin.file(), &mut bytes[..most], self.offset, flags) {
                 Ok(read) => {
                     self.offset += read as u64;
                     return Ok(read);
                 }
                 Err(Errno::INTR) => {}
                 Err(error) if self.uncached && is_unsupported(error) => self.uncached = false,
-                Err(error) => return Err(error.into()),
+                Err(error) => match &self.origin {
+                    Origin::File(_) => return Err(error.into()),
+                    Origin::Unpacked(unpacked) => {
+                        return Err(io::Error::other(unpacked.unreadable(error.into())));
+                    }
+                },
             }
         }
     }

@@ -2,10 +2,8 @@
 //! document.
 
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
 
 use smallvec::SmallVec;
@@ -13,8 +11,8 @@ use smallvec::SmallVec;
 use super::documents::{Checking, each_document};
 use crate::base::stream::Stream;
 use crate::batch::Splitter;
-use crate::disk::{Disk, ReadFile};
-use crate::error::{Error, IoContext, Result};
+use crate::disk::{Disk, ReadFile, Unpacked};
+use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
@@ -44,27 +42,6 @@ pub enum Indexed {
     Lacking,
 }
 
-/// Where the documents of a lookup are read from. Files of others are read and never mapped into
-/// memory: if one is cut meanwhile, that is an error, and no signal that ends the process.
-#[derive(Debug)]
-enum Documents {
-    /// The file itself.
-    Theirs(ReadFile),
-    /// The unpacked copy of a compressed file. It has no name, so it is gone once it is closed.
-    Unpacked { file: File, scratch: PathBuf },
-}
-
-impl Documents {
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
-        match self {
-            Documents::Theirs(file) => file.read_exact_at(bytes, offset),
-            Documents::Unpacked { file, scratch } => file
-                .read_exact_at(bytes, offset)
-                .writing("read back what was unpacked into", scratch),
-        }
-    }
-}
-
 /// Bytes that are read first: most documents are no larger, and need no second call.
 const FIRST_BYTES: usize = 2048;
 
@@ -76,7 +53,9 @@ pub struct Lookup {
     documents: u64,
     /// Their size, uncompressed.
     bytes: u64,
-    source: Documents,
+    /// Files of others are read and never mapped into memory: if one is cut meanwhile, that is an error, and no signal
+    /// that ends the process. A compressed file is read from an unpacked copy.
+    source: ReadFile,
     /// The halves of a fingerprint and an offset, sorted.
     entries: Vec<Entry>,
     /// One bit for each entry, set once the entry was taken.
@@ -123,18 +102,14 @@ impl Lookup {
         let stream = Stream::open(disk, path)?;
         let mut unpacked = match stream.is_gzip {
             false => None,
-            true => Some(
-                tempfile::tempfile_in(scratch)
-                    .map(|file| BufWriter::with_capacity(256 * 1024, file))
-                    .writing("create a file in", scratch)?,
-            ),
+            true => Some(Unpacked::begin(scratch)?),
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;
         let mut input = Splitter::new(stream, 0, path.display().to_string());
         let counts = each_document(&mut input, Checking::Validity, progress, |document| {
             if let Some(unpacked) = &mut unpacked {
-                unpacked.write_all(document.bytes()).writing("unpack into", scratch)?;
+                Unpacked::append(unpacked, document.bytes())?;
             }
             match place(document.bytes())? {
                 Indexed::By(fingerprint) => entries.push((halves(fingerprint), offset)),
@@ -151,14 +126,8 @@ impl Lookup {
             Ok(())
         })?;
         let source = match unpacked {
-            None => Documents::Theirs(theirs),
-            Some(unpacked) => {
-                let file = unpacked
-                    .into_inner()
-                    .map_err(io::IntoInnerError::into_error)
-                    .writing("unpack into", scratch)?;
-                Documents::Unpacked { file, scratch: scratch.to_owned() }
-            }
+            None => theirs,
+            Some(unpacked) => disk.open_unpacked(path, Arc::new(Unpacked::finish(unpacked)?))?,
         };
         entries.sort_unstable();
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
@@ -286,10 +255,7 @@ impl Lookup {
     /// Fails if the file has changed since it was indexed. An unpacked copy is ours; its file was
     /// checked when it was indexed.
     pub fn check_unchanged(&self) -> Result<()> {
-        match &self.source {
-            Documents::Theirs(file) => file.check_unchanged(),
-            Documents::Unpacked { .. } => Ok(()),
-        }
+        self.source.check_unchanged()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The base of all other modules: bytes, files, threads and errors. It imports none of them.
 
 pub mod archive_format;
+pub mod audience;
 pub mod batch;
 pub mod disk;
 pub mod documents;

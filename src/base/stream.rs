@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::audience::Audience;
 use super::hashing::{Hashing, Passing};
 use super::waiting;
 use crate::batch::stream_error;
@@ -29,8 +30,6 @@ pub struct Stream {
     progress: Arc<AtomicU64>,
     /// The size of the file as stored, in bytes; `u64::MAX` if it is unknown.
     pub file_bytes: u64,
-    /// The permission bits of the file.
-    pub mode: u32,
     /// Its bytes are compressed.
     pub is_gzip: bool,
     /// The file opened again, to notice changes; `None` for standard input.
@@ -70,7 +69,7 @@ impl Stream {
         let magic = head(disk, path, 2)?;
         let mut file = disk.open(path)?;
         let checked = Some(Arc::new(disk.open(path)?));
-        let (file_bytes, mode) = (file.size(), file.mode());
+        let file_bytes = file.size();
         let is_gzip = magic == gzip::MAGIC;
         if !is_gzip && path.extension().is_some_and(|suffix| suffix == "gz") && magic.is_empty() {
             return Err(Error::input(
@@ -90,16 +89,17 @@ impl Stream {
         let counted = Counting { inner: read, counter };
         let inner: Box<dyn Read + Send> =
             if is_gzip { Box::new(gzip::decoder(counted)) } else { Box::new(counted) };
-        Ok(Stream { inner, progress, file_bytes, mode, is_gzip, checked })
+        Ok(Stream { inner, progress, file_bytes, is_gzip, checked })
     }
-    /// Reads standard input. Recognises gzip by its first bytes.
-    pub fn standard_input() -> Result<Stream> {
+    /// Reads standard input, which is for its owner alone: a pipe does not tell who may read. Recognises gzip by its
+    /// first bytes.
+    pub fn standard_input(disk: &Disk) -> Result<Stream> {
+        disk.narrow(Audience::Owner);
         let path = Path::new(STANDARD_INPUT_NAME);
         let input = std::io::stdin();
         let status = rustix::fs::fstat(&input).reading("read", path)?;
         let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
-        let (file_bytes, mode) =
-            if is_file { (status.st_size as u64, status.st_mode) } else { (u64::MAX, 0o666) };
+        let file_bytes = if is_file { status.st_size as u64 } else { u64::MAX };
         let progress = Arc::new(AtomicU64::new(0));
         let mut counted = Counting {
             inner: move |buffer: &mut [u8]| {
@@ -118,10 +118,7 @@ impl Stream {
         let whole = std::io::Cursor::new(first).chain(counted);
         let inner: Box<dyn Read + Send> =
             if is_gzip { Box::new(gzip::decoder(whole)) } else { Box::new(whole) };
-        // The type differs from system to system.
-        #[allow(clippy::unnecessary_cast)]
-        let mode = mode as u32;
-        Ok(Stream { inner, progress, file_bytes, mode, is_gzip, checked: None })
+        Ok(Stream { inner, progress, file_bytes, is_gzip, checked: None })
     }
     /// The size of the file as stored, if it is known.
     pub fn total(&self) -> Option<u64> {
@@ -163,6 +160,7 @@ impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
 /// The first bytes of a file, or all if it has fewer.
 pub(crate) fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
     let mut head = Vec::new();
-    disk.open(path)?.take(bytes).read_to_end(&mut head).reading("read", path)?;
+    let read = disk.open(path)?.take(bytes).read_to_end(&mut head);
+    read.map_err(|error| stream_error(error, &path.display().to_string()))?;
     Ok(head)
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::args::{self, Arguments, Command, Common};
 use super::hints;
 use super::manual;
-use super::mapping::{self, plan_of};
+use super::mapping::{self, file_of_plan, plan_of};
 use super::page::Page;
 use super::report::{Failure, FailureText, ReverseResult, VerifyResult};
 use super::session::{self, Outcome, Session, fail, print};
@@ -107,6 +107,7 @@ fn transform(arguments: &args::Transform) -> anyhow::Result<ExitCode> {
         let options = transform::Options {
             databases: arguments.databases.names.clone(),
             all_databases: arguments.databases.all_dbs,
+            plan_file: file_of_plan(arguments.mapping.as_deref()),
             to_database: arguments.to_db.clone(),
             indexes: match arguments.indexes {
                 args::Indexes::All => Indexes::All,
@@ -429,6 +430,7 @@ fn sample(arguments: &args::Sample) -> anyhow::Result<ExitCode> {
         let mut options = sample::Options::new(&arguments.dump, &arguments.out, arguments.docs);
         options.databases = arguments.databases.names.clone();
         options.all_databases = arguments.databases.all_dbs;
+        options.plan_file = file_of_plan(arguments.mapping.as_deref());
         options.mask = arguments.mask.clone();
         options.io = io_mode(common);
         let report = sample::sample(&options, &plan, &session.display)?;

@@ -46,13 +46,22 @@ pub fn plan_of(file: Option<&Path>) -> Result<Plan> {
     }
 }
 
+/// The file of the mapping that `--mapping` names, unless it is a built-in one.
+pub fn file_of_plan(file: Option<&Path>) -> Option<PathBuf> {
+    file.filter(|file| built_in_name(file).is_none()).map(Path::to_owned)
+}
+
+fn built_in_name(file: &Path) -> Option<&str> {
+    file.to_str().and_then(|file| file.strip_prefix(BUILT_IN))
+}
+
 /// Reads and compiles the mapping in a file, or a built-in one.
 fn checked(file: &Path) -> Result<Checked> {
     Ok(Plan::check(&text_of(file)?).in_file(&file.display().to_string()))
 }
 
 fn text_of(file: &Path) -> Result<String> {
-    if let Some(name) = file.to_str().and_then(|file| file.strip_prefix(BUILT_IN)) {
+    if let Some(name) = built_in_name(file) {
         let text = Plan::built_in_text(name).ok_or_else(|| {
             let names: Vec<&str> = Plan::built_in_names().collect();
             Error::Usage(format!(

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mongosplit::apart::{Inputs, parent_of};
+use mongosplit::audience::Audience;
 use mongosplit::layout::Layout;
 use mongosplit::{Error, Result};
 use rustix::fs::Access;
@@ -23,6 +24,8 @@ pub struct WholeFile {
     to: BufWriter<To>,
     path: PathBuf,
     purpose: Purpose,
+    /// Who may read it once it is published.
+    audience: Audience,
 }
 
 /// What a file is for, in errors.
@@ -45,6 +48,8 @@ enum To {
     Temporary {
         file: NamedTempFile,
         place: PathBuf,
+        /// The mode of the file that it replaces.
+        replaced: Option<u32>,
         /// What is at `place` by then may be replaced.
         may_replace: bool,
     },
@@ -81,38 +86,45 @@ impl Write for To {
 }
 
 impl WholeFile {
-    fn begin(place: Place, path: &Path, purpose: Purpose, may_replace: bool) -> Result<WholeFile> {
+    fn begin(
+        place: Place,
+        path: &Path,
+        purpose: Purpose,
+        may_replace: bool,
+        audience: Audience,
+    ) -> Result<WholeFile> {
         let option = purpose.option;
         let to = match place {
             Place::Special => To::Special { path: path.to_owned(), file: None },
             Place::Stdout => To::Stdout,
             Place::Stderr => To::Stderr,
             Place::Absent(place) => {
-                let file = temporary_next_to(&place, 0o666, path, option)?;
-                To::Temporary { file, place, may_replace }
+                let file = temporary_next_to(&place, path, option)?;
+                To::Temporary { file, place, replaced: None, may_replace }
             }
             Place::File(place, mode) => {
-                let file = temporary_next_to(&place, 0o600, path, option)?;
-                let permissions = std::fs::Permissions::from_mode(mode);
-                file.as_file()
-                    .set_permissions(permissions)
-                    .map_err(|error| unwritable(option, path, &error))?;
-                To::Temporary { file, place, may_replace }
+                let file = temporary_next_to(&place, path, option)?;
+                To::Temporary { file, place, replaced: Some(mode), may_replace }
             }
         };
-        Ok(WholeFile { to: BufWriter::new(to), path: path.to_owned(), purpose })
+        Ok(WholeFile { to: BufWriter::new(to), path: path.to_owned(), purpose, audience })
     }
     /// Appends bytes.
     pub fn write(&mut self, text: &[u8]) -> Result<()> {
-        let WholeFile { to, path, purpose } = self;
+        let WholeFile { to, path, purpose, .. } = self;
         to.write_all(text).map_err(|source| purpose.failed(path, source))
     }
     /// Publishes the file.
     pub fn finish(self) -> Result<()> {
-        let WholeFile { to, path, purpose } = self;
+        let WholeFile { to, path, purpose, audience } = self;
         let failed = |source| purpose.failed(&path, source);
         let to = to.into_inner().map_err(|error| failed(error.into_error()))?;
-        let To::Temporary { file, place, may_replace } = to else { return Ok(()) };
+        let To::Temporary { file, place, replaced, may_replace } = to else { return Ok(()) };
+        match replaced {
+            None => audience.admit(file.path()),
+            Some(mode) => audience.admit_as(file.path(), mode),
+        }
+        .map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         let persisted =
             if may_replace { file.persist(&place) } else { file.persist_noclobber(&place) };
@@ -129,12 +141,12 @@ impl Purpose {
     }
 }
 
-/// Creates a temporary file in the directory of `place`, removed unless it is persisted. Errors
-/// name `path` and its option.
-fn temporary_next_to(place: &Path, mode: u32, path: &Path, option: &str) -> Result<NamedTempFile> {
+/// Creates a temporary file in the directory of `place`, for its owner alone, removed unless it is
+/// persisted. Errors name `path` and its option.
+fn temporary_next_to(place: &Path, path: &Path, option: &str) -> Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // Opened here, because tempfile's own errors name the temporary file.
-    let make = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
+    let make = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
     let made = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .suffix(".mongosplit-tmp")
@@ -242,8 +254,8 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
-    fn begin(self, purpose: Purpose) -> Result<WholeFile> {
-        WholeFile::begin(self.place, self.path, purpose, true)
+    fn begin(self, purpose: Purpose, audience: Audience) -> Result<WholeFile> {
+        WholeFile::begin(self.place, self.path, purpose, true, audience)
     }
 }
 
@@ -274,32 +286,52 @@ pub fn open<'a>(common: &'a Common, inputs: &Inputs, output: Option<&Layout>) ->
             }));
         }
     }
+    let audience = if all.is_empty() { Audience::Owner } else { inputs.audience() };
     let mut opened = VecDeque::new();
     for named in reports {
-        opened.push_back(Report { form: Form::of(named.path), file: named.begin(REPORT)? });
+        opened
+            .push_back(Report { form: Form::of(named.path), file: named.begin(REPORT, audience)? });
     }
-    // The metrics come last, so that they tell of a report that could not be written.
+    // The metrics come last, so that they tell of a report that could not be written. They hold
+    // figures and namespaces only, and another user collects them.
     if let Some(named) = metrics {
-        opened.push_back(Report { form: Form::Metrics, file: named.begin(METRICS)? });
+        let file = named.begin(METRICS, Audience::Everyone)?;
+        opened.push_back(Report { form: Form::Metrics, file });
     }
     Ok(Records {
         reports: opened,
-        details: details.map(|named| named.begin(DETAILS)).transpose()?,
-        log: log.map(|named| open_log(named.path, named.place)).transpose()?,
+        details: details.map(|named| named.begin(DETAILS, audience)).transpose()?,
+        log: log.map(|named| open_log(named.path, named.place, audience)).transpose()?,
     })
 }
 
 /// The option that names a log.
 const LOG: &str = "--log-file";
 
-fn open_log(path: &Path, place: Place) -> Result<File> {
+/// Opens a log to append to it. One that exists stays as it is, so it must not have more readers
+/// than what is read.
+fn open_log(path: &Path, place: Place, audience: Audience) -> Result<File> {
     // With a second descriptor, the standard stream would overwrite what the log writes.
     let opened = match place {
         Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
         Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-        _ => File::options().create(true).append(true).open(path),
+        _ => File::options().create(true).append(true).mode(0o600).open(path),
     };
-    opened.map_err(|error| unwritable(LOG, path, &error))
+    let admitted = |file: File| {
+        if matches!(place, Place::Absent(_)) {
+            audience.admit(path)?;
+        }
+        Ok((file.metadata()?, file))
+    };
+    let (metadata, file) =
+        opened.and_then(admitted).map_err(|error| unwritable(LOG, path, &error))?;
+    if matches!(place, Place::File(..)) && audience.is_exceeded_by(path, &metadata) {
+        return Err(Error::Usage(format!(
+            "{LOG} '{}': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600), or name another file",
+            path.display()
+        )));
+    }
+    Ok(file)
 }
 
 /// Opens a new file for a mapping, after checking its place. What exists there is refused, or
@@ -312,5 +344,5 @@ pub fn open_mapping(path: &Path, inputs: &Inputs, may_replace: bool) -> Result<W
             "already exists; name another file, or give --force to replace it",
         ));
     }
-    WholeFile::begin(place, path, MAPPING, may_replace)
+    WholeFile::begin(place, path, MAPPING, may_replace, inputs.audience())
 }

@@ -32,7 +32,7 @@ use crate::base::archive_format as archive;
 use crate::base::documents::Checking;
 use crate::base::namespace::is_database_name;
 use crate::base::stream::{STANDARD_INPUT_NAME, Stream, is_standard_input};
-use crate::disk::{Disk, names_in};
+use crate::disk::{Disk, Unpacked, names_in};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::progress::Progress;
 
@@ -54,7 +54,7 @@ pub struct Dump {
     /// The archive, if the dump is one, with its prelude read.
     reader: Mutex<Option<archive::Reader<Stream>>>,
     /// The unpacked collections of an archive, removed with the dump.
-    _unpacked: Option<tempfile::TempDir>,
+    _unpacked: Vec<Arc<Unpacked>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,11 +130,11 @@ impl Dump {
             remarks: Vec::new(),
             kind: Kind::Directory,
             reader: Mutex::new(None),
-            _unpacked: None,
+            _unpacked: Vec::new(),
         };
         if is_standard_input(path) {
             dump.path = STANDARD_INPUT_NAME.into();
-            dump.whole_archive(Stream::standard_input()?)?;
+            dump.whole_archive(Stream::standard_input(disk)?)?;
         } else if std::fs::metadata(path).reading("open", path)?.is_dir() {
             dump.directory(disk)?;
         } else if is_archive(disk, path)? {
@@ -147,7 +147,7 @@ impl Dump {
     }
 
     /// Opens a dump whose collections can all be read by path: from an archive, those that `wanted`
-    /// chooses are unpacked in one pass into files below `scratch`, which are removed with the dump.
+    /// chooses are unpacked in one pass into files in `scratch`, which are closed, and so gone, with the dump.
     pub(crate) fn open_unpacked(
         disk: &Disk,
         path: &Path,
@@ -158,9 +158,7 @@ impl Dump {
     ) -> Result<Dump> {
         let mut dump = Dump::open_on(disk, path, database)?;
         let Some(mut reader) = dump.archive(disk)? else { return Ok(dump) };
-        let folder =
-            tempfile::TempDir::new_in(scratch).writing("create a directory in", scratch)?;
-        let mut files: Vec<Option<(std::io::BufWriter<std::fs::File>, PathBuf)>> = Vec::new();
+        let mut files = Vec::new();
         for number in 0..reader.prelude().entries.len() {
             let entry = &reader.prelude().entries[number];
             let of_entry = |collection: &&mut Collection| {
@@ -172,25 +170,23 @@ impl Dump {
                 files.push(None);
                 continue;
             };
-            let place = folder.path().join(format!("{number}.bson"));
-            let file = std::fs::File::create_new(&place).writing("create", &place)?;
+            let place = dump.path.join(entry.namespace());
             collection.documents = Some(place.clone());
-            files.push(Some((std::io::BufWriter::with_capacity(256 * 1024, file), place)));
+            files.push(Some((Unpacked::begin(scratch)?, place)));
             reader.check(number);
         }
         reader.each_document(Checking::Framing, progress, |document| {
             match &mut files[document.namespace] {
-                Some((file, place)) => {
-                    std::io::Write::write_all(file, document.bytes).writing("unpack into", place)
-                }
+                Some((unpacked, _)) => Unpacked::append(unpacked, document.bytes),
                 None => Ok(()),
             }
         })?;
-        for (mut file, place) in files.into_iter().flatten() {
-            std::io::Write::flush(&mut file).writing("unpack into", &place)?;
+        for (unpacked, place) in files.into_iter().flatten() {
+            let unpacked = Arc::new(Unpacked::finish(unpacked)?);
+            disk.keep_unpacked(&place, &unpacked);
+            dump._unpacked.push(unpacked);
         }
         dump.kind = Kind::Directory;
-        dump._unpacked = Some(folder);
         Ok(dump)
     }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Staging, umask};
+use super::Staging;
 use crate::artifact::pieces::Moves;
 use crate::artifact::place::{self, Existing};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ impl Staging<'_> {
         let (disk, parent, place) = (self.disk, self.place.parent(), self.place.path.clone());
         let existing = self.existing()?;
         // Only now, so that nobody but the owner could open the incomplete output.
-        disk.set_mode(&self.staging, self.directory_mode() & !umask())?;
+        disk.admit(&self.staging)?;
         let empty = match existing {
             Existing::Nothing => {
                 disk.rename_new(&self.staging, &place)?;
@@ -44,7 +44,7 @@ impl Staging<'_> {
     fn take_back(&mut self, empty: Option<u32>, error: Error) -> Error {
         let (disk, place) = (self.disk, &self.place.path);
         let back = disk.rename_new(place, &self.staging).and_then(|()| match empty {
-            Some(mode) => disk.create_dir(place, mode & 0o7777),
+            Some(mode) => disk.create_dir_again(place, mode),
             None => Ok(()),
         });
         match back {

@@ -239,28 +239,17 @@ impl<'r> Opened<'r> {
         }
         check_databases(options, &namespaces)?;
         if !options.dry_run {
-            staging::check_place(form_of(options, layout.clone(), 0o666))?;
+            staging::check_place(form_of(options, layout.clone()))?;
         }
         let threads = Threads::new(options.threads)?;
-        let open = |artifact: &Artifact| -> Result<Vec<OpenSource>> {
-            let sources = artifact.manifest.sources.iter();
-            sources.map(|source| OpenSource::open(disk, artifact, &plan, source)).collect()
-        };
-        let sources = open(&artifact)?;
-        let mut mode = mode_of(&sources);
-        for artifact in &further {
-            mode &= mode_of(&open(artifact)?);
-        }
-        let begin = || Staging::begin(disk, form_of(options, layout.clone(), mode));
+        let sources = artifact.manifest.sources.iter();
+        let sources = sources
+            .map(|source| OpenSource::open(disk, &artifact, &plan, source))
+            .collect::<Result<_>>()?;
+        let begin = || Staging::begin(disk, form_of(options, layout.clone()));
         let staging = (!options.dry_run).then(begin).transpose()?;
         Ok(Opened { artifact, further, plan, layout, threads, sources, staging })
     }
-}
-
-/// The permission bits that all files of these sources share.
-fn mode_of(sources: &[OpenSource]) -> u32 {
-    let streams = sources.iter().flat_map(|source| &source.streams);
-    streams.fold(0o666, |mode, stream| mode & stream.mode)
 }
 
 /// The result of a reversal while it is written.
@@ -368,13 +357,7 @@ pub(crate) fn database_of(namespace: &str, to: Option<&str>) -> Result<String> {
 /// The files that a reversal reads only to check them.
 pub(crate) const UNREAD: &[Role] = &[Role::Metadata, Role::Rejected];
 
-/// The form of a reversal's result, given the permission bits of the files it is made from.
-pub(crate) fn form_of(options: &Options, layout: Layout, source_mode: u32) -> Form {
-    Form {
-        layout,
-        gzip_level: options.gzip_level,
-        force: options.force,
-        kind: Some(Kind::Reverse),
-        source_mode,
-    }
+/// The form of a reversal's result.
+pub(crate) fn form_of(options: &Options, layout: Layout) -> Form {
+    Form { layout, gzip_level: options.gzip_level, force: options.force, kind: Some(Kind::Reverse) }
 }

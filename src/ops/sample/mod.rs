@@ -48,6 +48,8 @@ pub struct Options {
     pub databases: Vec<String>,
     /// Read the source collection of every database.
     pub all_databases: bool,
+    /// The file that the plan was read from, if there is one. Whoever may not read it may not read the sample.
+    pub plan_file: Option<PathBuf>,
     /// A file with a key of at least 16 bytes, with which values and names are replaced.
     pub mask: Option<PathBuf>,
     /// How files are read and written.
@@ -63,6 +65,7 @@ impl Options {
             documents,
             databases: Vec::new(),
             all_databases: false,
+            plan_file: None,
             mask: None,
             io: IoMode::default(),
         }
@@ -158,6 +161,7 @@ pub fn sample_on(
             "a sample takes two passes, and standard input can be read only once; save the archive to a file and name that".to_owned(),
         ));
     }
+    options.plan_file.iter().for_each(|file| disk.add_source(file));
     let masker = match &options.mask {
         Some(path) => Some(Masker::open(disk, path, plan)?),
         None => None,
@@ -174,8 +178,7 @@ pub fn sample_on(
     progress.detail(&dump.describe());
     let sources =
         dump.sources(disk, plan.collection(), &options.databases, options.all_databases)?;
-    // Whoever may not read all sources may not read the sample: it is private.
-    let form = Form { layout, gzip_level: None, force: false, kind: None, source_mode: 0 };
+    let form = Form { layout, gzip_level: None, force: false, kind: None };
     let claim = Claim::take(disk, form)?;
     for source in &sources {
         if let Some(refusal) = dump.refusal(disk, source)? {
@@ -186,7 +189,7 @@ pub fn sample_on(
         .iter()
         .map(|source| choose(disk, &dump, source, plan, progress))
         .collect::<Result<Vec<_>>>()?;
-    let mut staging = Staging::begin_at(claim, 0)?;
+    let mut staging = Staging::begin_at(claim)?;
     let mut list = staging.create(LIST_NAME)?;
     let mut report = Report {
         out: options.out.clone(),

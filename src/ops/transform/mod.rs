@@ -213,6 +213,7 @@ impl<'r> Prepared<'r> {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let began = Instant::now();
+        options.plan_file.iter().for_each(|file| disk.add_source(file));
         let layout = options.layout()?;
         if !options.dry_run {
             apart::check_output(&[&options.dump], &layout)?;
@@ -224,7 +225,6 @@ impl<'r> Prepared<'r> {
             gzip_level: options.gzip_level,
             force: options.force,
             kind: Some(manifest::Kind::Transform),
-            source_mode: 0o666,
         };
         let claim = if options.dry_run { None } else { Some(Claim::take(disk, form)?) };
         let mut remarks = dump.remarks.clone();
@@ -245,8 +245,7 @@ impl<'r> Prepared<'r> {
             sources.push(source);
         }
         remarks.extend(not_carried_over(&dump, &collections));
-        let mut staging =
-            claim.map(|claim| Staging::begin_at(claim, 0o666 & reader.mode())).transpose()?;
+        let mut staging = claim.map(Staging::begin_at).transpose()?;
         let archive_name = layout.archive_name()?;
         let beside = archive_name.as_ref().map(|name| Beside { name, is_only: sources.len() == 1 });
         for source in &mut sources {

@@ -63,6 +63,9 @@ pub struct Options {
     pub databases: Vec<String>,
     /// Split the source collection of every database.
     pub all_databases: bool,
+    /// The file that the plan was read from, if there is one. The output records its text, so whoever may not read the
+    /// file may not read the output.
+    pub plan_file: Option<PathBuf>,
     /// Another name for the database in the output.
     pub to_database: Option<String>,
     /// Indexes in the metadata.
@@ -122,6 +125,7 @@ impl Options {
             out: out.into(),
             databases: Vec::new(),
             all_databases: false,
+            plan_file: None,
             to_database: None,
             indexes: Indexes::All,
             gzip_level: None,

@@ -80,10 +80,6 @@ impl Reading {
     fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.inputs.iter().map(Input::stream)
     }
-    /// The permission bits that all files share.
-    pub(super) fn mode(&self) -> u32 {
-        self.streams().fold(u32::MAX, |mode, stream| mode & stream.mode)
-    }
     /// The bytes of the sources' documents; none if that is known only once they are read.
     pub(super) fn plain_bytes(&self) -> Option<u64> {
         let plain = |input: &Input| match input {

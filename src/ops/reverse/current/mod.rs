@@ -26,7 +26,7 @@ use super::{self as reverse, Opened, Options, Reversal, UNREAD, database_of, pro
 use crate::artifact::apart;
 use crate::artifact::difference::{Difference, Problem};
 use crate::artifact::reader::{self, Artifact, Watched};
-use crate::artifact::staging::{self, Staging};
+use crate::artifact::staging::Staging;
 use crate::artifact::writer::{Content, DocumentSink, OutputFile};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump, Metadata};
@@ -91,16 +91,6 @@ pub struct Report {
 /// # }
 /// ```
 pub fn reverse_current(
-    options: &Options,
-    redump: &Path,
-    strict: bool,
-    progress: &dyn Progress,
-    each: &mut (dyn FnMut(&Event) -> Result<()> + Send),
-) -> Result<Report> {
-    reverse_later(options, redump, strict, progress, each).map_err(staging::blame_scratch)
-}
-
-fn reverse_later(
     options: &Options,
     redump: &Path,
     strict: bool,

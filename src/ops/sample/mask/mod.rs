@@ -69,7 +69,7 @@ impl Masker {
     /// Masks with the key in a file, for a mapping.
     pub fn open(disk: &Disk, path: &Path, plan: &Plan) -> Result<Masker> {
         let bytes = disk
-            .read_small(path, MOST_KEY_BYTES)
+            .read_small_aside(path, MOST_KEY_BYTES)
             .map_err(|error| Error::Usage(format!("the key cannot be used: {error}")))?;
         Masker::new(&bytes, plan).ok_or_else(|| {
             Error::Usage(format!(
