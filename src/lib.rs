@@ -82,6 +82,8 @@ pub use ops::{
 #[doc(hidden)]
 pub use artifact::{apart, layout, staging};
 #[doc(hidden)]
-pub use base::{audience, batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, raw};
+pub use base::{
+    audience, batch, disk, error, fingerprints, gzip, hash, lookup, pipeline, plain, raw,
+};
 #[doc(hidden)]
 pub use dump::touching_in;

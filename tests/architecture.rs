@@ -167,6 +167,15 @@ fn named(file: &str, tokens: &[String], short: &BTreeMap<String, String>) -> BTr
     full
 }
 
+/// `Path::display` shows what steers a terminal, and a newline in a name as one.
+#[test]
+fn paths_are_shown_plain() {
+    for (file, tokens) in sources() {
+        let shows = |words: &[String]| words[0] == "." && words[1] == "display" && words[2] == "(";
+        assert!(!tokens.windows(3).any(shows), "{file}: `.display()`; use PlainPath");
+    }
+}
+
 #[test]
 fn imports_are_those_of_the_table() {
     let sources = sources();

@@ -932,7 +932,7 @@ fn bad_input_is_named() {
         &world.redump(&twice),
         1,
         &format!(
-            "'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, '{}' (the second has _id ObjectId('{}')); it is not clear which of them should go back",
+            "'REDUMP/narrative_modeling/dataset_metadata.bson': two documents of narrative_modeling.dataset_metadata have one dataset_id, those with _id ObjectId('{}') and _id ObjectId('{}'); it is not clear which of them should go back",
             id(1),
             id(9)
         ),

@@ -190,12 +190,12 @@ fn a_unique_value_in_two_outputs_is_named() {
     let b = database.output("b", "user_data", &[named(2)], &["--indexes", "none"]);
     let run = database.run("verify", &[&a, &b], &[]).exits(1);
     let found = database.printed(&run);
-    for (collection, field, index, value) in [
-        ("dataset_metadata", "dataset_id", "dataset_id_1_unique", "one"),
-        ("transformation_configs", "config_id", "config_id_1_unique", "one_config"),
+    for (collection, field, index) in [
+        ("dataset_metadata", "dataset_id", "dataset_id_1_unique"),
+        ("transformation_configs", "config_id", "config_id_1_unique"),
     ] {
         let line = format!(
-            "narrative_modeling.{collection}: {field} '{value}' (unique index '{index}') is in 'DIR/a' and 'DIR/b': _id {} and _id {}",
+            "narrative_modeling.{collection}: one value of {field} (unique index '{index}') is in 'DIR/a' and 'DIR/b': _id {} and _id {}",
             id(1),
             id(2)
         );

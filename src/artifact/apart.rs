@@ -12,6 +12,7 @@ use super::layout::{Layout, SIDECARS};
 use crate::base::audience::Audience;
 use crate::disk::names_in;
 use crate::error::{Error, IoContext, Result};
+use crate::plain::PlainPath;
 
 /// Device and inode: equal for two names of the same file.
 type Identity = (u64, u64);
@@ -55,7 +56,7 @@ impl Inputs {
         let existing = fs::metadata(place).ok();
         let real = real_path(place).ok()?;
         self.0.iter().find_map(|input| {
-            let name = input.name.display();
+            let name = input.name.plain();
             if existing
                 .as_ref()
                 .is_some_and(|existing| input.files.contains_key(&identity(existing)))
@@ -166,7 +167,7 @@ pub(crate) fn check_apart(dump: &Path, out: &Path) -> Result<()> {
     let dump_place = fs::canonicalize(dump).reading("open", dump)?;
     let out_place = real_path(out).writing("find", out)?;
     let refusal = |what: &str| {
-        let (out, dump) = (out.display(), dump.display());
+        let (out, dump) = (out.plain(), dump.plain());
         Err(Error::Usage(format!(
             "'{out}': {what} the dump '{dump}', which is never changed; name a place outside"
         )))
@@ -192,21 +193,21 @@ impl Layout {
         let own = SIDECARS.map(|what| self.path_of_named(what));
         for place in archive.into_iter().chain(own).chain(existing_sidecars(self.place())) {
             if let Some(refusal) = inputs.refusal(&place) {
-                return Err(Error::Usage(format!("'{}': {refusal}", place.display())));
+                return Err(Error::Usage(format!("'{}': {refusal}", place.plain())));
             }
         }
         let Layout::Stream(prefix) = self else { return Ok(()) };
         let parent = parent_of(prefix);
         let refusal =
-            |what: String| Err(Error::Usage(format!("--sidecar '{}': {what}", prefix.display())));
+            |what: String| Err(Error::Usage(format!("--sidecar '{}': {what}", prefix.plain())));
         match fs::metadata(parent) {
-            Err(error) => refusal(format!("cannot look at '{}': {error}", parent.display())),
+            Err(error) => refusal(format!("cannot look at '{}': {error}", parent.plain())),
             Ok(metadata) if !metadata.is_dir() => {
-                refusal(format!("'{}' is not a directory", parent.display()))
+                refusal(format!("'{}' is not a directory", parent.plain()))
             }
             Ok(_) => match rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK) {
                 Ok(()) => Ok(()),
-                Err(error) => refusal(format!("cannot write in '{}': {error}", parent.display())),
+                Err(error) => refusal(format!("cannot write in '{}': {error}", parent.plain())),
             },
         }
     }
@@ -218,7 +219,7 @@ impl Layout {
         let name = place.file_name()?.to_str()?;
         let below =
             other.strip_prefix(place.parent()?).ok()?.components().next()?.as_os_str().to_str()?;
-        let out = self.place().display();
+        let out = self.place().plain();
         if below == name || self.is_archive() && is_sidecar(name, below) {
             let what = if self.is_archive() { "is a file of" } else { "is inside" };
             return Some(format!("{what} the output '{out}'; name a place outside"));

@@ -9,6 +9,7 @@ use crate::base::mapping_id::MappingId;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::hash;
+use crate::plain::PlainPath;
 
 /// The format version that this version of mongosplit writes and reads.
 pub const FORMAT: u32 = 1;
@@ -226,7 +227,7 @@ impl Manifest {
     /// [`Error::Check`] if `bytes` are not a manifest, or one that was altered, cut off, written by
     /// another format version, or that lists a path outside the output or twice.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
-        let refuse = |what: String| Error::Check(format!("'{}': {what}", path.display()));
+        let refuse = |what: String| Error::Check(format!("'{}': {what}", path.plain()));
         let text = std::str::from_utf8(bytes)
             .map_err(|_| refuse("is not UTF-8, so it is not a manifest".to_owned()))?;
         let mark = format!("  \"{CHECKSUM_KEY}\": \"");

@@ -15,6 +15,7 @@ use super::staging::{
 };
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::plain::PlainPath;
 
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -133,14 +134,14 @@ impl Place {
                 &self.staging(),
                 format!(
                     "was left by a run that was interrupted while it published, and holds files that belong at '{}'; do not remove it: --force finishes that run first",
-                    self.path.display()
+                    self.path.plain()
                 ),
             ),
             Leftover::OldOutput => Error::output(
                 &self.replaced(),
                 format!(
                     "is an old output, left by a run that was interrupted while it published a new one at '{}'; do not remove it: --force finishes that run first",
-                    self.path.display()
+                    self.path.plain()
                 ),
             ),
         }

@@ -19,6 +19,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::hash::HashingCounter;
 use crate::journal::Header;
 use crate::pipeline;
+use crate::plain::PlainPath;
 
 /// A manifest with a million files is smaller.
 const MAX_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
@@ -52,14 +53,14 @@ impl Artifact {
             Err(error) if error.is_not_found() && is_directory => {
                 return Err(Error::Check(format!(
                     "'{}' has no {}: it is not an output of mongosplit, or an unfinished one",
-                    out.display(),
+                    out.plain(),
                     manifest::FILE_NAME
                 )));
             }
             Err(error) if error.is_not_found() => {
                 let what = format!(
                     "is not an output of mongosplit: it is not a directory, and there is no '{}' next to it",
-                    path.display()
+                    path.plain()
                 );
                 return Err(Error::input(out, what));
             }
@@ -68,8 +69,8 @@ impl Artifact {
         if manifest.options.archive == is_directory {
             return Err(Error::Check(format!(
                 "'{}' is not the manifest of '{}', but of another output",
-                path.display(),
-                out.display()
+                path.plain(),
+                out.plain()
             )));
         }
         if manifest.options.archive
@@ -80,7 +81,7 @@ impl Artifact {
             let named = manifest.archive().map_or("no archive", |file| file.path.as_str());
             return Err(Error::Check(format!(
                 "'{}' is the manifest of '{named}'; rename the archive and the files next to it back to that name",
-                path.display()
+                path.plain()
             )));
         }
         Ok(Artifact { layout, manifest })
@@ -265,7 +266,7 @@ pub(crate) fn not_verified(out: &Path, differences: &[Difference]) -> Error {
     let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
     Error::Check(format!(
         "'{}' does not verify, so nothing was written:\n  {}\nrun `mongosplit verify` on it, or use another copy",
-        out.display(),
+        out.plain(),
         differences.join("\n  ")
     ))
 }
@@ -282,7 +283,7 @@ pub(crate) fn journal_mismatch(
     (!is_same).then(|| {
         let what = format!(
             "'{}' is the journal of another run: it is of {} by {}, but the manifest is of {namespace} by {}",
-            path.display(),
+            path.plain(),
             header.namespace,
             header.mapping,
             manifest.mapping

@@ -18,6 +18,7 @@ use super::place::{self, Existing, Leftover, Place};
 use super::writer::{DeferredTail, OutputFile, Sink};
 use crate::disk::{Disk, WriteFile};
 use crate::error::{Error, Result};
+use crate::plain::PlainPath;
 
 /// The suffix of a staging directory next to its place.
 pub const STAGING_SUFFIX: &str = ".mongosplit-partial";
@@ -84,7 +85,7 @@ impl<'d> Claim<'d> {
                     &place.path,
                     format!(
                         "cannot be created, because there is no directory '{}'; make that first",
-                        parent.display()
+                        parent.plain()
                     ),
                 ));
             }
@@ -94,7 +95,7 @@ impl<'d> Claim<'d> {
         if !claim.lock.is_held() {
             claim.warnings.push(format!(
                 "the file system of '{}' has no locks, so another run for the same place would go unnoticed",
-                claim.place.path.display()
+                claim.place.path.plain()
             ));
         }
         match claim.leftover()? {
@@ -299,7 +300,7 @@ impl<'d> Staging<'d> {
         if self.disk.did_without() {
             self.warnings.push(format!(
                 "the file system of '{}' cannot rename without replacing, or cannot sync directories; a power failure now could undo the last steps",
-                self.place.path.display()
+                self.place.path.plain()
             ));
         }
         if let Err(error) = self.lock.release() {
@@ -387,7 +388,7 @@ impl Drop for Staging<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "warning: cannot remove '{}': {error}",
-                self.staging.display()
+                self.staging.plain()
             );
         }
     }

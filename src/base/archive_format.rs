@@ -21,6 +21,7 @@ use super::stream::Stream;
 use crate::batch::stream_error;
 use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
 
@@ -616,7 +617,7 @@ fn namespace_header(document: &[u8]) -> std::result::Result<NamespaceHeader, Str
 impl Reader<Stream> {
     /// Opens an archive, and reads its prelude.
     pub fn open_file(disk: &Disk, path: &Path) -> Result<Self> {
-        Reader::open(Stream::open(disk, path)?, path.display().to_string())
+        Reader::open(Stream::open(disk, path)?, path.plain())
     }
     /// Calls `each` for every remaining document, in order.
     ///

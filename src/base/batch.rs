@@ -6,6 +6,7 @@ use std::path::Path;
 use super::stream::Stream;
 use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
+use crate::plain::PlainPath;
 use crate::raw::{self, Fault, FaultKind};
 
 /// Most bytes of documents in one batch, unless a single document is larger. This is part of the
@@ -142,7 +143,7 @@ pub struct Splitter<R> {
 impl Splitter<Stream> {
     /// Opens a file of documents.
     pub fn open(disk: &Disk, path: &Path) -> Result<Self> {
-        Ok(Splitter::new(Stream::open(disk, path)?, 0, path.display().to_string()))
+        Ok(Splitter::new(Stream::open(disk, path)?, 0, path.plain()))
     }
 }
 

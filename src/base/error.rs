@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::plain::PlainPath;
 use crate::raw::Fault;
 
 /// A result with this library's [`enum@Error`].
@@ -55,7 +56,7 @@ pub enum Error {
         fault: Fault,
     },
     /// The input cannot be read as a dump. Exit code 3.
-    #[error("'{}': {what}", path.display())]
+    #[error("'{}': {what}", path.plain())]
     Input {
         /// The file or directory.
         path: PathBuf,
@@ -63,7 +64,7 @@ pub enum Error {
         what: String,
     },
     /// Reading failed. Exit code 3.
-    #[error("cannot {action} '{}': {source}", path.display())]
+    #[error("cannot {action} '{}': {source}", path.plain())]
     Read {
         /// The operation, as a verb.
         action: &'static str,
@@ -73,7 +74,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The output cannot be written at its place. Exit code 4.
-    #[error("'{}': {what}", path.display())]
+    #[error("'{}': {what}", path.plain())]
     Output {
         /// The file or directory.
         path: PathBuf,
@@ -81,7 +82,7 @@ pub enum Error {
         what: String,
     },
     /// Writing failed. Exit code 4.
-    #[error("cannot {action} '{}': {source}", path.display())]
+    #[error("cannot {action} '{}': {source}", path.plain())]
     Write {
         /// The operation, as a verb.
         action: &'static str,

@@ -14,6 +14,7 @@ use crate::batch::Splitter;
 use crate::disk::{Disk, ReadFile, Unpacked};
 use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::{self, Elements, Validator, Value, kind};
 
@@ -106,7 +107,7 @@ impl Lookup {
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;
-        let mut input = Splitter::new(stream, 0, path.display().to_string());
+        let mut input = Splitter::new(stream, 0, path.plain());
         let counts = each_document(&mut input, Checking::Validity, progress, |document| {
             if let Some(unpacked) = &mut unpacked {
                 Unpacked::append(unpacked, document.bytes())?;
@@ -220,14 +221,14 @@ impl Lookup {
     pub fn read_left(&self, left: Left) -> Result<Vec<u8>> {
         self.read(left.0)
     }
-    /// A document with the same value as an earlier one, if there is one.
+    /// Two documents with the same value, if there are any, in the order of the file.
     ///
     /// # Errors
     ///
     /// As [`Lookup::take`].
-    pub fn duplicate(&self) -> Result<Option<Vec<u8>>> {
+    pub fn duplicate(&self) -> Result<Option<[Vec<u8>; 2]>> {
         let pair = self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0);
-        pair.map(|pair| self.read(pair[1].1)).transpose()
+        pair.map(|pair| Ok([self.read(pair[0].1)?, self.read(pair[1].1)?])).transpose()
     }
     /// Reads a document, and checks it again, as the file may have been rewritten since.
     fn read(&self, offset: u64) -> Result<Vec<u8>> {

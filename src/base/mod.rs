@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod mapping_id;
 pub mod namespace;
 pub mod pipeline;
+pub mod plain;
 pub mod progress;
 pub mod raw;
 pub mod stream;

@@ -12,6 +12,7 @@ use crate::batch::stream_error;
 use crate::disk::{Disk, ReadFile};
 use crate::error::{Error, IoContext, Result};
 use crate::gzip;
+use crate::plain::PlainPath;
 
 /// The path that names standard input as a dump.
 pub const STANDARD_INPUT: &str = "-";
@@ -161,6 +162,6 @@ impl<F: FnMut(&mut [u8]) -> std::io::Result<usize>> Read for Counting<F> {
 pub(crate) fn head(disk: &Disk, path: &Path, bytes: u64) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     let read = disk.open(path)?.take(bytes).read_to_end(&mut head);
-    read.map_err(|error| stream_error(error, &path.display().to_string()))?;
+    read.map_err(|error| stream_error(error, &path.plain()))?;
     Ok(head)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use mongosplit::disk::IoMode;
 use mongosplit::layout::{Layout, is_standard_output};
+use mongosplit::plain::plain;
 use mongosplit::progress::Progress;
 use mongosplit::transform::{self, ExistingTargets, Indexes};
 use mongosplit::{Error, findings, inspect, reverse, sample, show, verify};
@@ -36,10 +37,16 @@ pub fn run() -> ExitCode {
 /// Says what is wrong with the arguments, and what to type instead. Prints what `--help` and `--version` ask for.
 fn refuse(error: &clap::Error) -> ExitCode {
     let words: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match hints::hint(&words).filter(|_| error.use_stderr()) {
-        Some(hint) => fail(&Error::Usage(hint).into()),
-        None => error.exit(),
+        std::env::args_os().map(|word| plain(&word.to_string_lossy()).into_owned()).collect();
+    if let Some(hint) =
+        hints::hint(words.get(1..).unwrap_or_default()).filter(|_| error.use_stderr())
+    {
+        return fail(&Error::Usage(hint).into());
+    }
+    // clap quotes arguments as they are, so it is asked again about what can be shown.
+    match Arguments::try_parse_from(&words) {
+        Err(shown) if shown.kind() == error.kind() => shown.exit(),
+        _ => error.exit(),
     }
 }
 

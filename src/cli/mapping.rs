@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use mongosplit::apart::Inputs;
 use mongosplit::layout::is_standard_output;
 use mongosplit::mapping::{Checked, Plan, Problem, schema};
+use mongosplit::plain::{PlainPath, plain_lines};
 use mongosplit::{Error, Result, cases, check, explain, init};
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ const BUILT_IN: &str = "builtin:";
 pub fn execute(command: &Mapping) -> anyhow::Result<ExitCode> {
     match command {
         Mapping::Show { file } => {
-            print(&plan_of(Some(file))?.show())?;
+            print(&plain_lines(&plan_of(Some(file))?.show()))?;
             Ok(ExitCode::SUCCESS)
         }
         Mapping::Check(arguments) => check(arguments),
@@ -57,7 +58,7 @@ fn built_in_name(file: &Path) -> Option<&str> {
 
 /// Reads and compiles the mapping in a file, or a built-in one.
 fn checked(file: &Path) -> Result<Checked> {
-    Ok(Plan::check(&text_of(file)?).in_file(&file.display().to_string()))
+    Ok(Plan::check(&text_of(file)?).in_file(&file.plain()))
 }
 
 fn text_of(file: &Path) -> Result<String> {
@@ -73,14 +74,14 @@ fn text_of(file: &Path) -> Result<String> {
         return text.map(str::to_owned);
     }
     std::fs::read_to_string(file).map_err(|error| {
-        Error::Usage(format!("cannot read the mapping '{}': {error}", file.display()))
+        Error::Usage(format!("cannot read the mapping '{}': {error}", file.plain()))
     })
 }
 
 fn test(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut all_passed = true;
     for file in files {
-        let name = file.display().to_string();
+        let name = file.plain();
         match checked(file)?.into_plan() {
             Ok(plan) => {
                 let report = cases::run(&plan);
@@ -89,7 +90,7 @@ fn test(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
             }
             Err(error) => {
                 all_passed = false;
-                print(&format!("{name}: {error}\n"))?;
+                print(&plain_lines(&format!("{name}: {error}\n")))?;
             }
         }
     }
@@ -134,12 +135,12 @@ fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
             options.all_databases = databases.all_dbs;
             options.io = io_mode(common);
             let mut checked = check::check(&options, plan, &session.display)?;
-            let file = arguments.file.display().to_string();
+            let file = arguments.file.plain();
             checked.remarks.iter_mut().for_each(|remark| remark.file = Some(file.clone()));
             problems.extend(checked.remarks.iter().cloned());
             report = Some(checked);
         }
-        let file = arguments.file.display().to_string();
+        let file = arguments.file.plain();
         let page = summary::check(&file, plan.as_ref(), &problems, report.as_ref());
         let problem = plan.is_none().then(|| page.clone());
         let problems = problems.iter().map(Problem::to_string).collect();

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mongosplit::plain::{plain, plain_json, plain_lines};
 use mongosplit::progress::Progress;
 
 use super::args::{Common, ProgressKind};
@@ -91,7 +92,7 @@ impl Display {
                 let json = serde_json::json!({
                     "time": now_and_zone(), "stage": state.stage, "documents": state.documents, "bytes": state.bytes, "total_bytes": state.total,
                 });
-                say(&json.to_string());
+                say(&plain_json(&json.to_string()));
             }
             _ => {}
         }
@@ -102,7 +103,7 @@ impl Display {
 
 /// Prints a line to stderr. The run goes on if stderr is closed.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", plain_lines(line));
 }
 
 /// Local time, `2026-01-31 09:30:00`.
@@ -118,7 +119,7 @@ fn now_and_zone() -> String {
 impl State {
     fn log_line(&mut self, line: &str) {
         if let Some(log) = &mut self.log {
-            let _ = writeln!(log, "[{}] {line}", now_and_zone());
+            let _ = writeln!(log, "[{}] {}", now_and_zone(), plain_lines(line));
         }
     }
 
@@ -171,7 +172,7 @@ impl Progress for Display {
                           {decimal_bytes_per_sec}, ETA {eta}",
                 };
                 state.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-                state.bar.set_prefix(stage.to_owned());
+                state.bar.set_prefix(plain(stage).into_owned());
             }
         });
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mongosplit::apart::{Inputs, parent_of};
 use mongosplit::audience::Audience;
 use mongosplit::layout::Layout;
+use mongosplit::plain::PlainPath;
 use mongosplit::{Error, Result};
 use rustix::fs::Access;
 use tempfile::NamedTempFile;
@@ -155,7 +156,7 @@ fn temporary_next_to(place: &Path, path: &Path, option: &str) -> Result<NamedTem
 }
 
 fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
-    Error::Usage(format!("{option} '{}': cannot be written: {why}", path.display()))
+    Error::Usage(format!("{option} '{}': cannot be written: {why}", path.plain()))
 }
 
 /// What exists at the place of a file.
@@ -182,7 +183,7 @@ fn is_open_on(stream: impl AsFd, metadata: &Metadata) -> bool {
 
 /// Finds out what is at a place. Refuses one that is an input or part of the output.
 fn examine(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) -> Result<Place> {
-    let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.display()));
+    let refused = |why: String| Error::Usage(format!("{option} '{}': {why}", path.plain()));
     let place = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             return Err(refused("is a directory; name a file".to_owned()));
@@ -277,7 +278,7 @@ pub fn open<'a>(common: &'a Common, inputs: &Inputs, output: Option<&Layout>) ->
         let is_file = matches!(one.place, Place::Absent(_) | Place::File(..));
         if let Some(other) = all[..number].iter().find(|other| is_file && other.place == one.place)
         {
-            let path = other.path.display();
+            let path = other.path.plain();
             return Err(Error::Usage(match other.option == one.option {
                 true => format!("{} names '{path}' twice; use two files", one.option),
                 false => {
@@ -328,7 +329,7 @@ fn open_log(path: &Path, place: Place, audience: Audience) -> Result<File> {
     if matches!(place, Place::File(..)) && audience.is_exceeded_by(path, &metadata) {
         return Err(Error::Usage(format!(
             "{LOG} '{}': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600), or name another file",
-            path.display()
+            path.plain()
         )));
     }
     Ok(file)

@@ -9,6 +9,7 @@ use std::time::Instant;
 use jiff::ZonedDateTime;
 use mongosplit::apart::Inputs;
 use mongosplit::layout::Layout;
+use mongosplit::plain::{plain_json, plain_lines};
 use mongosplit::progress::Progress;
 use mongosplit::{Error, Result};
 use serde::Serialize;
@@ -82,7 +83,7 @@ impl Details {
     pub fn line(&mut self, object: &impl Serialize) -> Result<()> {
         let Some(file) = &mut self.0 else { return Ok(()) };
         let line = serde_json::to_string(object).map_err(report::unwritable)?;
-        file.write((line + "\n").as_bytes())
+        file.write((plain_json(&line) + "\n").as_bytes())
     }
     /// Publishes the file.
     fn finish(&mut self) -> Result<()> {
@@ -100,7 +101,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
 /// Prints what went wrong to stderr.
 fn complain(message: &str) {
     // If stderr is closed, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "mongosplit: {message}");
+    let _ = writeln!(io::stderr(), "mongosplit: {}", plain_lines(message));
 }
 
 /// The result of a command.
@@ -188,7 +189,7 @@ impl<'a> Session<'a> {
 
     fn warn_of(&self, result: Result<()>) {
         if let Err(error) = result {
-            let _ = writeln!(io::stderr(), "warning: {error}");
+            let _ = writeln!(io::stderr(), "warning: {}", plain_lines(&error.to_string()));
         }
     }
 

@@ -1,13 +1,14 @@
 //! Numbers, sizes, durations and shell words for people.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use indicatif::{DecimalBytes, HumanCount};
 use jiff::SignedDuration;
 use jiff::fmt::friendly::{Designator, FractionalUnit, Spacing, SpanPrinter};
+use mongosplit::plain::is_plain;
 
 /// `10,523`.
 pub fn thousands(number: u64) -> String {
@@ -41,25 +42,50 @@ pub fn count(number: u64, noun: &str) -> String {
 
 /// A word, quoted for a shell if it has to be.
 pub fn shell_word(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.escape_debug().to_string(), Cow::into_owned)
+    shell_bytes(word.as_bytes())
 }
 
-/// A command line, each word quoted for a shell if it has to be, and no character that steers a terminal.
+/// A word of any bytes, quoted for a shell if it has to be. What steers a terminal or is not UTF-8 is escaped in the
+/// way that bash, zsh and ksh read.
+fn shell_bytes(word: &[u8]) -> String {
+    let text = std::str::from_utf8(word).ok().filter(|text| text.chars().all(is_plain));
+    if let Some(quoted) = text.and_then(|text| shlex::try_quote(text).ok()) {
+        return quoted.into_owned();
+    }
+    let mut quoted = String::from("$'");
+    for chunk in word.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\'' | '\\' => quoted.extend(['\\', letter]),
+                _ if is_plain(letter) => quoted.push(letter),
+                _ => quoted.extend(letter.to_string().bytes().map(escaped_byte)),
+            }
+        }
+        quoted.extend(chunk.invalid().iter().copied().map(escaped_byte));
+    }
+    quoted + "'"
+}
+
+fn escaped_byte(byte: u8) -> String {
+    format!("\\x{byte:02x}")
+}
+
+/// An option with its value. One that begins with a dash stays a value.
+pub fn shell_option(option: &str, value: &str) -> String {
+    let between = if value.starts_with('-') { "=" } else { " " };
+    format!("{option}{between}{}", shell_word(value))
+}
+
+/// A command line, each word quoted for a shell if it has to be.
 pub fn command_line(words: impl Iterator<Item = OsString>) -> String {
-    let words = words.map(|word| shell_word(&word.to_string_lossy()));
-    let line = words.collect::<Vec<_>>().join(" ");
-    let shown = |letter: char| match letter.is_control() {
-        true => letter.escape_debug().to_string(),
-        false => letter.to_string(),
-    };
-    line.chars().map(shown).collect()
+    words.map(|word| shell_bytes(word.as_bytes())).collect::<Vec<_>>().join(" ")
 }
 
 /// A path, quoted for a shell if it has to be.
 pub fn path_argument(path: &Path) -> String {
-    let word = path.to_string_lossy();
+    let word = path.as_os_str().as_bytes();
     // A leading dash would make it an option.
-    if word.starts_with('-') { shell_word(&format!("./{word}")) } else { shell_word(&word) }
+    if word.starts_with(b"-") { shell_bytes(&[b"./", word].concat()) } else { shell_bytes(word) }
 }
 
 /// The columns of a terminal; none if the stream is no terminal.
@@ -70,6 +96,8 @@ pub fn columns_of(stream: impl AsFd) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
@@ -88,6 +116,10 @@ mod tests {
         assert_eq!(shell_word("/out dir/it's"), r#""/out dir/it's""#);
         assert_eq!(path_argument(Path::new("-x")), "./-x");
         let words = ["verify", "a b", "\u{1b}[2J\u{9b}"].map(OsString::from);
-        assert_eq!(command_line(words.into_iter()), r"verify 'a b' '\u{1b}[2J\u{9b}'");
+        assert_eq!(command_line(words.into_iter()), r"verify 'a b' $'\x1b[2J\xc2\x9b'");
+        assert_eq!(shell_word("it's\r\\"), r"$'it\'s\x0d\\'");
+        assert_eq!(path_argument(Path::new(OsStr::from_bytes(b"a\xff\n"))), r"$'a\xff\x0a'");
+        assert_eq!(shell_option("--db", "-x"), "--db=-x");
+        assert_eq!(shell_option("--db", "x y"), "--db 'x y'");
     }
 }

@@ -8,6 +8,7 @@ use crate::base::stream::head;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::gzip;
+use crate::plain::PlainPath;
 
 /// Whether a file, unpacked if it is gzip, begins like an archive.
 pub(super) fn is_archive(disk: &Disk, path: &Path) -> Result<bool> {
@@ -43,7 +44,7 @@ pub(super) fn describe_directory(
     if let Some(json) = json {
         return format!(
             "is not a dump: it has no .bson files; '{}' looks like JSON, which mongoexport writes, and mongodump does not",
-            json.display()
+            json.plain()
         );
     }
     let some: Vec<String> = files
@@ -55,7 +56,7 @@ pub(super) fn describe_directory(
         })
         .collect();
     let first = files.iter().find_map(|file| {
-        looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.display()))
+        looks_like(disk, file).ok().flatten().map(|what| format!("; '{}' {what}", file.plain()))
     });
     format!(
         "is not a dump: it and its directories have no .bson files, but {}{}",

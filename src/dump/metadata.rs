@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::plain::plain_json;
 
 /// The largest metadata accepted. A server allows 64 indexes and a validator, some tens of
 /// kilobytes; all of it goes into one document of the rollback journal.
@@ -235,7 +236,8 @@ fn create_index_command(collection: &str, index: &Value) -> String {
     }
     let options = shell_text(&Value::Object(options));
     let collection = Value::from(collection);
-    format!("db.getCollection({collection}).createIndex({key}, {options})")
+    let command = format!("db.getCollection({collection}).createIndex({key}, {options})");
+    plain_json(&command).into_owned()
 }
 
 /// Extended JSON as the shell reads it: plain JSON if that means the same.

@@ -34,6 +34,7 @@ use crate::base::namespace::is_database_name;
 use crate::base::stream::{STANDARD_INPUT_NAME, Stream, is_standard_input};
 use crate::disk::{Disk, Unpacked, names_in};
 use crate::error::{Error, IoContext, Result, counted};
+use crate::plain::{PlainPath, plain};
 use crate::progress::Progress;
 
 /// An open dump.
@@ -79,7 +80,7 @@ pub(crate) enum MetadataAt {
 impl std::fmt::Display for MetadataAt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            MetadataAt::File(path) => write!(f, "'{}'", path.display()),
+            MetadataAt::File(path) => write!(f, "'{}'", path.plain()),
             MetadataAt::Prelude(_) => write!(f, "in the archive's prelude"),
         }
     }
@@ -199,10 +200,10 @@ impl Dump {
             Kind::Archive => "an archive",
         };
         let collections = counted(self.collections.len() as u64, "collection");
-        let version = self.server_version.as_deref().unwrap_or("unknown");
+        let version = plain(self.server_version.as_deref().unwrap_or("unknown"));
         format!(
             "'{}' is read as {shape}: {collections}, server version {version}",
-            self.path.display()
+            self.path.plain()
         )
     }
 
@@ -234,7 +235,7 @@ impl Dump {
     }
 
     fn whole_archive(&mut self, stream: Stream) -> Result<()> {
-        let reader = archive::Reader::open(stream, self.path.display().to_string())?;
+        let reader = archive::Reader::open(stream, self.path.plain())?;
         let prelude = reader.prelude();
         self.kind = Kind::Archive;
         self.server_version =
@@ -322,7 +323,7 @@ impl Dump {
                 Some(version) => self.server_version = Some(version.to_owned()),
                 None => self
                     .remarks
-                    .push(format!("'{}' does not hold the server's version", file.display())),
+                    .push(format!("'{}' does not hold the server's version", file.plain())),
             }
         }
         Ok(())
@@ -385,7 +386,7 @@ impl Dump {
         if metadata.is_none() {
             self.remarks.push(format!(
                 "'{}' has no metadata file next to it, so its collection, indexes and options are unknown",
-                path.display()
+                path.plain()
             ));
         }
         self.kind = Kind::SingleFile;

@@ -10,6 +10,7 @@ use crate::base::stream::Stream;
 use crate::batch::{Batch, Splitter};
 use crate::disk::Disk;
 use crate::error::{Error, Position, Result};
+use crate::plain::{PlainPath, plain};
 use crate::raw::Validator;
 
 impl Dump {
@@ -61,7 +62,7 @@ impl Dump {
         let is_named =
             |collection: &&Collection| collection.name == name || collection.namespace() == name;
         let found: Vec<&Collection> = self.collections.iter().filter(is_named).collect();
-        let path = self.path.display();
+        let path = self.path.plain();
         let disk = Disk::default();
         match found.as_slice() {
             [collection] => Ok(OpenCollection {
@@ -70,7 +71,7 @@ impl Dump {
                 dump: self.path.clone(),
                 archive: self.archive(&disk)?,
             }),
-            [] => Err(Error::Usage(format!("'{path}': has no collection '{name}'"))),
+            [] => Err(Error::Usage(format!("'{path}': has no collection '{}'", plain(name)))),
             _ => {
                 let names: Vec<String> = found.iter().map(|found| found.namespace()).collect();
                 let names = names.join(", ");

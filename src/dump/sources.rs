@@ -4,6 +4,7 @@ use super::{Collection, Dump, Kind, Metadata, MetadataAt, names};
 use crate::base::documents::{Counts, count};
 use crate::disk::Disk;
 use crate::error::{Error, Result, counted};
+use crate::plain::{PlainPath, plain};
 use crate::progress::Silent;
 use std::collections::HashMap;
 
@@ -24,11 +25,13 @@ impl Dump {
         let is_candidate =
             |candidate: &&Collection| candidate.name == collection && candidate.documents.is_some();
         let candidates: Vec<&Collection> = self.collections.iter().filter(is_candidate).collect();
+        let shown = plain(collection);
         for database in databases {
             if !candidates.iter().any(|candidate| candidate.database == *database) {
-                let (path, names) = (self.path.display(), self.list_namespaces());
+                let (path, names) = (self.path.plain(), self.list_namespaces());
+                let database = plain(database);
                 return Err(Error::Usage(format!(
-                    "'{path}': has no {database}.{collection}; it contains {names}"
+                    "'{path}': has no {database}.{shown}; it contains {names}"
                 )));
             }
         }
@@ -56,7 +59,7 @@ impl Dump {
                         )
                     }
                     None => format!(
-                        "has no collection '{collection}'; it contains {}",
+                        "has no collection '{shown}'; it contains {}",
                         self.list_namespaces()
                     ),
                 };
@@ -76,8 +79,8 @@ impl Dump {
                     ));
                 }
                 Err(Error::Usage(format!(
-                    "'{}' has {} databases with a collection '{collection}':\n{}\nchoose with --db NAME, or use all with --all-dbs",
-                    self.path.display(),
+                    "'{}' has {} databases with a collection '{shown}':\n{}\nchoose with --db NAME, or use all with --all-dbs",
+                    self.path.plain(),
                     chosen.len(),
                     lines.join("\n")
                 )))
@@ -138,7 +141,7 @@ impl Dump {
         {
             return Ok(Some(Error::Check(format!(
                 "'{}': its metadata {} says that it belongs to the collection '{}', not '{}'; name that collection's file",
-                self.path.display(),
+                self.path.plain(),
                 source.metadata.as_ref().map(MetadataAt::to_string).unwrap_or_default(),
                 other.escape_debug(),
                 source.name

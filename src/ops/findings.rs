@@ -10,6 +10,7 @@ use crate::disk::{Disk, IoMode};
 use crate::error::{Error, Result};
 use crate::manifest;
 use crate::mapping::{Findings, Mapped, Mapper};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::display_id;
 use crate::transform::recorded;
@@ -140,7 +141,7 @@ fn checked(source: &manifest::Source, rules: Vec<manifest::Finding>, out: &Path)
     if !rules.iter().map(told).eq(source.findings.iter().map(told)) {
         return Err(Error::Check(format!(
             "'{}': the findings of {}, derived again, are not those of the manifest; `mongosplit verify --source` compares all of the output",
-            out.display(),
+            out.plain(),
             source.namespace
         )));
     }

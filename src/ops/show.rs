@@ -12,6 +12,7 @@ use super::wanted_id::WantedId;
 use crate::base::namespace::database_of;
 use crate::disk::{Disk, IoMode};
 use crate::error::{Error, Position, Result, counted};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::{display_id, extended_json};
 
@@ -82,7 +83,7 @@ pub fn show(options: &Options, progress: &dyn Progress) -> Result<Report> {
         return Err(Error::Usage(format!(
             "--db {}: '{}' was made from {}",
             options.database.as_deref().unwrap_or_default().escape_debug(),
-            options.out.display(),
+            options.out.plain(),
             names.join(", ")
         )));
     }
@@ -124,7 +125,7 @@ pub fn show(options: &Options, progress: &dyn Progress) -> Result<Report> {
     if documents.is_empty() {
         return Err(Error::Check(format!(
             "'{}' has no document with the _id {}, neither of its source nor in its collections; write it as messages show it, or as Extended JSON",
-            options.out.display(),
+            options.out.plain(),
             options.id.escape_debug()
         )));
     }

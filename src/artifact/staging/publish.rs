@@ -7,6 +7,7 @@ use super::Staging;
 use crate::artifact::pieces::Moves;
 use crate::artifact::place::{self, Existing};
 use crate::error::{Error, Result};
+use crate::plain::PlainPath;
 
 impl Staging<'_> {
     /// Publishes the staging directory as a whole.
@@ -63,7 +64,7 @@ impl Staging<'_> {
         let (disk, place, old) = (self.disk, &self.place.path, self.place.replaced());
         self.warnings.push(format!(
             "the file system cannot exchange directories, so for a moment neither the old output nor the new one was at '{}'",
-            place.display()
+            place.plain()
         ));
         disk.rename_new(place, &old)?;
         if let Err(error) = disk.rename_new(&self.staging, place) {
@@ -121,7 +122,7 @@ impl Staging<'_> {
                     &self.staging,
                     format!(
                         "holds files that belong at '{}', because neither the new output nor the old one could be moved there ({error}); do not remove it: --force finishes that run first",
-                        self.place.path.display()
+                        self.place.path.plain()
                     ),
                 ));
             }
@@ -136,7 +137,7 @@ impl Staging<'_> {
                 &self.staging,
                 format!(
                     "cannot be removed ({error}); the output at '{}' is complete, but mongorestore refuses it while this is there: remove it",
-                    self.place.path.display()
+                    self.place.path.plain()
                 ),
             ));
         }
@@ -164,7 +165,7 @@ impl Staging<'_> {
         let Err(error) = remove().or_else(|_| remove()) else {
             return None;
         };
-        self.warnings.push(format!("{what} is still at '{}': {error}; remove it", path.display()));
+        self.warnings.push(format!("{what} is still at '{}': {error}; remove it", path.plain()));
         Some(error)
     }
 }

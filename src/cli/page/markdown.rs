@@ -2,7 +2,8 @@
 //! taken for markup.
 
 use super::super::text::thousands;
-use super::{Align, Chart, Content, Figure, Heading, Line, Page, Step, Table, visible};
+use super::{Align, Chart, Content, Figure, Heading, Line, Page, Step, Table};
+use mongosplit::plain::plain_lines;
 
 /// The widest line of a command, where it can be broken.
 const COLUMNS: usize = 80;
@@ -13,10 +14,11 @@ impl Page {
         let mut text = Markdown { text: String::new(), level };
         text.heading(0, &heading.title);
         text.block(&format!("**{}**", marked(&heading.outcome)));
-        text.code(&visible(&heading.command));
+        text.code(&heading.command);
         text.figures(&heading.facts);
-        text.lines(&self.verdicts);
-        for part in &self.parts {
+        let page = self.plain();
+        text.lines(&page.verdicts);
+        for part in &page.parts {
             if let Some(title) = &part.title {
                 text.heading(1, title);
             }
@@ -26,7 +28,7 @@ impl Page {
                 Content::Chart(chart) => text.chart(chart),
                 Content::Lines(lines) | Content::Notes(lines) => text.lines(lines),
                 Content::Steps(steps) => text.steps(steps),
-                Content::Text(words) => text.code(&visible(words.trim_end())),
+                Content::Text(words) => text.code(words.trim_end()),
             }
         }
         text.text
@@ -95,7 +97,7 @@ impl Markdown {
             let indent = " ".repeat(number.len());
             self.block(&format!("{number}{}", escaped(&step.what)));
             for command in &step.commands {
-                let code = visible(&command.lines(COLUMNS).join("\n"));
+                let code = command.lines(COLUMNS).join("\n");
                 self.block(&fenced(&code, &indent));
             }
             if let Some(expects) = &step.expects {
@@ -122,7 +124,7 @@ fn fenced(code: &str, indent: &str) -> String {
 
 /// Text in one line that means nothing but itself.
 pub fn escaped(text: &str) -> String {
-    let text = visible(text).replace('\n', " ");
+    let text = plain_lines(text).replace('\n', " ");
     let letters: Vec<char> = text.trim().chars().collect();
     let mut out = String::with_capacity(text.len());
     for (at, letter) in letters.iter().copied().enumerate() {

@@ -8,9 +8,12 @@ mod text;
 pub use markdown::escaped as escaped_markdown;
 pub use text::Style;
 
+use std::borrow::Cow;
+
+use mongosplit::plain::{plain, plain_lines};
 use unicode_width::UnicodeWidthStr;
 
-use super::text::shell_word;
+use super::text::{shell_option, shell_word};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +208,17 @@ impl Page {
         self.verdicts.extend(other.verdicts);
         self.parts.extend(other.parts);
     }
+    /// The page without what steers a terminal or turns the direction of writing: names come from dumps. Each of its
+    /// forms begins with this.
+    fn plain(&self) -> Page {
+        let mut page = self.clone();
+        page.verdicts.iter_mut().for_each(|line| make_plain(&mut line.text, plain_lines));
+        for part in &mut page.parts {
+            part.title.iter_mut().for_each(|title| make_plain(title, plain));
+            part.content.make_plain();
+        }
+        page
+    }
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.verdicts.is_empty() && self.parts.is_empty()
@@ -237,21 +251,39 @@ impl Content {
     }
 }
 
-/// A text without characters that steer a terminal, are not allowed in HTML, or turn the direction of writing: names
-/// come from dumps.
-fn visible(text: &str) -> String {
-    let is_steering = |letter: char| {
-        letter.is_control() && letter != '\n'
-            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match is_steering(letter) {
-            true => shown.extend(letter.escape_debug()),
-            false => shown.push(letter),
+impl Content {
+    /// The same without what steers a terminal, in its texts; commands are quoted for a shell already.
+    fn make_plain(&mut self) {
+        match self {
+            Content::Figures(figures) => figures.iter_mut().for_each(|figure| {
+                make_plain(&mut figure.name, plain);
+                make_plain(&mut figure.value, plain_lines);
+            }),
+            Content::Table(table) => {
+                let cells = table.rows.iter_mut().flatten();
+                cells.for_each(|cell| make_plain(cell, plain));
+            }
+            Content::Chart(chart) => {
+                chart.bars.iter_mut().for_each(|bar| make_plain(&mut bar.name, plain));
+            }
+            Content::Lines(lines) | Content::Notes(lines) => {
+                lines.iter_mut().for_each(|line| make_plain(&mut line.text, plain_lines));
+            }
+            Content::Steps(steps) => {
+                for step in steps {
+                    make_plain(&mut step.what, plain_lines);
+                    step.expects.iter_mut().for_each(|text| make_plain(text, plain_lines));
+                }
+            }
+            Content::Text(text) => make_plain(text, plain_lines),
         }
     }
-    shown
+}
+
+fn make_plain(text: &mut String, plain: fn(&str) -> Cow<'_, str>) {
+    if let Cow::Owned(shown) = plain(text) {
+        *text = shown;
+    }
 }
 
 impl Figure {
@@ -280,7 +312,7 @@ impl Command {
     }
     /// With an option and its value, which stay together.
     pub fn option(self, option: &str, value: &str) -> Command {
-        self.raw(format!("{option} {}", shell_word(value)))
+        self.raw(shell_option(option, value))
     }
     /// With `--uri "$MONGODB_URI"`: a password on a command line is seen by everyone.
     pub fn uri(self) -> Command {

@@ -36,8 +36,9 @@ impl Page {
     /// The page as text; each line ends in a newline.
     pub fn to_text(&self, style: Style) -> String {
         let mut text = Text { lines: String::new(), style };
-        self.verdicts.iter().for_each(|line| text.verdict(line));
-        for part in &self.parts {
+        let page = self.plain();
+        page.verdicts.iter().for_each(|line| text.verdict(line));
+        for part in &page.parts {
             if part.shown == Shown::Always || style.is_verbose {
                 text.part(part);
             }

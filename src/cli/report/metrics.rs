@@ -1,5 +1,6 @@
 //! Metrics in Prometheus' text format, for the textfile collector of node_exporter.
 
+use mongosplit::plain::plain_lines;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -81,7 +82,7 @@ fn labels_of(command: &str, labels: &[Label<'_>]) -> String {
 
 /// A label's value. The format knows three escapes, and takes all other characters as they are.
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    plain_lines(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 const SUCCESS: Metric =

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use jiff::ZonedDateTime;
 use mongosplit::error::Position;
+use mongosplit::plain::plain_json;
 use mongosplit::{Error, Result};
 use serde::Serialize;
 
@@ -246,7 +247,7 @@ where
 /// The lines that end a JSON report.
 fn json(envelope: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(envelope).map_err(unwritable)?;
-    Ok(text + "\n")
+    Ok(plain_json(&text).into_owned() + "\n")
 }
 
 /// The error of a report that has no form in JSON.

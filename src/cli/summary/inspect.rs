@@ -4,6 +4,7 @@ use mongosplit::inspect::{
     Assessment, Collection, Distribution, Lengths, Needs, Owners, Place, Report, TimeBudget,
     Values, time_text,
 };
+use mongosplit::plain::PlainPath;
 
 use super::super::page::{Align, Bar, Chart, Command, Content, Figure, Line, Page, Step, Table};
 use super::super::text::{count, duration, path_argument, size, thousands};
@@ -63,7 +64,7 @@ pub fn no_go(report: &Report) -> Page {
 }
 
 fn verdicts(report: &Report) -> Vec<Line> {
-    let dump = report.dump.display();
+    let dump = report.dump.plain();
     if report.go {
         let sources: Vec<&str> =
             report.sources.iter().map(|source| source.namespace.as_str()).collect();
@@ -297,8 +298,8 @@ fn refused(source: &Assessment) -> Vec<Line> {
 fn needs(needs: &Needs) -> Vec<Figure> {
     let disk = &needs.disk;
     let free = match disk.free {
-        Some(free) => format!("{} free in '{}'", size(free), disk.directory.display()),
-        None => format!("what is free in '{}' is not known", disk.directory.display()),
+        Some(free) => format!("{} free in '{}'", size(free), disk.directory.plain()),
+        None => format!("what is free in '{}' is not known", disk.directory.plain()),
     };
     vec![
         Figure::new(

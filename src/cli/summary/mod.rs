@@ -19,6 +19,7 @@ mod verify;
 
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{File, Manifest, Role, Source};
+use mongosplit::plain::plain_json;
 
 use super::page::{Align, Command, Content, Line, Page, Table};
 use super::text::{count, path_argument, thousands};
@@ -85,7 +86,7 @@ fn dump_of<'n>(namespaces: impl Iterator<Item = &'n str>, to: &str) -> Command {
 
 /// A text in a command for mongosh.
 fn mongosh_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    plain_json(&serde_json::Value::from(text).to_string()).into_owned()
 }
 
 /// What moves a collection into the place of another.

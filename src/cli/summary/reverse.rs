@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest};
+use mongosplit::plain::{PlainPath, plain};
 use mongosplit::reverse;
 
 use super::super::page::{Command, Content, Figure, Line, Page, Step};
@@ -117,7 +118,7 @@ fn current_figures(report: &reverse::CurrentReport) -> Vec<Figure> {
             format!(
                 "of {}, as in '{}': {} that mapping '{}' brought, and {} created since, which belong to it",
                 other.namespace,
-                other.out.display(),
+                other.out.plain(),
                 count(other.brought, "document"),
                 other.mapping.name,
                 thousands(other.created)
@@ -128,7 +129,8 @@ fn current_figures(report: &reverse::CurrentReport) -> Vec<Figure> {
 }
 
 fn event_line(event: &reverse::Event) -> Line {
-    Line::attention(format!("{} _id {}{}", event.kind.name(), event.id, event_details(event)))
+    let text = format!("{} _id {}{}", event.kind.name(), event.id, event_details(event));
+    Line::attention(plain(&text))
 }
 
 fn event_details(event: &reverse::Event) -> String {

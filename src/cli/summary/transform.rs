@@ -3,6 +3,7 @@
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest, Role};
 use mongosplit::mapping::Plan;
+use mongosplit::plain::plain;
 use mongosplit::transform;
 
 use super::super::page::{Command, Content, Figure, Line, Page, Step, Table};
@@ -181,7 +182,7 @@ fn not_in_output(report: &transform::Report, plan: &Plan) -> Vec<Line> {
     for source in &report.sources {
         let of = &source.namespace;
         if !source.options.is_empty() {
-            left_out.push(format!("options of {of}: {}", source.options.join(", ")));
+            left_out.push(format!("options of {of}: {}", plain(&source.options.join(", "))));
         }
     }
     let itself = match replaced(&report.manifest).is_empty() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use mongosplit::manifest::{Kind, Manifest};
+use mongosplit::plain::PlainPath;
 use mongosplit::verify::{self, DifferenceKind, DocumentDifference};
 
 use super::super::page::{Align, Command, Content, Figure, Line, Page, Step, Table};
@@ -25,7 +26,7 @@ fn one_of(report: &verify::Report, name: Option<&Path>) -> Page {
         return failed(report, name);
     }
     let verb = if report.files == 1 { "matches" } else { "match" };
-    let name = name.map(|name| format!("'{}': ", name.display())).unwrap_or_default();
+    let name = name.map(|name| format!("'{}': ", name.plain())).unwrap_or_default();
     let mut page = Page::new(Line::holds(format!(
         "{name}{} ({}) {verb} the manifest",
         count(report.files as u64, "file"),
@@ -38,7 +39,7 @@ fn one_of(report: &verify::Report, name: Option<&Path>) -> Page {
         let checked = format!("presence, size, SHA-256, framing, number of documents; {time}");
         page.push(Content::Figures(vec![Figure::new("checked", checked)]));
     } else {
-        page.push_detail(&format!("{}", report.out.display()), documents);
+        page.push_detail(&report.out.plain(), documents);
     }
     page.push(Content::Notes(report.remarks.iter().map(attention).collect()));
     page
@@ -55,7 +56,7 @@ fn plain(what: &impl std::fmt::Display) -> Line {
 /// What does not match, in full; below its name, if it is one of several.
 fn failed(report: &verify::Report, name: Option<&Path>) -> Page {
     let mut page = Page::default();
-    let out = report.out.display();
+    let out = report.out.plain();
     let mut lines: Vec<Line> = report.differences.iter().map(plain).collect();
     if !lines.is_empty() {
         page.verdicts.push(Line::fails(format!("'{out}' does not match its manifest")));
@@ -72,7 +73,7 @@ fn failed(report: &verify::Report, name: Option<&Path>) -> Page {
     }
     match name {
         None => page.push(Content::Lines(lines)),
-        Some(name) => page.push_titled(&format!("'{}'", name.display()), Content::Lines(lines)),
+        Some(name) => page.push_titled(&format!("'{}'", name.plain()), Content::Lines(lines)),
     }
     page
 }
@@ -224,7 +225,7 @@ pub fn verify_restored(report: &verify::RestoredReport, outs: &[verify::Report])
     let compared = format!(
         "{} compared with '{}'",
         count(report.documents, "document"),
-        report.redump.display()
+        report.redump.plain()
     );
     let mut page = Page::new(match report.is_same() {
         true => Line::holds(format!("{compared}: all are there and equal")),
@@ -285,7 +286,7 @@ fn difference_line(difference: &DocumentDifference) -> Line {
         fields => format!(": {}", fields.join(", ")),
     };
     let output = match &difference.output {
-        Some(output) => format!(" (of '{}')", output.display()),
+        Some(output) => format!(" (of '{}')", output.plain()),
         None => String::new(),
     };
     Line::plain(format!(

@@ -16,6 +16,7 @@ use super::language::{
     Row, Shape, Target, Tests, Unmatched,
 };
 use super::plan::Plan;
+use crate::plain::plain;
 
 impl Plan {
     /// The mapping as text, at most 100 columns wide: for each target and shape, a table of its
@@ -28,7 +29,9 @@ impl Plan {
         };
         let mut text = format!(
             "Mapping '{}', version {}\nSHA-256 {}\n",
-            self.id.name, self.id.version, self.id.sha256
+            plain(&self.id.name),
+            plain(&self.id.version),
+            self.id.sha256
         );
         head(&mut text, &mapping);
         lets(&mut text, &mapping);
@@ -44,7 +47,7 @@ fn say(text: &mut String, what: &str, said: &str) {
 }
 
 fn head(text: &mut String, mapping: &Mapping) {
-    let source = mapping.source.as_str();
+    let source = plain(mapping.source.as_str());
     let _ = writeln!(text, "\nSource collection '{source}'");
     say(text, "Joined by", &format!("'{}'", mapping.key.as_str()));
     let unmatched = match mapping.unmatched {
@@ -78,8 +81,8 @@ fn lets(text: &mut String, mapping: &Mapping) {
 }
 
 fn target(text: &mut String, target: &Target, mapping: &Mapping) {
-    let source = mapping.source.as_str();
-    let _ = writeln!(text, "\n{source} -> {}\n", target.collection.as_str());
+    let (source, collection) = (plain(mapping.source.as_str()), plain(target.collection.as_str()));
+    let _ = writeln!(text, "\n{source} -> {collection}\n");
     let takes = match &target.filter {
         Filter::All => "every document".to_owned(),
         Filter::Where(query) => format!("documents where {}", query_text(query)),
@@ -132,7 +135,7 @@ fn target(text: &mut String, target: &Target, mapping: &Mapping) {
 }
 
 fn shape(text: &mut String, shape: &Shape) {
-    let _ = writeln!(text, "\nShape '{}'\n", shape.name.as_str());
+    let _ = writeln!(text, "\nShape '{}'\n", plain(shape.name.as_str()));
     say(text, "Order", order_text(shape.order));
     text.push('\n');
     let mut rows = Vec::new();

@@ -13,6 +13,7 @@ use crate::base::documents::{Checking, each_document};
 use crate::disk::{Disk, IoMode};
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result};
+use crate::plain::{PlainPath, plain_json};
 use crate::progress::Progress;
 
 /// What [`init`] reads.
@@ -89,7 +90,8 @@ pub fn init(options: &Options, progress: &dyn Progress) -> Result<String> {
             collection.namespace()
         )));
     }
-    Ok(text::mapping(&collection, &survey, metadata.as_ref()))
+    // TOML's basic strings have JSON's escapes.
+    Ok(plain_json(&text::mapping(&collection, &survey, metadata.as_ref())).into_owned())
 }
 
 /// The one collection that the options name.
@@ -101,7 +103,7 @@ fn only_collection(disk: &Disk, dump: &Dump, options: &Options) -> Result<Collec
     if databases.is_empty() && namespaces.len() > 1 && !dump.is_single_file() {
         return Err(Error::Usage(format!(
             "'{}' has {} databases with a collection '{}': {}; choose one with --db NAME",
-            dump.path.display(),
+            dump.path.plain(),
             namespaces.len(),
             options.collection.escape_debug(),
             namespaces.join(", ")

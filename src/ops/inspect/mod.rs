@@ -20,6 +20,7 @@ use crate::mapping::Plan;
 use crate::ops::check::{Finding, Target};
 use crate::ops::transform::{self, check_oplog, check_standing, kept_unique, rounded_seconds};
 use crate::pipeline::{self, Pool, Threads};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use needs::Amount;
 use pass::{Part, Pass, Source, SourceFound, Use, Written};
@@ -227,11 +228,7 @@ impl<'d> Inspection<'d> {
                         false => self.use_of(&collection.database, &collection.name),
                     };
                     let path = collection.documents.as_deref().unwrap_or(&dump.path);
-                    self.parts.push(Part {
-                        namespace: namespace.clone(),
-                        file: path.display().to_string(),
-                        of,
-                    });
+                    self.parts.push(Part { namespace: namespace.clone(), file: path.plain(), of });
                     let metadata = self.metadata_of(collection);
                     let mut listed = listed(namespace, metadata, None);
                     listed.lacks_documents =
@@ -306,7 +303,7 @@ impl<'d> Inspection<'d> {
         if needs.disk.lacks_room() {
             self.reasons.push(format!(
                 "'{}' has {} bytes free, the output alone needs {}; free some, or choose another place",
-                needs.disk.directory.display(),
+                needs.disk.directory.plain(),
                 needs.disk.free.unwrap_or(0),
                 needs.disk.output
             ));

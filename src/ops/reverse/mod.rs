@@ -27,6 +27,7 @@ use crate::manifest::{self, Kind, Manifest, Role};
 use crate::mapping::Plan;
 use crate::ops::verify::collections::distinct;
 use crate::pipeline::Threads;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::transform::{layout_as_path, metadata_path, rounded_seconds};
 use original::OpenSource;
@@ -147,7 +148,7 @@ pub(crate) fn open_output(disk: &Disk, out: &Path) -> Result<(Artifact, Plan)> {
     if artifact.manifest.kind != Kind::Transform {
         return Err(Error::Check(format!(
             "'{}' is the result of `reverse`; only an output of `transform` can be reversed",
-            out.display()
+            out.plain()
         )));
     }
     reader::contents(disk, &artifact)?.require(out)?;
@@ -223,8 +224,8 @@ impl<'r> Opened<'r> {
             if one.sha256 != another.sha256 {
                 return Err(Error::Check(format!(
                     "'{}' was made with {one}, '{}' with {another}; only outputs of one mapping are reversed together. Give the other one with --beside",
-                    options.out.display(),
-                    out.display()
+                    options.out.plain(),
+                    out.plain()
                 )));
             }
             further.push(other);

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::journal::{Header, JournalBatch, JournalReader, Misfit, Reader};
 use crate::manifest::{self, Role};
 use crate::mapping::{Plan, Restorer};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::MAX_DOCUMENT_BYTES;
 
@@ -36,14 +37,14 @@ pub(crate) fn recorded_plan(disk: &Disk, artifact: &Artifact) -> Result<Plan> {
     plan.ok_or_else(|| {
         Error::Check(format!(
             "'{}': the manifest names no source collection, so there is nothing to reverse",
-            artifact.out().display()
+            artifact.out().plain()
         ))
     })
 }
 
 /// Compiles the mapping in a journal's header.
 pub(crate) fn plan_of(header: &Header, journal: &Path) -> Result<Plan> {
-    let refuse = |what: String| Error::Check(format!("'{}': {what}", journal.display()));
+    let refuse = |what: String| Error::Check(format!("'{}': {what}", journal.plain()));
     let plan = Plan::parse_again(&header.text);
     let sha256 = match &plan {
         Ok(plan) => plan.id().sha256.clone(),
@@ -74,7 +75,7 @@ fn journal_header(
     let file = file.ok_or_else(|| not_named(artifact, "journal", source))?;
     let path = artifact.path(file);
     let stream = Stream::open(disk, &path)?;
-    let (_, header) = JournalReader::open(stream, path.display().to_string()).map_err(|error| {
+    let (_, header) = JournalReader::open(stream, path.plain()).map_err(|error| {
         // An altered file is reported as such.
         match stored_difference(disk, &path, file) {
             Ok(Some(difference)) => not_verified(artifact.out(), &[difference]),
@@ -90,7 +91,7 @@ fn journal_header(
 fn not_named(artifact: &Artifact, what: &str, source: &manifest::Source) -> Error {
     Error::Check(format!(
         "'{}': the manifest names no {what} of {}",
-        artifact.out().display(),
+        artifact.out().plain(),
         source.namespace
     ))
 }
@@ -120,7 +121,7 @@ impl OpenSource {
         let file =
             manifest.file(Role::Journal, &source.namespace).ok_or_else(|| missing("journal"))?;
         let (stream, watched) = Watched::open(disk, artifact, file)?;
-        let (journal, header) = JournalReader::open(stream, watched.path.display().to_string())?;
+        let (journal, header) = JournalReader::open(stream, watched.path.plain())?;
         if let Some(difference) =
             journal_mismatch(&header, &watched.path, manifest, &source.namespace)
         {
@@ -134,7 +135,7 @@ impl OpenSource {
         let mut server_version = None;
         if let Some(file) = manifest.archive() {
             let (stream, watched) = Watched::open(disk, artifact, file)?;
-            let name = watched.path.display().to_string();
+            let name = watched.path.plain();
             let reader = archive::Reader::open(stream, name.clone())?;
             server_version = Some(reader.prelude().server_version.clone());
             let namespaces: Vec<&str> =
@@ -151,7 +152,7 @@ impl OpenSource {
                 .file(Role::Documents, &target.namespace)
                 .ok_or_else(|| missing("documents"))?;
             let (stream, watched) = Watched::open(disk, artifact, file)?;
-            let name = watched.path.display().to_string();
+            let name = watched.path.plain();
             targets.push(Documents::new(
                 documents::Documents::File(Splitter::new(stream, 0, name.clone())),
                 name,
@@ -163,7 +164,7 @@ impl OpenSource {
 
     /// The name of the journal.
     pub fn journal_name(&self) -> String {
-        self.streams[0].path.display().to_string()
+        self.streams[0].path.plain()
     }
 
     /// Settles the outcome of a run over the files. An altered file is reported as such, rather than by

@@ -26,6 +26,7 @@ use crate::dump::{Collection, Dump};
 use crate::error::{Error, IoContext, Result};
 use crate::fingerprints::document_digest;
 use crate::mapping::{Mapped, Mapper, Plan};
+use crate::plain::plain_json;
 use crate::progress::Progress;
 use crate::transform::{documents_path, metadata_path};
 
@@ -308,7 +309,7 @@ impl Copying<'_> {
 fn write_line(file: &mut WriteFile<'_>, line: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string(line).map_err(std::io::Error::from);
     let text = text.writing("write", Path::new(LIST_NAME))?;
-    file.write(&[text.as_bytes(), b"\n"])
+    file.write(&[plain_json(&text).as_bytes(), b"\n"])
 }
 
 /// What the mapping makes of a document and of what it becomes by masking.

@@ -13,6 +13,7 @@ use crate::dump::{Collection, Dump, Metadata, MetadataAt, OplogOperations};
 use crate::error::{Error, Result, counted};
 use crate::mapping::Plan;
 use crate::pipeline::Threads;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 
 /// Reports what is read and how, for `--verbose`.
@@ -48,8 +49,8 @@ pub(super) fn single_database(options: &Options) -> Option<&str> {
 
 pub(super) fn files_of(dump: &Dump, collections: &[Collection]) -> Vec<String> {
     let name = |collection: &Collection| match dump.is_archive() {
-        true => format!("{}, {}", dump.path.display(), collection.namespace()),
-        false => collection.documents.as_deref().unwrap_or(&dump.path).display().to_string(),
+        true => format!("{}, {}", dump.path.plain(), collection.namespace()),
+        false => collection.documents.as_deref().unwrap_or(&dump.path).plain(),
     };
     collections.iter().map(name).collect()
 }
@@ -291,7 +292,7 @@ pub(super) fn check_room(
     if free < needed + needed / ROOM_BESIDES {
         progress.warn(&format!(
             "'{}': {room}, and the output is larger; inspect DUMP --out DIR says how large",
-            place.display()
+            place.plain()
         ));
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::dump::{self, Collection, Dump, OplogOperations};
 use crate::error::{Error, Position, Result};
 use crate::mapping::Plan;
+use crate::plain::PlainPath;
 use crate::raw::Validator;
 
 /// Where the sources' documents come from.
@@ -72,7 +73,7 @@ impl Reading {
         for (number, collection) in collections.iter().enumerate() {
             let path = collection.documents.as_deref().unwrap_or(&options.dump);
             dump::refuse_other_content(disk, path)?;
-            let (stream, file) = (Stream::open(disk, path)?, path.display().to_string());
+            let (stream, file) = (Stream::open(disk, path)?, path.plain());
             inputs.push(Input::File(Splitter::new(stream, number, file)));
         }
         Ok(Reading { inputs, current: 0 })

@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::dump::{Metadata, read_small};
 use crate::error::{Error, Result};
 use crate::manifest::{Kind, Role};
+use crate::plain::PlainPath;
 
 /// What one output has of a collection.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +93,7 @@ impl Part<'_> {
         let none = || {
             Error::Check(format!(
                 "'{}': the manifest names no documents of {namespace}",
-                artifact.out().display()
+                artifact.out().plain()
             ))
         };
         if let Some(file) = artifact.manifest.archive() {
@@ -142,8 +143,8 @@ pub(crate) fn distinct<'p>(outs: impl Iterator<Item = &'p PathBuf>) -> Result<()
         if let Some(other) = known.insert(real, out) {
             return Err(Error::Usage(format!(
                 "'{}' and '{}' are one output; name each output once",
-                other.display(),
-                out.display()
+                other.plain(),
+                out.plain()
             )));
         }
     }

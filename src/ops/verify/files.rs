@@ -20,6 +20,7 @@ use crate::journal::{self, JournalReader};
 use crate::manifest::{self, Kind, Manifest, Role};
 use crate::ops::reverse::original;
 use crate::pipeline::{self, Stages, Threads};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw;
 use crate::transform::Indexes;
@@ -169,7 +170,7 @@ impl Checker<'_> {
         } else {
             raw::MAX_DOCUMENT_BYTES
         };
-        let mut splitter = Splitter::new(stream, 0, path.display().to_string()).with_limit(limit);
+        let mut splitter = Splitter::new(stream, 0, path.plain()).with_limit(limit);
         let mut batch = Batch::default();
         let mut content = HashingCounter::default();
         let mut digest = 0u128;
@@ -222,8 +223,7 @@ impl Checker<'_> {
                     .filter(|_| file.role == Role::Documents),
             );
             if file.role == Role::Journal {
-                let (_, header) =
-                    JournalReader::open(Stream::open(disk, path)?, path.display().to_string())?;
+                let (_, header) = JournalReader::open(Stream::open(disk, path)?, path.plain())?;
                 let mismatch = reader::journal_mismatch(&header, path, manifest, &file.namespace);
                 if mismatch.is_none() {
                     original::plan_of(&header, path)?;
@@ -245,7 +245,7 @@ impl Checker<'_> {
         let (mut stream, stored) = Stream::open_hashed(self.disk, path)?;
         let unpacked = file.raw_sha256.as_ref().map(|_| stream.hash_content());
         let before = (self.documents, self.bytes);
-        let mut reader = archive::Reader::open(stream, path.display().to_string())?;
+        let mut reader = archive::Reader::open(stream, path.plain())?;
         reader.check_all_and_continue();
         let mut digests = vec![0u128; reader.prelude().entries.len()];
         Framing { behind: &[Some(&*stored), unpacked.as_deref()], progress }.run(

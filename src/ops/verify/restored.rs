@@ -16,6 +16,7 @@ use crate::dump::{self, Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::document_digest;
 use crate::lookup::{Lookup, id_fingerprint};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::{self, differing_paths};
 use crate::transform::rounded_seconds;
@@ -121,7 +122,7 @@ pub fn compare_with_restored(
     if let Some(artifact) = artifacts.iter().find(empty) {
         return Err(Error::Check(format!(
             "'{}': the manifest names no collection, so there is nothing to compare",
-            artifact.out().display()
+            artifact.out().plain()
         )));
     }
     let is_expected = |collection: &dump::Collection| {
@@ -194,7 +195,7 @@ fn compare_indexes(
     let Some(theirs) = theirs else {
         let remark = format!(
             "'{}' has no metadata of {namespace}, so it is unknown whether its indexes were built",
-            report.redump.display()
+            report.redump.plain()
         );
         return report.remarks.push(remark);
     };

@@ -20,6 +20,7 @@ use crate::fingerprints::{Fingerprints, document_digest};
 use crate::manifest::Kind;
 use crate::mapping::Plan;
 use crate::ops::reverse::original;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::{self, Elements};
 use crate::transform::rounded_seconds;
@@ -156,8 +157,8 @@ fn compare_indexes(disk: &Disk, joined: &Joined<'_>, report: &mut OutputsReport)
             if let Some((other, out)) = known.iter().find(|(other, _)| other.contradicts(&index)) {
                 let found = format!(
                     "'{}' has {other}, '{}' has {index}",
-                    out.display(),
-                    part.artifact.out().display()
+                    out.plain(),
+                    part.artifact.out().plain()
                 );
                 report.contradictions += 1;
                 report.name(Difference::new(Problem::Index, joined.namespace).found(found));
@@ -325,8 +326,8 @@ impl<'a> Collisions<'a> {
                         match self.named.get_mut(&(Check::Unique(number), value)) {
                             Some(Some(first)) => {
                                 let what = format!(
-                                    "{} (unique index '{}') is in {}: _id {} and _id {}",
-                                    key.display(bytes),
+                                    "one value of {} (unique index '{}') is in {}: _id {} and _id {}",
+                                    key.names(),
                                     key.name.escape_debug(),
                                     both(first.out, out),
                                     first.id,
@@ -352,8 +353,8 @@ impl<'a> Collisions<'a> {
 /// Two outputs, or one, as a message names them.
 fn both(one: &Path, other: &Path) -> String {
     match one == other {
-        true => format!("'{}' twice", one.display()),
-        false => format!("'{}' and '{}'", one.display(), other.display()),
+        true => format!("'{}' twice", one.plain()),
+        false => format!("'{}' and '{}'", one.plain(), other.plain()),
     }
 }
 

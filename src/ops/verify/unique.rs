@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use crate::fingerprints::fingerprint_of;
-use crate::raw::{self, Elements, Value, kind};
+use crate::plain::plain;
+use crate::raw::{Elements, Value, kind};
 
 /// A unique index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +71,9 @@ impl UniqueKey {
         found
     }
 
-    /// A document's values, as messages show them.
-    pub(super) fn display(&self, document: &[u8]) -> String {
-        let shown = |path: &String| {
-            let shown: Vec<String> =
-                values(document, path).into_iter().map(raw::display_value).collect();
-            let shown = if shown.is_empty() { "null".to_owned() } else { shown.join(", ") };
-            format!("{} {shown}", path.escape_debug())
-        };
-        self.fields.iter().map(shown).collect::<Vec<_>>().join(", ")
+    /// The names of its fields, for messages: values of documents are in none.
+    pub(super) fn names(&self) -> String {
+        plain(&self.fields.join(", ")).into_owned()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::lookup::{Indexed, id_fingerprint};
 use crate::manifest::{self, Role};
 use crate::mapping::Plan;
 use crate::ops::verify::collections::Joined;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 
 /// What another mapping has of a shared collection.
@@ -49,7 +50,7 @@ impl Beside {
         if artifact.manifest.mapping.sha256 == reversed.id().sha256 {
             return Err(Error::Usage(format!(
                 "'{}' was made with the mapping that is reversed, {}; name it with the other OUTs, not with --beside",
-                out.display(),
+                out.plain(),
                 reversed.id()
             )));
         }

@@ -3,6 +3,7 @@
 use crate::artifact::reader::Artifact;
 use crate::error::{Error, Result};
 use crate::manifest::{self, digest_text};
+use crate::plain::PlainPath;
 
 /// The sources of one namespace, one after the other. There is one for each output that has it.
 pub(super) struct Group {
@@ -55,9 +56,9 @@ impl Group {
                 "{} is {} in '{}', and {} in '{}'; reverse these outputs one by one",
                 recorded.namespace,
                 one.namespace,
-                first.out().display(),
+                first.out().plain(),
                 another.namespace,
-                other.out().display()
+                other.out().plain()
             ))),
             None => Ok(()),
         }

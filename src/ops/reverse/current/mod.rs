@@ -38,6 +38,7 @@ use crate::manifest::{self, Role};
 use crate::mapping::{Merged, Merger};
 use crate::ops::verify::together::compare_artifacts;
 use crate::pipeline::{self, Pool, Threads};
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw::Elements;
 use crate::transform::documents_path;
@@ -250,7 +251,7 @@ fn check_contradictions(
     let of_documents = |difference: &&Difference| difference.problem != Problem::Index;
     let Some(first) = report.named.iter().find(of_documents) else { return Ok(()) };
     let names: Vec<String> =
-        all.iter().map(|artifact| format!("'{}'", artifact.out().display())).collect();
+        all.iter().map(|artifact| format!("'{}'", artifact.out().plain())).collect();
     Err(Error::Check(format!(
         "the outputs {} contradict one another, so nothing was reversed: {first}; `mongosplit verify` of all of them names each document that two of them have",
         names.join(", ")
@@ -274,8 +275,8 @@ fn metadata_remarks(
         (!differences.is_empty()).then(|| {
             format!(
                 "the metadata of {namespace} in '{}' differs from that in '{}', which goes back: {}",
-                other.out().display(),
-                first.out().display(),
+                other.out().plain(),
+                first.out().plain(),
                 differences.join("; ")
             )
         })
@@ -290,7 +291,7 @@ fn beside_remarks(besides: &[Beside], reports: &[BesideReport]) -> Vec<String> {
     let remark = |out: PathBuf| {
         format!(
             "'{}' shares no collection with the outputs that are reversed, so --beside changes nothing",
-            out.display()
+            out.plain()
         )
     };
     besides.iter().map(out).filter(is_apart).map(remark).collect()

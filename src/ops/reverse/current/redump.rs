@@ -13,6 +13,7 @@ use crate::error::{Error, Result, counted};
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest;
 use crate::mapping::Plan;
+use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::raw;
 
@@ -62,15 +63,15 @@ impl Opening<'_> {
                 })?;
             beside.extend(shared.iter().flat_map(Shared::reports));
             if plan.is_driver(number)
-                && let Some(document) = lookup.duplicate()?
+                && let Some(pair) = lookup.duplicate()?
             {
-                let key = plan.key(number, &document).map(raw::display_value).unwrap_or_default();
+                let [first, second] =
+                    pair.map(|document| raw::display_id(&document).unwrap_or_default());
                 return Err(Error::Check(format!(
-                    "'{}': two documents of {} have one {}, {key} (the second has _id {}); it is not clear which of them should go back",
-                    path.display(),
+                    "'{}': two documents of {} have one {}, those with _id {first} and _id {second}; it is not clear which of them should go back",
+                    path.plain(),
                     target.namespace,
                     plan.key_name(number),
-                    raw::display_id(&document).unwrap_or_default()
                 )));
             }
             lookups.push(lookup);
@@ -100,7 +101,7 @@ pub(super) fn check_driver(
         };
         return Err(Error::Check(format!(
             "'{}': {namespaces} has {what}, the output has {had}; a mongodump that was stopped leaves such a file, and every document would count as deleted. Dump again, or give --allow-empty if all of them were deleted",
-            redump.display(),
+            redump.plain(),
         )));
     }
     // One of several, or of those whose documents are items of a field.
@@ -111,7 +112,7 @@ pub(super) fn check_driver(
     if let (Some((target, _)), false) = (emptied, options.allow_empty) {
         return Err(Error::Check(format!(
             "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file, and each of them would count as deleted. Dump again, or give --allow-empty if all of them were deleted",
-            redump.display(),
+            redump.plain(),
             target.namespace,
             target.documents
         )));
@@ -119,7 +120,7 @@ pub(super) fn check_driver(
     match options.expect_documents {
         Some(expected) if expected != documents => Err(Error::Check(format!(
             "'{}': {namespaces} has {}, --expect-docs {expected} was given; missing ones would count as deleted. Was the dump stopped?",
-            redump.display(),
+            redump.plain(),
             counted(documents, "document")
         ))),
         _ => Ok(()),
@@ -159,7 +160,7 @@ pub(super) fn redump_remarks(
         if lookup.documents() == 0 && target.documents > 0 {
             remarks.push(format!(
                 "'{}': {} has no documents, the output has {}; a mongodump that was stopped leaves such a file next to sound metadata",
-                redump.display(),
+                redump.plain(),
                 target.namespace,
                 target.documents
             ));
@@ -168,11 +169,11 @@ pub(super) fn redump_remarks(
     let Some(restored) = restored else { return remarks };
     match source {
         None => {
-            remarks.push(format!("unknown whether {restored} has changed since: '{}' does not hold it", redump.display()))
+            remarks.push(format!("unknown whether {restored} has changed since: '{}' does not hold it", redump.plain()))
         }
         Some(lookup) if lookup.is_empty() && recorded.documents > 0 => remarks.push(format!(
             "'{}': {restored} has no documents, it had {}; a mongodump that was stopped leaves such a file next to sound metadata",
-            redump.display(),
+            redump.plain(),
             recorded.documents
         )),
         Some(_) => {}

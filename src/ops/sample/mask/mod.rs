@@ -18,6 +18,7 @@ use self::symbols::{Kind, Symbol};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::mapping::{Answers, Known, Plan};
+use crate::plain::PlainPath;
 use crate::raw::{Elements, Value, kind};
 
 /// A key file is not larger.
@@ -74,7 +75,7 @@ impl Masker {
         Masker::new(&bytes, plan).ok_or_else(|| {
             Error::Usage(format!(
                 "'{}': a key has at least {LEAST_KEY_BYTES} bytes, this one has {}; make one with `head -c 32 /dev/urandom`",
-                path.display(),
+                path.plain(),
                 bytes.len()
             ))
         })

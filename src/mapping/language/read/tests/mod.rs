@@ -2,6 +2,7 @@ use super::super::problem::Problem;
 use super::super::words::{COMPARISONS, QUERY, TABLES};
 use super::super::{Constant, Operator, Part};
 use super::*;
+use crate::plain::PlainPath;
 
 /// The example of the language's description.
 pub(in crate::mapping) const EXAMPLE: &str = include_str!("example.toml");
@@ -70,7 +71,7 @@ fn mistakes_are_told_as_recorded() {
     if now.trim_end() != MISTAKES.trim_end() {
         let path = std::env::temp_dir().join("mistakes.txt");
         std::fs::write(&path, now.trim_end().to_owned() + "\n").unwrap();
-        panic!("messages changed; compare with {}", path.display());
+        panic!("messages changed; compare with {}", path.plain());
     }
 }
 
