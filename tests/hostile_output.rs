@@ -289,6 +289,70 @@ fn words_of_the_command_line() {
     }
 }
 
+/// Names in a mapping, wherever it may have one, and its tests.
+#[test]
+fn names_in_mappings() {
+    let world = World::new();
+    copy(&fixture("dump"), &world.path("dump"));
+    let mapping = fs::read_to_string(root().join("mappings/user_data.toml")).expect("a mapping");
+    let mut words: Vec<&str> = mapping.split('"').skip(1).step_by(2).collect();
+    words.retain(|word| !word.is_empty() && word.len() < 40 && !word.contains(['\n', '\\']));
+    words.sort_unstable();
+    words.dedup();
+    assert!(words.len() > 100, "{words:?}");
+    // Each third one: the others have the same places.
+    for word in words.into_iter().step_by(3) {
+        let hostile = format!("\"{word}\\u001b[31m\\r\\nFORGED\"");
+        world.write("m.toml", mapping.replace(&format!("\"{word}\""), &hostile));
+        for arguments in [
+            vec!["mapping", "check", "m.toml", "dump"],
+            vec!["mapping", "show", "m.toml"],
+            vec!["mapping", "test", "m.toml"],
+            vec![
+                "transform",
+                "dump",
+                "x",
+                "--mapping",
+                "m.toml",
+                "--dry-run",
+                "-v",
+                "--allow-empty",
+            ],
+        ] {
+            let code = shows_nothing_hostile(&world, &arguments, false);
+            assert!(matches!(code, Some(0..=3)), "{arguments:?}: {code:?}");
+        }
+    }
+}
+
+/// Names in a manifest and in a journal, by somebody who has sealed them again.
+#[test]
+fn names_in_outputs() {
+    let world = World::new();
+    copy(&fixture("dump"), &world.path("dump"));
+    world.transform(&world.path("dump"), "out");
+    let manifest = fs::read_to_string(world.path("out/manifest.json")).expect("a manifest");
+    let hostile = "x\\u001b[31m\\r\\nFORGED";
+    let mut words: Vec<&str> = manifest.split('"').skip(1).step_by(2).collect();
+    words.sort_unstable();
+    words.dedup();
+    for word in words.iter().filter(|word| !word.is_empty() && **word != "manifest_sha256") {
+        let changed = manifest.replace(&format!("\"{word}\""), &format!("\"{hostile}\""));
+        world.write("out/manifest.json", harness::reseal(&changed));
+        for arguments in [
+            vec!["verify", "out"],
+            vec!["verify", "out", "--restored", "out"],
+            vec!["reverse", "out", "back", "--dry-run"],
+            vec!["reverse", "out", "back", "--current", "out", "--dry-run"],
+            vec!["findings", "out"],
+            vec!["show", "out", "--id", "1"],
+        ] {
+            let code = shows_nothing_hostile(&world, &arguments, false);
+            assert!(matches!(code, Some(0..=3)), "{word}: {arguments:?}: {code:?}");
+        }
+    }
+}
+
 /// The commands that are printed for a database named like an option, and for paths that a shell would take apart.
 #[test]
 fn printed_commands_mean_what_they_say() {
@@ -316,6 +380,46 @@ fn printed_commands_mean_what_they_say() {
     world.shell(&format!("exec bash -c {}", shlex::try_quote(&script).expect("a script"))).exits(0);
     let original = fs::read(world.path("dump/-x/user_data.bson")).expect("the source");
     assert_eq!(fs::read(world.path("rehearsal/-x/user_data.bson")).expect("the result"), original);
+}
+
+/// What `inspect` prints to run next says what it was told itself; a hint gives the words back.
+#[test]
+fn printed_commands_hold_all_that_was_said() {
+    let world = World::new();
+    let document = with_model(application(oid(1), 1)).to_vec().expect("BSON");
+    for database in ["one", "-two"] {
+        write_dump(&world.path("dump"), database, &[("user_data", &document)]);
+    }
+    let mapping = fs::read_to_string(root().join("mappings/user_data.toml")).expect("a mapping");
+    world.write("a mapping.toml", mapping);
+    for (arguments, expected) in [
+        (vec!["inspect", "dump"], "mongosplit transform dump OUT --all-dbs"),
+        (
+            vec!["inspect", "dump", "--db=-two"],
+            "mongosplit transform dump OUT --db=-two --expect-docs 1",
+        ),
+        (
+            vec!["inspect", "dump", "--db", "one", "--mapping", "a mapping.toml"],
+            "mongosplit transform dump OUT --mapping 'a mapping.toml' --db one --expect-docs 1",
+        ),
+    ] {
+        let said = world.run_inside(&arguments).exits(0).stdout;
+        let said =
+            said.split_whitespace().filter(|word| *word != "\\").collect::<Vec<_>>().join(" ");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    for (arguments, expected) in [
+        (vec!["transform", "dump", "-o", "-x"], "mongosplit transform dump ./-x"),
+        (vec!["transform", "dump", "--out=a\u{1b} b"], r"mongosplit transform dump $'a\x1b b'"),
+        (vec!["transform", "a dump", "-o", "out"], "mongosplit transform 'a dump' out"),
+    ] {
+        let said = world.run_inside(&arguments).exits(2).stderr;
+        assert!(said.trim_end().ends_with(expected), "{arguments:?}: {said}");
+    }
+    // A command within a text is not taken apart where the text is wrapped.
+    let out = "an output with a long name in which there are blanks and more of them";
+    let said = world.run_inside(["transform", "dump", out, "--db", "one"]).exits(0).stdout;
+    assert!(said.contains("(mongosplit findings OUT)"), "{said}");
 }
 
 /// A text that stands in every value of a document.

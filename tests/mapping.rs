@@ -228,7 +228,7 @@ fn names_that_a_server_refuses_do_not_become_files() {
     let long = "a".repeat(254);
     for name in ["x/../../../ESCAPED", "..", ".", "a.", "$cmd", "system.users", "a\\\\b", &long] {
         let expected = format!(
-            "'{name}' is not a collection name: use 1 to 253 bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front"
+            "'{name}' is not a collection name: use 1 to 253 bytes, no '/', '\\', '$' or control character, no dot at either end, no 'system.' in front"
         );
         assert_eq!(with(name, "t"), [expected.as_str()]);
         assert_eq!(with("src", name), [expected.as_str()]);

@@ -447,3 +447,20 @@ fn a_summary_that_cannot_be_written_fails_the_run() {
         );
     world.run([OsStr::new("verify"), world.path("out").as_ref()]).exits(0);
 }
+
+/// A source and what it becomes are several open files, and a shell allows few.
+#[test]
+fn many_databases_may_be_split_at_once() {
+    let world = World::new();
+    let source = small().join(DATABASE);
+    for number in 0..60 {
+        copy(&source, &world.path("dump").join(format!("db{number}")));
+    }
+    world
+        .shell("cd $DIR && ulimit -Sn 100 && $MONGOSPLIT transform dump out --all-dbs --archive -q && $MONGOSPLIT reverse out back --current out -q")
+        .exits(0);
+    assert_eq!(
+        files(&world.path("back")).keys().filter(|name| name.ends_with(".bson")).count(),
+        60
+    );
+}

@@ -364,10 +364,83 @@ fn records_that_exist() {
             true => drop(run.exits(0)),
             false => drop(run.exits(2).complains(
                 &world,
-                "mongosplit: --log-file 'l.log': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600), or name another file",
+                "mongosplit: --log-file 'l.log': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600, and your own), or name another file",
             )),
         }
     }
+}
+
+/// A mapping from a pipe, or from a pipe with a name that all may open.
+#[test]
+fn a_mapping_from_a_pipe_is_private() {
+    let Some(world) = public_world() else { return };
+    prepare(&world);
+    let run = "$MONGOSPLIT transform in/dump o --report r.json --log-file l.log --mapping";
+    for script in [
+        format!("cat in/mapping.toml | {run} /dev/stdin"),
+        format!("mkfifo -m 644 fifo; cat in/mapping.toml >fifo & {run} fifo"),
+    ] {
+        world
+            .shell(&format!("cd $DIR && umask 022; rm -rf o r.json l.log fifo; {script}"))
+            .exits(0);
+        let out = files(&world.path("o")).into_keys().map(|name| world.path("o").join(name));
+        for path in out.chain([world.path("r.json"), world.path("l.log")]) {
+            assert_eq!(mode(&path), 0o600, "{script}: {}", path.display());
+        }
+    }
+}
+
+/// Another user's log would be read by that user, and a new report by the group that we are in.
+#[test]
+fn records_of_other_users_and_groups() {
+    let Some(world) = public_world() else { return };
+    if !is_root() {
+        return println!("left out: giving a file to another user needs root");
+    }
+    prepare(&world);
+    set_mode(&document_file(&world), 0o600);
+    let log = world.write("l.log", "");
+    set_mode(&log, 0o600);
+    chown(&log, Some(STRANGER), None).expect("another user");
+    let command = binary_as(STRANGER + 1, &world);
+    assert!(command.is_some_and(|code| code == 2), "the log of another user was taken");
+    set_mode(&document_file(&world), 0o644);
+    for (before, list, after) in
+        [(0o640, false, 0o600), (0o604, false, 0o600), (0o640, true, 0o600)]
+    {
+        let report = world.path("r.json");
+        let _ = fs::remove_file(&report);
+        world.write("r.json", "");
+        set_mode(&report, before);
+        if list {
+            let list = acl(STRANGER, 0);
+            if rustix::fs::setxattr(&report, "system.posix_acl_access", &list, XattrFlags::empty())
+                .is_err()
+            {
+                continue;
+            }
+        } else {
+            chown(&report, None, Some(STRANGER)).expect("another group");
+        }
+        world.shell("cd $DIR && umask 022 && $MONGOSPLIT inspect in/dump --report r.json").exits(0);
+        assert_eq!(mode(&report), after, "{before:o}, a list: {list}");
+    }
+}
+
+/// Runs `inspect` with the log as another user, who has the dump, in a directory that all may write in.
+fn binary_as(user: u32, world: &World) -> Option<i32> {
+    set_mode(&world.path(""), 0o777);
+    for name in files(&world.path("in")).into_keys() {
+        chown(world.path("in").join(name), Some(user), Some(user)).expect("another user");
+    }
+    set_mode(&world.path("l.log"), 0o622);
+    // The binary lies where this user may not go.
+    let copied = world.path("binary");
+    fs::copy(env!("CARGO_BIN_EXE_mongosplit"), &copied).expect("the binary");
+    set_mode(&copied, 0o755);
+    let mut command = Command::new(copied);
+    command.args(["inspect", "in/dump", "--quiet", "--log-file", "l.log"]);
+    command.uid(user).gid(user).current_dir(world.path("")).status().expect("a run").code()
 }
 
 /// Looks at what lies around while a run goes on.

@@ -32,6 +32,8 @@ struct Input {
     real: Option<PathBuf>,
     /// The regular files that it consists of.
     files: HashMap<Identity, PathBuf>,
+    /// It is standard input, a pipe or a device, which do not tell who may read what comes out of them.
+    is_stream: bool,
 }
 
 impl Inputs {
@@ -43,9 +45,9 @@ impl Inputs {
 
     /// Who may read all of these files.
     pub fn audience(&self) -> Audience {
-        let of_input = |input: &Input| match &input.real {
-            None => Audience::Owner,
-            Some(_) => Audience::of_all(input.files.values().map(PathBuf::as_path)),
+        let of_input = |input: &Input| match input.is_stream {
+            true => Audience::Owner,
+            false => Audience::of_all(input.files.values().map(PathBuf::as_path)),
         };
         self.0.iter().map(of_input).fold(Audience::Everyone, Audience::and)
     }
@@ -90,6 +92,7 @@ impl Input {
                 name: crate::base::stream::STANDARD_INPUT_NAME.into(),
                 real: None,
                 files,
+                is_stream: true,
             });
         }
         let mut files = HashMap::new();
@@ -102,7 +105,9 @@ impl Input {
             collect_files(&path, DEPTH, &mut files);
         }
         let real = fs::canonicalize(name).ok();
-        (real.is_some() || !files.is_empty()).then(|| Input { name: name.to_owned(), real, files })
+        let is_stream = fs::metadata(name).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let is_there = real.is_some() || is_stream || !files.is_empty();
+        is_there.then(|| Input { name: name.to_owned(), real, files, is_stream })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::base::mapping_id::MappingId;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::hash;
-use crate::plain::PlainPath;
+use crate::plain::{PlainPath, plain};
 
 /// The format version that this version of mongosplit writes and reads.
 pub const FORMAT: u32 = 1;
@@ -98,6 +98,17 @@ pub struct Source {
     pub round_trip: RoundTrip,
     /// Documents that the application would not accept, by rule.
     pub findings: Vec<Finding>,
+}
+
+impl Source {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let targets = self.targets.iter().flat_map(|one| [&*one.namespace, &*one.digest]);
+        let findings = self.findings.iter().flat_map(|one| {
+            let ids = one.first_ids.iter().map(String::as_str);
+            ids.chain([&*one.rule, &*one.expects])
+        });
+        [&*self.namespace, &*self.sha256].into_iter().chain(targets).chain(findings)
+    }
 }
 
 /// A collection in the output.
@@ -250,7 +261,7 @@ impl Manifest {
         }
         let body = format!("{}\n}}", text[..at].trim_end().trim_end_matches(','));
         let version: Version = serde_json::from_str(&body)
-            .map_err(|error| refuse(format!("is not a manifest: {error}")))?;
+            .map_err(|error| refuse(format!("is not a manifest: {}", plain(&error.to_string()))))?;
         if version.format != FORMAT {
             return Err(refuse(format!(
                 "has format version {}, but this version of mongosplit reads {FORMAT}",
@@ -258,7 +269,11 @@ impl Manifest {
             )));
         }
         let manifest: Manifest = serde_json::from_str(&body)
-            .map_err(|error| refuse(format!("is not a manifest: {error}")))?;
+            .map_err(|error| refuse(format!("is not a manifest: {}", plain(&error.to_string()))))?;
+        // None is written with one, so messages need not care.
+        if let Some(bad) = manifest.texts().find(|text| text.chars().any(char::is_control)) {
+            return Err(refuse(format!("has the text '{}', with a control character", plain(bad))));
+        }
         let mut paths = HashSet::new();
         for file in &manifest.files {
             if !is_below(&file.path) {
@@ -286,6 +301,13 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// All texts in it but the paths, which are checked by themselves, and the mapping's name.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let own = [self.tool.as_str(), self.options.indexes.as_str()];
+        let of_sources = self.sources.iter().flat_map(Source::texts);
+        own.into_iter().chain(of_sources).chain(self.files.iter().map(|file| &*file.namespace))
     }
 
     /// The contents of SHA256SUMS.

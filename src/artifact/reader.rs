@@ -19,7 +19,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::hash::HashingCounter;
 use crate::journal::Header;
 use crate::pipeline;
-use crate::plain::PlainPath;
+use crate::plain::{PlainPath, plain};
 
 /// A manifest with a million files is smaller.
 const MAX_MANIFEST_BYTES: u64 = 512 * 1024 * 1024;
@@ -284,7 +284,7 @@ pub(crate) fn journal_mismatch(
         let what = format!(
             "'{}' is the journal of another run: it is of {} by {}, but the manifest is of {namespace} by {}",
             path.plain(),
-            header.namespace,
+            plain(&header.namespace),
             header.mapping,
             manifest.mapping
         );

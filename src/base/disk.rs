@@ -448,11 +448,11 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Creates one in a directory.
-    pub(crate) fn begin(scratch: &Path) -> Result<BufWriter<Unpacked>> {
+    /// Creates one in a directory. So many bytes wait until they are written.
+    pub(crate) fn begin(scratch: &Path, buffer: usize) -> Result<BufWriter<Unpacked>> {
         let file = tempfile::tempfile_in(scratch).writing("create a file in", scratch)?;
         let unpacked = Unpacked { file, scratch: scratch.to_owned() };
-        Ok(BufWriter::with_capacity(256 * 1024, unpacked))
+        Ok(BufWriter::with_capacity(buffer, unpacked))
     }
     /// Appends to one.
     pub(crate) fn append(unpacked: &mut BufWriter<Unpacked>, bytes: &[u8]) -> Result<()> {
@@ -486,6 +486,14 @@ impl Write for Unpacked {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Raises the process's limit of open files as far as it may: a dump of many databases has several for each of them.
+pub fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Without it, opening says which file was one too many.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// The names in a directory, sorted.

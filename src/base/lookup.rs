@@ -103,7 +103,7 @@ impl Lookup {
         let stream = Stream::open(disk, path)?;
         let mut unpacked = match stream.is_gzip {
             false => None,
-            true => Some(Unpacked::begin(scratch)?),
+            true => Some(Unpacked::begin(scratch, 256 * 1024)?),
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;

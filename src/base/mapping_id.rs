@@ -23,7 +23,7 @@ impl fmt::Display for MappingId {
             "mapping '{}' {} ({})",
             self.name.escape_debug(),
             self.version.escape_debug(),
-            self.sha256
+            self.sha256.escape_debug()
         )
     }
 }

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// A round ends once it has this many bytes of input.
 const ROUND_BYTES: usize = 4 * 1024 * 1024;
+/// The most inputs of a round: small ones take more memory than their bytes.
+const ROUND_INPUTS: usize = 32;
 
 /// The threads of a run.
 #[derive(Debug)]
@@ -184,7 +186,7 @@ fn read_round<S: Stages>(
                 return (round, end);
             }
         }
-        if bytes >= ROUND_BYTES {
+        if bytes >= ROUND_BYTES || round.len() == ROUND_INPUTS {
             return (round, Ok(true));
         }
     }

@@ -1,6 +1,7 @@
 //! The commands: turn arguments into options, run the operation, print its report, return an exit
 //! code.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,15 +37,14 @@ pub fn run() -> ExitCode {
 
 /// Says what is wrong with the arguments, and what to type instead. Prints what `--help` and `--version` ask for.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> =
-        std::env::args_os().map(|word| plain(&word.to_string_lossy()).into_owned()).collect();
-    if let Some(hint) =
-        hints::hint(words.get(1..).unwrap_or_default()).filter(|_| error.use_stderr())
-    {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments = words.get(1..).unwrap_or_default();
+    if let Some(hint) = hints::hint(arguments).filter(|_| error.use_stderr()) {
         return fail(&Error::Usage(hint).into());
     }
     // clap quotes arguments as they are, so it is asked again about what can be shown.
-    match Arguments::try_parse_from(&words) {
+    let shown = words.iter().map(|word| plain(&word.to_string_lossy()).into_owned());
+    match Arguments::try_parse_from(shown) {
         Err(shown) if shown.kind() == error.kind() => shown.exit(),
         _ => error.exit(),
     }
@@ -53,6 +53,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 fn execute(command: &Command) -> anyhow::Result<ExitCode> {
     // Before anything is read: a wrong checksum is worse than none.
     mongosplit::hash::check()?;
+    mongosplit::disk::allow_open_files();
     match command {
         Command::Transform(arguments) => transform(arguments),
         Command::Verify(arguments) => verify(arguments),
@@ -372,7 +373,7 @@ fn inspect(arguments: &args::Inspect) -> anyhow::Result<ExitCode> {
         let report = inspect::inspect(&options, &plan, &session.display)?;
         let outcome = Outcome {
             report: &report,
-            page: summary::inspect(&report),
+            page: summary::inspect(&report, arguments),
             problem: (!report.go).then(|| summary::no_go(&report)),
         };
         let failure = report.damages.first().map(|damage| Failure {

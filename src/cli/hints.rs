@@ -1,17 +1,24 @@
 //! What users of other tools type, and what to type instead.
 
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::text::{command_line, path_argument};
+
 /// What to type instead of arguments that could not be parsed; nothing if they hold no word that is known from
 /// elsewhere. `arguments` come without the program's name.
-pub fn hint(arguments: &[String]) -> Option<String> {
-    let command = arguments.first().map_or("", String::as_str);
+pub fn hint(arguments: &[OsString]) -> Option<String> {
+    let words: Vec<Cow<'_, str>> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let command = words.first().map_or("", Cow::as_ref);
     // The other commands have options of these names, or take no such place.
     if !matches!(command, "transform" | "reverse" | "verify" | "sample") {
         return None;
     }
-    let (index, word) = arguments.iter().enumerate().find(|(_, word)| is_foreign(word))?;
+    let (index, word) = words.iter().enumerate().find(|(_, word)| is_foreign(word))?;
     let (name, value) = match word.split_once('=') {
         Some((name, value)) => (name, Some(value)),
-        None => (word.as_str(), None),
+        None => (word.as_ref(), None),
     };
     let places = match command {
         "reverse" => "OUT DEST",
@@ -28,15 +35,16 @@ pub fn hint(arguments: &[String]) -> Option<String> {
                 .to_owned()
         }
         "-o" | "--out" => {
-            let mut instead: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            instead.remove(index);
+            let mut instead = arguments.to_vec();
+            let named = instead.remove(index);
             let place = match value {
-                Some(value) => value,
+                // What stands behind `--out=`, byte for byte.
+                Some(_) => OsStr::from_bytes(&named.as_bytes()[name.len() + 1..]).to_owned(),
                 None if index < instead.len() => instead.remove(index),
-                None => output,
+                None => output.into(),
             };
-            let instead = shlex::try_join(instead.into_iter().chain([place])).ok()?;
-            format!("the output is the last argument, without {name}: mongosplit {instead}")
+            let (instead, place) = (command_line(instead.into_iter()), path_argument(place.as_ref()));
+            format!("the output is the last argument, without {name}: mongosplit {instead} {place}")
         }
         "--archive" => format!(
             "--archive takes no file: name an archive that is read as {input}; to write one, name it as {output} and add --archive: mongosplit {command} {places} --archive"

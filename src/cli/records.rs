@@ -2,14 +2,14 @@
 //! mapping is published whole or not at all.
 
 use std::collections::VecDeque;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use mongosplit::apart::{Inputs, parent_of};
-use mongosplit::audience::Audience;
+use mongosplit::audience::{Audience, Replaced};
 use mongosplit::layout::Layout;
 use mongosplit::plain::PlainPath;
 use mongosplit::{Error, Result};
@@ -49,8 +49,8 @@ enum To {
     Temporary {
         file: NamedTempFile,
         place: PathBuf,
-        /// The mode of the file that it replaces.
-        replaced: Option<u32>,
+        /// The file that it replaces.
+        replaced: Option<Replaced>,
         /// What is at `place` by then may be replaced.
         may_replace: bool,
     },
@@ -103,9 +103,9 @@ impl WholeFile {
                 let file = temporary_next_to(&place, path, option)?;
                 To::Temporary { file, place, replaced: None, may_replace }
             }
-            Place::File(place, mode) => {
+            Place::File(place, replaced) => {
                 let file = temporary_next_to(&place, path, option)?;
-                To::Temporary { file, place, replaced: Some(mode), may_replace }
+                To::Temporary { file, place, replaced: Some(replaced), may_replace }
             }
         };
         Ok(WholeFile { to: BufWriter::new(to), path: path.to_owned(), purpose, audience })
@@ -122,8 +122,8 @@ impl WholeFile {
         let to = to.into_inner().map_err(|error| failed(error.into_error()))?;
         let To::Temporary { file, place, replaced, may_replace } = to else { return Ok(()) };
         match replaced {
-            None => audience.admit(file.path()),
-            Some(mode) => audience.admit_as(file.path(), mode),
+            None => audience.admit_to(file.as_file()),
+            Some(replaced) => audience.admit_instead(file.as_file(), replaced),
         }
         .map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
@@ -164,8 +164,8 @@ fn unwritable(option: &str, path: &Path, why: &dyn std::fmt::Display) -> Error {
 enum Place {
     /// Nothing. The path has no links in its directory part.
     Absent(PathBuf),
-    /// A regular file: its path without links, and its mode.
-    File(PathBuf, u32),
+    /// A regular file: its path without links, and who may read it.
+    File(PathBuf, Replaced),
     /// Neither a regular file nor a directory.
     Special,
     Stdout,
@@ -209,7 +209,8 @@ fn examine(option: &str, path: &Path, inputs: &Inputs, output: Option<&Layout>) 
                 true => {
                     let real = std::fs::canonicalize(path)
                         .map_err(|error| unwritable(option, path, &error))?;
-                    Place::File(real, metadata.permissions().mode() & 0o7777)
+                    let replaced = Replaced::of(&real, &metadata);
+                    Place::File(real, replaced)
                 }
             }
         }
@@ -312,23 +313,21 @@ const LOG: &str = "--log-file";
 /// Opens a log to append to it. One that exists stays as it is, so it must not have more readers
 /// than what is read.
 fn open_log(path: &Path, place: Place, audience: Audience) -> Result<File> {
-    // With a second descriptor, the standard stream would overwrite what the log writes.
+    let append = |options: &mut OpenOptions| options.append(true).mode(0o600).open(path);
     let opened = match place {
+        // With a second descriptor, the standard stream would overwrite what the log writes.
         Place::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
         Place::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-        _ => File::options().create(true).append(true).mode(0o600).open(path),
+        // Whoever puts a file there in this moment does not get the log.
+        Place::Absent(_) => append(File::options().create_new(true))
+            .and_then(|file| audience.admit_to(&file).map(|()| file)),
+        Place::File(..) | Place::Special => append(&mut File::options()),
     };
-    let admitted = |file: File| {
-        if matches!(place, Place::Absent(_)) {
-            audience.admit(path)?;
-        }
-        Ok((file.metadata()?, file))
-    };
-    let (metadata, file) =
-        opened.and_then(admitted).map_err(|error| unwritable(LOG, path, &error))?;
-    if matches!(place, Place::File(..)) && audience.is_exceeded_by(path, &metadata) {
+    let unwritable = |error: io::Error| unwritable(LOG, path, &error);
+    let file = opened.map_err(unwritable)?;
+    if matches!(place, Place::File(..)) && audience.is_exceeded_by(&file).map_err(unwritable)? {
         return Err(Error::Usage(format!(
-            "{LOG} '{}': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600), or name another file",
+            "{LOG} '{}': can be read by users who may not read all input files, and a log names documents; make it private (chmod 600, and your own), or name another file",
             path.plain()
         )));
     }

@@ -88,6 +88,12 @@ pub fn path_argument(path: &Path) -> String {
     if word.starts_with(b"-") { shell_bytes(&[b"./", word].concat()) } else { shell_bytes(word) }
 }
 
+/// A path in a command that stands in a text, which may be wrapped: `OUT` if it would be taken apart.
+pub fn argument_in_text(path: &Path) -> String {
+    let argument = path_argument(path);
+    if argument.contains(char::is_whitespace) { "OUT".to_owned() } else { argument }
+}
+
 /// The columns of a terminal; none if the stream is no terminal.
 pub fn columns_of(stream: impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;

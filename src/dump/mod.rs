@@ -10,7 +10,7 @@ mod oplog;
 mod read;
 mod sources;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -106,6 +106,9 @@ impl Collection {
     }
 }
 
+/// The bytes that wait to be written while an archive is unpacked, of all collections together.
+const MOST_BUFFERED: usize = 16 * 1024 * 1024;
+
 /// The uncompressed content of a metadata file or a prelude. More than [`MOST_METADATA_BYTES`] is
 /// refused.
 pub(crate) fn read_small(disk: &Disk, path: &Path) -> Result<Vec<u8>> {
@@ -147,33 +150,35 @@ impl Dump {
         Ok(dump)
     }
 
-    /// Opens a dump whose collections can all be read by path: from an archive, those that `wanted`
-    /// chooses are unpacked in one pass into files in `scratch`, which are closed, and so gone, with the dump.
+    /// Opens a dump whose collections can all be read by path: from an archive, those with a namespace in
+    /// `wanted` are unpacked in one pass into files in `scratch`, which are closed, and so gone, with the dump.
     pub(crate) fn open_unpacked(
         disk: &Disk,
         path: &Path,
         database: Option<&str>,
         scratch: &Path,
         progress: &dyn Progress,
-        wanted: impl Fn(&Collection) -> bool,
+        wanted: &HashSet<String>,
     ) -> Result<Dump> {
         let mut dump = Dump::open_on(disk, path, database)?;
         let Some(mut reader) = dump.archive(disk)? else { return Ok(dump) };
+        let mut chosen: HashMap<String, &mut Collection> = dump
+            .collections
+            .iter_mut()
+            .map(|collection| (collection.namespace(), collection))
+            .filter(|(namespace, _)| wanted.contains(namespace))
+            .collect();
+        let buffer = (MOST_BUFFERED / chosen.len().max(1)).min(256 * 1024);
         let mut files = Vec::new();
         for number in 0..reader.prelude().entries.len() {
-            let entry = &reader.prelude().entries[number];
-            let of_entry = |collection: &&mut Collection| {
-                (&collection.database, &collection.name) == (&entry.database, &entry.collection)
-            };
-            let Some(collection) =
-                dump.collections.iter_mut().find(of_entry).filter(|collection| wanted(collection))
-            else {
+            let namespace = reader.prelude().entries[number].namespace();
+            let Some(collection) = chosen.get_mut(&namespace) else {
                 files.push(None);
                 continue;
             };
-            let place = dump.path.join(entry.namespace());
+            let place = dump.path.join(namespace);
             collection.documents = Some(place.clone());
-            files.push(Some((Unpacked::begin(scratch)?, place)));
+            files.push(Some((Unpacked::begin(scratch, buffer)?, place)));
             reader.check(number);
         }
         reader.each_document(Checking::Framing, progress, |document| {

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::single::Single;
 use crate::mapping::{Case, Plan};
+use crate::plain::plain;
 use crate::raw::{Elements, Value, extended_json, extended_json_of, kind, kind_name};
 
 /// What became of a mapping's tests.
@@ -102,6 +103,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::UnknownTarget { collection } => {
+                let collection = plain(collection);
                 write!(f, "the test expects documents in '{collection}', which is not a target")
             }
             Failure::Document { collection, number, difference, expected, got } => write!(

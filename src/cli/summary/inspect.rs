@@ -1,11 +1,14 @@
 //! The assessment of `inspect`.
 
+use std::path::Path;
+
 use mongosplit::inspect::{
     Assessment, Collection, Distribution, Lengths, Needs, Owners, Place, Report, TimeBudget,
     Values, time_text,
 };
 use mongosplit::plain::PlainPath;
 
+use super::super::args;
 use super::super::page::{Align, Bar, Chart, Command, Content, Figure, Line, Page, Step, Table};
 use super::super::text::{count, duration, path_argument, size, thousands};
 use super::finding_line;
@@ -14,7 +17,7 @@ use super::finding_line;
 const COLLECTIONS: usize = 8;
 
 /// The assessment of `inspect`.
-pub fn inspect(report: &Report) -> Page {
+pub fn inspect(report: &Report, arguments: &args::Inspect) -> Page {
     let mut page = Page { verdicts: verdicts(report), parts: Vec::new() };
     push_collections(&mut page, report);
     for source in &report.sources {
@@ -49,7 +52,7 @@ pub fn inspect(report: &Report) -> Page {
     let remarks = report.remarks.iter().map(Line::attention).collect();
     page.push(Content::Notes(remarks));
     if report.go {
-        page.push_titled("Next", Content::Steps(next_steps(report)));
+        page.push_titled("Next", Content::Steps(next_steps(report, arguments)));
     }
     page
 }
@@ -332,11 +335,23 @@ fn times(budget: &TimeBudget) -> Table {
     table
 }
 
-fn next_steps(report: &Report) -> Vec<Step> {
+fn next_steps(report: &Report, arguments: &args::Inspect) -> Vec<Step> {
     let mut command = Command::shell("mongosplit").word("transform");
-    command = command.raw(path_argument(&report.dump)).word("OUT");
-    if let [source] = report.sources.as_slice() {
-        command = command.raw(format!("--expect-docs {}", source.documents));
+    command = command.raw(match arguments.dump == Path::new("-") {
+        true => "DUMP".to_owned(),
+        false => path_argument(&arguments.dump),
+    });
+    command = command.word("OUT");
+    if let Some(mapping) = &arguments.mapping {
+        command = command.raw(format!("--mapping {}", path_argument(mapping)));
+    }
+    for database in &arguments.databases {
+        command = command.option("--db", database);
+    }
+    match report.sources.as_slice() {
+        [source] => command = command.raw(format!("--expect-docs {}", source.documents)),
+        _ if arguments.databases.is_empty() => command = command.word("--all-dbs"),
+        _ => {}
     }
     vec![Step {
         what: "Split it, if the number of documents is the database's own (countDocuments):"

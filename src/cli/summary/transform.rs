@@ -7,7 +7,7 @@ use mongosplit::plain::plain;
 use mongosplit::transform;
 
 use super::super::page::{Command, Content, Figure, Line, Page, Step, Table};
-use super::super::text::{count, duration, path_argument, size, thousands};
+use super::super::text::{argument_in_text, count, duration, path_argument, size, thousands};
 use super::{
     documents_row, documents_table, dump_of, finding_line, push_files, ratio, rename_command,
     restore_argument,
@@ -132,7 +132,7 @@ fn notes(report: &transform::Report) -> Vec<Line> {
         let (documents, rules) = (count(with_findings, "document"), count(rules as u64, "rule"));
         let how = match report.dry_run {
             true => "-v".to_owned(),
-            false => format!("mongosplit findings {}", path_argument(report.layout.place())),
+            false => format!("mongosplit findings {}", argument_in_text(report.layout.place())),
         };
         let verb = if with_findings == 1 { "breaks" } else { "break" };
         notes.push(Line::attention(format!("findings: {documents} {verb} {rules} ({how})")));
@@ -318,7 +318,7 @@ fn if_it_fails(report: &transform::Report, plan: &Plan) -> Vec<Line> {
         .filter(|(number, _)| plan.is_shared(*number))
         .map(|(_, collection)| collection)
         .collect();
-    let out = path_argument(report.layout.place());
+    let out = argument_in_text(report.layout.place());
     vec![Line::plain(format!("{}.", again(&out, report.layout.is_stream(), &shared)))]
 }
 

@@ -45,7 +45,10 @@ impl<'m> Compiler<'m, '_> {
                 .size_limit(PATTERN_BYTES)
                 .build();
             if let Err(error) = &built {
-                self.error(&pattern.at, format!("the pattern cannot be used: {error}"));
+                // The place in the pattern is drawn in lines of its own, above what is wrong.
+                let error = error.to_string();
+                let what = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                self.error(&pattern.at, format!("the pattern cannot be used: {what}"));
             }
             built.ok()
         });

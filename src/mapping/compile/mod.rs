@@ -29,6 +29,7 @@ use super::plan::{
 };
 use crate::base::mapping_id::MappingId;
 use crate::error::{Error, Result};
+use crate::plain::plain;
 use crate::raw;
 
 /// The most bytes that a collection's name can have if its database has the shortest possible name.
@@ -153,7 +154,8 @@ impl<'m, 't> Compiler<'m, 't> {
     }
 
     fn rule(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
-        let rule = Rule { name: name.into(), text: text.into() };
+        let rule =
+            Rule { name: plain(&name.into()).into_owned(), text: plain(&text.into()).into_owned() };
         if let Some(known) =
             self.rules.iter().position(|known| known.name == rule.name && known.text == rule.text)
         {
@@ -236,19 +238,21 @@ impl<'m, 't> Compiler<'m, 't> {
         })
     }
 
-    /// Collection names become file names, so those that a server refuses must be refused here.
+    /// Collection names become file names, so those that a server refuses must be refused here. So are control
+    /// characters, which SHA256SUMS and every list of names would have to escape.
     fn collection_name(&mut self, name: &At<String>) {
         let is_reserved =
             name.starts_with("system.") || name.starts_with('.') || name.ends_with('.');
         if name.is_empty()
             || name.len() > MAX_COLLECTION_NAME
             || is_reserved
-            || name.contains(['\0', '$', '/', '\\'])
+            || name.contains(['$', '/', '\\'])
+            || name.chars().any(char::is_control)
         {
             self.error(
                 &name.at,
                 format!(
-                    "'{}' is not a collection name: use 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or NUL, no dot at either end, no 'system.' in front",
+                    "'{}' is not a collection name: use 1 to {MAX_COLLECTION_NAME} bytes, no '/', '\\', '$' or control character, no dot at either end, no 'system.' in front",
                     name.escape_debug()
                 ),
             );

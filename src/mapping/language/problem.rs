@@ -1,5 +1,6 @@
 //! What is wrong with a mapping's text, and where.
 
+use crate::plain::plain;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -156,7 +157,7 @@ impl<'t> Lines<'t> {
             line: number,
             column: column + 1,
             length,
-            message: found.message,
+            message: plain(&found.message).into_owned(),
             text,
             marked,
         }

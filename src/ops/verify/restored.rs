@@ -1,5 +1,6 @@
 //! `verify --restored`: compares outputs with a later dump of the database they were restored into.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::artifact::reader::Artifact;
 use crate::base::documents::{Checking, each_document};
 use crate::batch::Splitter;
 use crate::disk::Disk;
-use crate::dump::{self, Dump, Metadata};
+use crate::dump::{Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::document_digest;
 use crate::lookup::{Lookup, id_fingerprint};
@@ -125,11 +126,9 @@ pub fn compare_with_restored(
             artifact.out().plain()
         )));
     }
-    let is_expected = |collection: &dump::Collection| {
-        expected.iter().any(|one| one.namespace == collection.namespace())
-    };
+    let namespaces: HashSet<String> = expected.iter().map(|one| one.namespace.to_owned()).collect();
     let dump =
-        Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), progress, is_expected)?;
+        Dump::open_unpacked(&disk, redump, None, &std::env::temp_dir(), progress, &namespaces)?;
     let mut report = RestoredReport {
         redump: redump.to_owned(),
         remarks: dump.remarks.clone(),

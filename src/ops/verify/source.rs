@@ -2,6 +2,7 @@
 //! back.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::artifact::reader::Artifact;
 use crate::base::archive_format as archive;
 use crate::base::namespace::database_of;
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump, Metadata};
+use crate::dump::{Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::lookup::{Lookup, id_fingerprint};
 use crate::manifest::Source;
@@ -207,16 +208,14 @@ fn compare_documents(
     let mut report = RestoredReport { redump: dump.to_owned(), ..RestoredReport::default() };
     for source in &artifact.manifest.sources {
         let database = database_of(&source.namespace);
-        let is_source = |collection: &Collection| {
-            collection.database == database && collection.name == plan.collection()
-        };
+        let wanted = HashSet::from([format!("{database}.{}", plan.collection())]);
         let later = Dump::open_unpacked(
             disk,
             dump,
             Some(database),
             &std::env::temp_dir(),
             progress,
-            is_source,
+            &wanted,
         )?;
         let collection =
             later.sources(disk, plan.collection(), &[database.to_owned()], false)?.remove(0);

@@ -29,7 +29,7 @@ use crate::artifact::reader::{self, Artifact, Watched};
 use crate::artifact::staging::Staging;
 use crate::artifact::writer::{Content, DocumentSink, OutputFile};
 use crate::disk::Disk;
-use crate::dump::{Collection, Dump, Metadata};
+use crate::dump::{Dump, Metadata};
 use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::hash::HashingCounter;
@@ -123,12 +123,10 @@ pub fn reverse_current(
         let database = database_of(&group.recorded.namespace, options.to_database.as_deref())?;
         restored.push(format!("{database}.{}", plan.collection()));
     }
-    let is_read = |collection: &Collection| {
-        let namespace = collection.namespace();
-        let mut targets = groups.iter().flat_map(|group| &group.recorded.targets);
-        restored.contains(&namespace) || targets.any(|target| target.namespace == namespace)
-    };
-    let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, is_read)?;
+    let targets = groups.iter().flat_map(|group| &group.recorded.targets);
+    let read: HashSet<String> =
+        targets.map(|target| &target.namespace).chain(&restored).cloned().collect();
+    let later = Dump::open_unpacked(&disk, redump, None, &scratch, progress, &read)?;
     let mut remarks = later.remarks.clone();
     let mut result = Reversal::new(&outputs[0].manifest, options, &layout);
     outputs.iter().for_each(|output| result.note_collections(&output.manifest, plan));
