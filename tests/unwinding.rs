@@ -181,3 +181,44 @@ fn an_unwinding_target_may_share_with_an_otherwise() {
         report.manifest.sources[0].targets.iter().map(|target| target.documents).collect();
     assert_eq!(counts, [0, 1]);
 }
+
+/// Of many values of one document, each is looked up once; a search through all would take minutes.
+#[test]
+fn a_value_that_one_of_many_unwound_documents_repeats_is_named() {
+    let plan = plan(
+        r#"
+        [[target]]
+        collection = "parents"
+        fields = [{ name = "_id" }]
+        [[target]]
+        collection = "children"
+        unwind = "list"
+        key = "parent"
+        fields = [{ name = "_id" }, { name = "parent", outer = "_id" }]
+        "#,
+    );
+    let document = |id: i32, list: &mut dyn Iterator<Item = i32>| {
+        let items: Vec<_> = list.map(|id| bson::doc! { "_id": id }).collect();
+        bson::doc! { "_id": id, "list": items }.to_vec().expect("a document")
+    };
+    let many = 1_000..301_000;
+    let documents = [
+        document(1, &mut [1, 2].into_iter()),
+        document(2, &mut [3, 4, 3, 4].into_iter()),
+        // 2 is the first that was met before.
+        document(3, &mut many.clone().chain([2, 3, 1_000])),
+        // The documents above are refused, so their other values are free.
+        document(4, &mut many.chain([3, 4])),
+        document(5, &mut [5, 1_000].into_iter()),
+    ];
+    let world = World::new();
+    write_dump(&world.path("dump"), DATABASE, &[(plan.collection(), &documents.concat())]);
+    let mut options = transform::Options::new(world.path("dump"), world.path("out"));
+    options.skip_unrestorable = true;
+    let report = transform::transform(&options, &plan, &Silent).expect("refused ones are skipped");
+    let refused: Vec<u64> =
+        report.sources[0].set_aside.iter().map(|refused| refused.document).collect();
+    assert_eq!(refused, [2, 3, 5]);
+    let reason = &report.sources[0].set_aside[1].reason;
+    assert!(reason.contains("the same value in the unique index '_id_'"), "{reason}");
+}

@@ -1,6 +1,8 @@
 //! 128-bit fingerprints of values and documents, and a set that takes little more than 16 bytes for
 //! each.
 
+use std::num::NonZeroU128;
+
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::raw::Value;
@@ -45,6 +47,13 @@ impl Fingerprints {
             }
         }
     }
+    /// Removes a fingerprint, and keeps its room.
+    fn remove(&mut self, fingerprint: u128) {
+        let shard = &mut self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
+        if let Ok(place) = shard.binary_search(&fingerprint) {
+            shard.remove(place);
+        }
+    }
     /// Whether a fingerprint is in the set.
     pub fn contains(&self, fingerprint: u128) -> bool {
         let shard = &self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
@@ -52,9 +61,43 @@ impl Fingerprints {
     }
 }
 
+/// A value of a class, each of which has a set: the number of the class, and the value's fingerprint.
+pub type ClassValue = (usize, NonZeroU128);
+
+/// Adds the values of a document to the sets of their classes: all of them, or, if one is in its set already or is
+/// there twice, none. Returns the first such value. A document may have many, so each is looked at once.
+pub fn insert_all(sets: &mut [Fingerprints], values: &[ClassValue]) -> Option<ClassValue> {
+    let is_known = |(class, value): &ClassValue| !sets[*class].insert(value.get());
+    let known = values.iter().position(is_known)?;
+    for (class, value) in &values[..known] {
+        sets[*class].remove(value.get());
+    }
+    Some(values[known])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_added_all_or_none() {
+        let of = |number: u32| {
+            let hash = NonZeroU128::new(xxh3_128(&number.to_le_bytes())).expect("a hash");
+            (number as usize % 2, hash)
+        };
+        let mut sets = [Fingerprints::default(), Fingerprints::default()];
+        let all: Vec<ClassValue> = (0..200_000).map(of).collect();
+        assert_eq!(insert_all(&mut sets, &all[..100_000]), None);
+        // One is known, and behind it another.
+        let values = [&all[100_000..], &all[7..9]].concat();
+        assert_eq!(insert_all(&mut sets, &values), Some(all[7]));
+        // One is there twice, in this class only.
+        let of_other = (1 - all[100_000].0, all[100_000].1);
+        let values = [&all[100_000..], &[of_other, all[150_000], all[100_001]]].concat();
+        assert_eq!(insert_all(&mut sets, &values), Some(all[150_000]));
+        // Neither document has left anything.
+        assert_eq!(insert_all(&mut sets, &all[100_000..]), None);
+    }
 
     #[test]
     fn tells_what_it_has_seen() {

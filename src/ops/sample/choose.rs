@@ -1,14 +1,13 @@
 //! The first pass: which documents stand for the kinds of a collection.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU128;
 
 use super::kinds::{Kinds, Limits, MOST_ORDERS, MOST_PLACES, MOST_VALUE_BYTES, MOST_VALUES};
 use crate::base::documents::{Checking, Located, each_document};
 use crate::disk::Disk;
 use crate::dump::{Collection, Dump};
 use crate::error::{Error, Result};
-use crate::fingerprints::{Fingerprints, document_digest};
+use crate::fingerprints::{ClassValue, Fingerprints, document_digest, insert_all};
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::ops::source::open_documents;
 use crate::progress::Progress;
@@ -46,9 +45,6 @@ impl Duplicates {
         self.bits.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 }
-
-/// A class of unique values, and a value's fingerprint.
-type UniqueValue = (usize, NonZeroU128);
 
 /// Chooses documents of a collection: the first of each kind.
 pub(super) fn choose(
@@ -95,7 +91,7 @@ struct Choosing<'p> {
     duplicates: Duplicates,
     /// Unique values of documents that were chosen and are duplicates. Kinds are bounded, so these
     /// are.
-    wanted: BTreeSet<UniqueValue>,
+    wanted: BTreeSet<ClassValue>,
 }
 
 impl<'p> Choosing<'p> {
@@ -148,17 +144,8 @@ impl<'p> Choosing<'p> {
 
     /// A unique value of the mapped document that it or an earlier one has. Remembers the values of
     /// others, as `transform` does.
-    fn duplicate(&mut self) -> Option<UniqueValue> {
-        let values = unique_values(&self.mapped);
-        for (at, (class, value)) in values.iter().enumerate() {
-            if self.seen[*class].contains(value.get()) || values[..at].contains(&(*class, *value)) {
-                return Some((*class, *value));
-            }
-        }
-        for (class, value) in values {
-            self.seen[class].insert(value.get());
-        }
-        None
+    fn duplicate(&mut self) -> Option<ClassValue> {
+        insert_all(&mut self.seen, &unique_values(&self.mapped))
     }
 
     /// The first documents with the values of chosen duplicates. Only fingerprints were kept, so the
@@ -196,7 +183,7 @@ impl<'p> Choosing<'p> {
     }
 }
 
-fn unique_values(mapped: &Mapped) -> Vec<UniqueValue> {
+fn unique_values(mapped: &Mapped) -> Vec<ClassValue> {
     let single = mapped.fingerprints.iter().enumerate();
     let single = single.filter_map(|(class, value)| Some((class, (*value)?)));
     let several = mapped.unwound_fingerprints.iter().map(|(_, class, value)| (*class, *value));

@@ -1,13 +1,12 @@
 //! Documents whose unique value an earlier document has.
 
 use std::collections::HashMap;
-use std::num::NonZeroU128;
 
-use crate::fingerprints::Fingerprints;
+use crate::fingerprints::{ClassValue, Fingerprints, insert_all};
 use crate::mapping::{Mapped, Plan};
 
 /// A value of a unique index: the number of its class, and its fingerprint.
-pub(crate) type UniqueValue = (usize, NonZeroU128);
+pub(crate) type UniqueValue = ClassValue;
 
 /// The unique values of a source's documents so far.
 #[derive(Debug, Default)]
@@ -23,27 +22,16 @@ impl SeenValues {
     /// The documents of a batch whose unique value an earlier document has, by their index.
     /// Remembers the values of the others. Batches come in their order.
     pub fn duplicates(&mut self, plan: &Plan, mapped: &Mapped) -> HashMap<usize, UniqueValue> {
-        let mut values: Vec<(usize, UniqueValue)> = values(plan, mapped).collect();
+        let mut all: Vec<(usize, UniqueValue)> = values(plan, mapped).collect();
         // Those of unwound documents come behind all others.
-        values.sort_by_key(|(index, _)| *index);
-        let mut duplicates = HashMap::new();
-        for of_document in values.chunk_by(|(one, _), (other, _)| one == other) {
-            let is_seen = |(number, (_, (class, value))): &(usize, &(usize, UniqueValue))| {
-                self.0[*class].contains(value.get())
-                    || of_document[..*number]
-                        .iter()
-                        .any(|(_, earlier)| *earlier == (*class, *value))
-            };
-            match of_document.iter().enumerate().find(is_seen) {
-                // The other values of a document that is refused do not count as seen.
-                Some((_, (index, value))) => {
-                    duplicates.insert(*index, *value);
-                }
-                None => {
-                    for (_, (class, value)) in of_document {
-                        self.0[*class].insert(value.get());
-                    }
-                }
+        all.sort_by_key(|(index, _)| *index);
+        let (mut duplicates, mut values) = (HashMap::new(), Vec::new());
+        for of_document in all.chunk_by(|(one, _), (other, _)| one == other) {
+            values.clear();
+            values.extend(of_document.iter().map(|(_, value)| *value));
+            // The other values of a document that is refused do not count as seen.
+            if let Some(value) = insert_all(&mut self.0, &values) {
+                duplicates.insert(of_document[0].0, value);
             }
         }
         duplicates
