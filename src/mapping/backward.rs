@@ -8,12 +8,14 @@
 //! A document is described level by level. For each level: its sequence of names, then a fix for each
 //! field that the inverse does not give. Levels nest only as deep as the mapping's paths and shapes do.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::fate::{Fate, Meaning, Role, Roles, meaning};
 use super::plan::{Change, Inverse, Plan, SOURCE};
-use super::shape::{Record, Shape, Shapes, Span, shed_spans};
-use super::views::{Expected, Passed, TableShapes, View, Views, locate, unchanged};
+use super::shape::{Keeper, Record, Shape, Shapes, shed_starts};
+use super::views::{Expected, Passed, SimplePlace, TableShapes, View, Views, locate, unchanged};
 use crate::journal::{FixKind, Misfit, Notes, Reader, put_number};
 use crate::raw::{Elements, ItemKey, MAX_DOCUMENT_BYTES, Value, Writer, kind};
 
@@ -23,7 +25,7 @@ pub(super) struct Backward {
     /// For each target, the sequences of names of its documents, and where the fields of the current
     /// one are.
     targets: Vec<TableShapes>,
-    located: Vec<Vec<Span>>,
+    located: Vec<Vec<u32>>,
     caches: Caches,
 }
 
@@ -31,16 +33,16 @@ pub(super) struct Backward {
 #[derive(Debug)]
 struct Caches {
     /// For each level, the sequences of names met.
-    levels: Vec<Shapes<Meaning>>,
+    levels: Vec<Keeper<Meaning>>,
     /// For each table, those of its documents in arrays and other documents.
-    tables: Vec<TableShapes>,
-    spans: Vec<Vec<Span>>,
+    tables: Vec<Keeper<Box<[u32]>>>,
+    starts: Vec<Vec<u32>>,
     records: Vec<Vec<u8>>,
 }
 
 impl Caches {
-    fn take_spans(&mut self) -> Vec<Span> {
-        self.spans.pop().unwrap_or_default()
+    fn take_starts(&mut self) -> Vec<u32> {
+        self.starts.pop().unwrap_or_default()
     }
     fn take_record(&mut self) -> Vec<u8> {
         let mut record = self.records.pop().unwrap_or_default();
@@ -75,9 +77,9 @@ impl Backward {
             targets: plan.targets.iter().map(|_| Shapes::default()).collect(),
             located: plan.targets.iter().map(|_| Vec::new()).collect(),
             caches: Caches {
-                levels: plan.levels.iter().map(|_| Shapes::default()).collect(),
-                tables: plan.tables.iter().map(|_| Shapes::default()).collect(),
-                spans: Vec::new(),
+                levels: plan.levels.iter().map(|_| Keeper::default()).collect(),
+                tables: plan.tables.iter().map(|_| Keeper::default()).collect(),
+                starts: Vec::new(),
                 records: Vec::new(),
             },
         }
@@ -86,11 +88,11 @@ impl Backward {
     /// Frees what a document with very many fields has needed.
     pub fn shed(&mut self) {
         self.targets.iter_mut().for_each(Shapes::shed);
-        self.located.iter_mut().for_each(shed_spans);
-        let Caches { levels, tables, spans, records } = &mut self.caches;
-        levels.iter_mut().for_each(Shapes::shed);
-        tables.iter_mut().for_each(Shapes::shed);
-        spans.iter_mut().for_each(shed_spans);
+        self.located.iter_mut().for_each(shed_starts);
+        let Caches { levels, tables, starts, records } = &mut self.caches;
+        levels.iter_mut().for_each(Keeper::shed);
+        tables.iter_mut().for_each(Keeper::shed);
+        starts.iter_mut().for_each(shed_starts);
         records.iter_mut().for_each(crate::batch::recycle);
     }
 
@@ -98,18 +100,15 @@ impl Backward {
     pub fn locate(&mut self, plan: &Plan, documents: &[Option<&[u8]>]) {
         for (number, document) in documents.iter().enumerate() {
             if let Some(document) = document {
-                let (shapes, spans) = (&mut self.targets[number], &mut self.located[number]);
-                locate(plan, number, document, shapes, spans);
+                let (shapes, starts) = (&mut self.targets[number], &mut self.located[number]);
+                locate(plan, number, document, shapes, starts);
+                shapes.shed_names();
             }
         }
     }
     /// The located document of a target.
     pub fn target<'a>(&'a self, number: usize, document: &'a [u8]) -> Record<'a> {
-        Record {
-            bytes: document,
-            spans: &self.located[number],
-            first: &self.targets[number].last().first,
-        }
+        Record::new(document, &self.located[number], self.targets[number].last())
     }
     /// Locates a document in a target that has several of one source document.
     pub fn locate_one<'a>(
@@ -167,13 +166,13 @@ fn views<'a>(
     plan: &'a Plan,
     documents: Documents<'_, 'a>,
     targets: &'a [TableShapes],
-    located: &'a [Vec<Span>],
+    located: &'a [Vec<u32>],
 ) -> SmallVec<[Option<View<'a>>; 4]> {
     let mut views = SmallVec::new();
     for (number, document) in documents.single.iter().enumerate() {
         views.push(document.map(|bytes| {
             let shape = targets[number].last();
-            let record = Record { bytes, spans: &located[number], first: &shape.first };
+            let record = Record::new(bytes, &located[number], shape);
             View::new(plan, number, record, &shape.meaning)
         }));
     }
@@ -250,7 +249,10 @@ impl<'p> Describing<'_, 'p> {
         let mut last_fix = 0;
         for (position, role) in roles.iter().enumerate() {
             let value = record.at(position);
-            if !copied && views.simple(level, role) == Some(value) {
+            if !copied
+                && let Some(found) = views.simple(level, role)
+                && found.record.at(found.position) == value
+            {
                 continue;
             }
             let fate = level.fate(role, views.written, copied);
@@ -363,20 +365,20 @@ impl<'p> Describing<'_, 'p> {
     ) where
         'p: 'a,
     {
-        let mut shapes = std::mem::take(&mut self.caches.levels[inside]);
-        let mut spans = self.caches.take_spans();
+        let mut shapes = self.caches.levels[inside].take();
+        let mut starts = self.caches.take_starts();
         let plan = self.plan;
         let shape =
-            shapes.index(value.bytes, &mut spans, &plan.levels[inside].names, |keys, first| {
+            shapes.index(value.bytes, &mut starts, &plan.levels[inside].names, |keys, first| {
                 meaning(plan, inside, keys, first)
             });
-        let record = Record { bytes: value.bytes, spans: &spans, first: &shape.first };
+        let record = Record::new(value.bytes, &starts, shape);
         let order = self.notes.order(&shape.keys);
         put_number(&mut self.notes.program, order);
         let mut passed = views.passed(inside, outside);
         self.level(inside, record, &shape.meaning.roles, views, &mut passed);
-        self.caches.levels[inside] = shapes;
-        self.caches.spans.push(spans);
+        self.caches.levels[inside].keep(shapes);
+        self.caches.starts.push(starts);
     }
 
     /// Notes the sequence of names and the fixes of a document that a table maps. `offset` is added to
@@ -384,27 +386,28 @@ impl<'p> Describing<'_, 'p> {
     fn shaped(&mut self, table: usize, value: Value<'_>, target: Value<'_>, offset: u64) {
         let plan = self.plan;
         let level = plan.tables[table].level;
-        let mut shapes = std::mem::take(&mut self.caches.levels[level]);
-        let mut tables = std::mem::take(&mut self.caches.tables[table]);
-        let (mut spans, mut target_spans) = (self.caches.take_spans(), self.caches.take_spans());
+        let mut shapes = self.caches.levels[level].take();
+        let mut tables = self.caches.tables[table].take();
+        let (mut starts, mut target_starts) =
+            (self.caches.take_starts(), self.caches.take_starts());
         let shape =
-            shapes.index(value.bytes, &mut spans, &plan.levels[level].names, |keys, first| {
+            shapes.index(value.bytes, &mut starts, &plan.levels[level].names, |keys, first| {
                 meaning(plan, level, keys, first)
             });
-        let record = Record { bytes: value.bytes, spans: &spans, first: &shape.first };
+        let record = Record::new(value.bytes, &starts, shape);
         let order = self.notes.order(&shape.keys);
         put_number(&mut self.notes.program, order + offset);
-        let located = locate(plan, table, target.bytes, &mut tables, &mut target_spans);
-        let target = Record { bytes: target.bytes, spans: &target_spans, first: &located.first };
+        let located = locate(plan, table, target.bytes, &mut tables, &mut target_starts);
+        let target = Record::new(target.bytes, &target_starts, located);
         let mut view = [Some(View::new(plan, table, target, &located.meaning))];
         let mut views = Views::of_item(plan, level, &mut view);
         views.moved = moved(plan, level, &shape.meaning.roles);
         let mut passed = views.passed(level, None);
         self.level(level, record, &shape.meaning.roles, &mut views, &mut passed);
-        self.caches.levels[level] = shapes;
-        self.caches.tables[table] = tables;
-        self.caches.spans.push(spans);
-        self.caches.spans.push(target_spans);
+        self.caches.levels[level].keep(shapes);
+        self.caches.tables[table].keep(tables);
+        self.caches.starts.push(starts);
+        self.caches.starts.push(target_starts);
     }
 
     /// Notes each item of an array. False if the array cannot be described this way: it has another
@@ -656,7 +659,7 @@ impl<'p> Restoring<'_, 'p, '_> {
         'p: 'a,
     {
         let plan = self.plan;
-        let mut shapes = std::mem::take(&mut self.caches.levels[number]);
+        let mut shapes = self.caches.levels[number].take();
         let names = &plan.levels[number].names;
         let keys = self.reader.order(order)?;
         let shape = shapes.of_keys(keys, names, |keys, first| meaning(plan, number, keys, first));
@@ -665,7 +668,7 @@ impl<'p> Restoring<'_, 'p, '_> {
         }
         let mut passed = views.passed(number, outside);
         let result = self.fields(number, shape, views, &mut passed, out);
-        self.caches.levels[number] = shapes;
+        self.caches.levels[number].keep(shapes);
         result
     }
 
@@ -684,6 +687,8 @@ impl<'p> Restoring<'_, 'p, '_> {
         let copied = Views::is_copied(passed);
         let mut fixes = Fixes::new(self.reader)?;
         let open = out.open();
+        // Adjacent fields of a view are copied in one piece.
+        let (mut from, mut run) = (0, 0..0);
         for (position, (role, key_nul)) in
             shape.meaning.roles.iter().zip(shape.key_nuls()).enumerate()
         {
@@ -691,11 +696,22 @@ impl<'p> Restoring<'_, 'p, '_> {
             let fix = fixes.at(position);
             if fix.is_none()
                 && !copied
-                && let Some(value) = views.simple(level, role)
+                && let Some(found) = views.simple(level, role)
             {
-                out.element(key_nul, value);
+                let SimplePlace { simple, record, position } = found;
+                if simple.keeps_name && simple.view == from && position == run.end {
+                    run.end += 1;
+                    continue;
+                }
+                put_run(views, from, &mut run, out);
+                if simple.keeps_name {
+                    (from, run) = (simple.view, position..position + 1);
+                } else {
+                    out.element(key_nul, record.at(position));
+                }
                 continue;
             }
+            put_run(views, from, &mut run, out);
             let fate = level.fate(role, views.written, copied);
             let expected = views.expect(level, passed, (role, fate), name);
             match fix {
@@ -706,6 +722,7 @@ impl<'p> Restoring<'_, 'p, '_> {
                 }
             }
         }
+        put_run(views, from, &mut run, out);
         out.close(open);
         fixes.finish()
     }
@@ -805,15 +822,15 @@ impl<'p> Restoring<'_, 'p, '_> {
     ) -> Result<(), Misfit> {
         let plan = self.plan;
         let level = plan.tables[table].level;
-        let mut tables = std::mem::take(&mut self.caches.tables[table]);
-        let mut spans = self.caches.take_spans();
-        let located = locate(plan, table, target, &mut tables, &mut spans);
-        let record = Record { bytes: target, spans: &spans, first: &located.first };
+        let mut tables = self.caches.tables[table].take();
+        let mut starts = self.caches.take_starts();
+        let located = locate(plan, table, target, &mut tables, &mut starts);
+        let record = Record::new(target, &starts, located);
         let mut view = [Some(View::new(plan, table, record, &located.meaning))];
         let mut views = Views::of_item(plan, level, &mut view);
         let result = self.level(level, order, &mut views, None, out);
-        self.caches.tables[table] = tables;
-        self.caches.spans.push(spans);
+        self.caches.tables[table].keep(tables);
+        self.caches.starts.push(starts);
         result
     }
 
@@ -922,6 +939,17 @@ impl<'p> Restoring<'_, 'p, '_> {
         out.close(open);
         Ok(())
     }
+}
+
+/// Writes adjacent fields of a view, and empties the run.
+#[inline(always)]
+fn put_run<W: Writer>(views: &Views<'_, '_>, view: usize, run: &mut Range<usize>, out: &mut W) {
+    if run.start < run.end
+        && let Some(view) = &views.views[view]
+    {
+        out.put(view.record.run(run.start, run.end));
+    }
+    *run = 0..0;
 }
 
 /// An item whose description has no meaning for the rule that maps it.

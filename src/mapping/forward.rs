@@ -4,7 +4,7 @@ use super::evaluate::{Caches, Evaluator, Position, Scope, follow};
 use super::fate::{Meaning, Placement, meaning, placement};
 use super::language::Order;
 use super::plan::{Filter, Let, Plan, SOURCE, Unwind};
-use super::shape::{Record, Shape, Shapes, Span, shed_spans};
+use super::shape::{Record, Shape, Shapes, shed_starts};
 use crate::raw::{Writer, kind};
 
 /// Room for the ends of so many unwound documents is kept.
@@ -25,11 +25,10 @@ pub(super) struct Targets {
 #[derive(Debug)]
 pub(super) struct Forward {
     sources: Shapes<Meaning>,
-    spans: Vec<Span>,
+    starts: Vec<u32>,
     caches: Caches,
     /// For each target in the source's order, where its rows stand.
     placements: Vec<Shapes<Placement>>,
-    placed_spans: Vec<Span>,
     /// For each name that the source's level knows, whether a document had it.
     seen: Vec<bool>,
     /// For each target, where its documents of the current source document end in its output.
@@ -40,10 +39,9 @@ impl Forward {
     pub fn new(plan: &Plan) -> Self {
         Forward {
             sources: Shapes::default(),
-            spans: Vec::new(),
+            starts: Vec::new(),
             caches: Caches::new(plan),
             placements: plan.targets.iter().map(|_| Shapes::default()).collect(),
-            placed_spans: Vec::new(),
             seen: vec![false; plan.levels[SOURCE].names.len()],
             ends: plan.targets.iter().map(|_| Vec::new()).collect(),
         }
@@ -54,7 +52,7 @@ impl Forward {
         self.sources.shed();
         self.caches.shed();
         self.placements.iter_mut().for_each(Shapes::shed);
-        [&mut self.spans, &mut self.placed_spans].into_iter().for_each(shed_spans);
+        shed_starts(&mut self.starts);
         for ends in &mut self.ends {
             ends.clear();
             ends.shrink_to(MAX_KEPT_ENDS);
@@ -66,7 +64,7 @@ impl Forward {
     }
     /// That document, which the caller still has.
     pub fn record<'d>(&'d self, document: &'d [u8]) -> Record<'d> {
-        Record { bytes: document, spans: &self.spans, first: &self.shape().first }
+        Record::new(document, &self.starts, self.shape())
     }
     /// For each name that the source's level knows, whether a document mapped so far had it.
     pub fn seen(&self) -> &[bool] {
@@ -84,15 +82,15 @@ impl Forward {
 
     /// Appends the targets' documents to `outputs`.
     pub fn map(&mut self, plan: &Plan, document: &[u8], outputs: &mut [Vec<u8>]) -> Targets {
-        let Forward { sources, spans, caches, placements, placed_spans, seen, ends } = self;
-        let shape = sources.index(document, spans, &plan.levels[SOURCE].names, |keys, first| {
+        let Forward { sources, starts, caches, placements, seen, ends } = self;
+        let shape = sources.index(document, starts, &plan.levels[SOURCE].names, |keys, first| {
             // Each sequence of names is met here before it is kept.
             for (seen, first) in seen.iter_mut().zip(first) {
                 *seen |= first.is_some();
             }
             meaning(plan, SOURCE, keys, first)
         });
-        let record = Record { bytes: document, spans, first: &shape.first };
+        let record = Record::new(document, starts, shape);
         caches.broken.clear();
         let mut targets =
             Targets { written: written(plan, record, caches), taken: 0, unwound_bytes: 0 };
@@ -128,7 +126,7 @@ impl Forward {
                         let names = &plan.levels[SOURCE].names;
                         let placed = &mut placements[number];
                         &placed
-                            .index(document, placed_spans, names, |_, first| {
+                            .of_keys(&shape.keys, names, |_, first| {
                                 placement(table, first, scope.roles.len())
                             })
                             .meaning
@@ -200,8 +198,8 @@ impl Evaluator<'_> {
             }
             None => return,
         };
-        let mut shapes = std::mem::take(&mut self.caches.levels[unwind.level]);
-        let mut spans = Vec::new();
+        let mut shapes = self.caches.levels[unwind.level].take();
+        let mut starts = Vec::new();
         for (place, element) in all.elements().enumerate() {
             let value = element.value();
             if value.kind != kind::DOCUMENT {
@@ -210,14 +208,14 @@ impl Evaluator<'_> {
             }
             let level = unwind.level;
             let names = &plan.levels[level].names;
-            let shape = shapes.index(value.bytes, &mut spans, names, |keys, first| {
+            let shape = shapes.index(value.bytes, &mut starts, names, |keys, first| {
                 meaning(plan, level, keys, first)
             });
             let Meaning { roles, placement } = &shape.meaning;
             self.caches.broken.extend_from_slice(&placement.findings);
             let item = &Scope {
                 level,
-                record: Record { bytes: value.bytes, spans: &spans, first: &shape.first },
+                record: Record::new(value.bytes, &starts, shape),
                 roles,
                 written: 1,
                 source: scope.source,
@@ -232,6 +230,6 @@ impl Evaluator<'_> {
             out.close(open);
             ends.push(out.len());
         }
-        self.caches.levels[unwind.level] = shapes;
+        self.caches.levels[unwind.level].keep(shapes);
     }
 }

@@ -136,17 +136,20 @@ pub(super) struct Route {
 pub(super) struct Simple {
     pub view: usize,
     pub row: usize,
+    /// The row has the field's name, so that the view's element is the field.
+    pub keeps_name: bool,
     /// The row's document may [keep](Keeping) an original, which is not a part of the value.
     pub is_holder: bool,
 }
 
 impl Simple {
-    /// What the route is to a view of this table, if it is one of these.
-    pub fn of(route: &Route, table: Option<&Table>) -> Option<Simple> {
+    /// What the route of a field with this name is to a view of this table, if it is one of these.
+    pub fn of(name: &[u8], route: &Route, table: Option<&Table>) -> Option<Simple> {
         let place = route.place.as_ref().filter(|place| place.inner.is_empty())?;
         let keeping = table?.keeping.as_ref();
         let is_holder = keeping.is_some_and(|keeping| keeping.holder == place.row);
-        let simple = Simple { view: route.view, row: place.row, is_holder };
+        let keeps_name = table?.rows[place.row].name() == name;
+        let simple = Simple { view: route.view, row: place.row, keeps_name, is_holder };
         matches!(route.inverse, Inverse::Same).then_some(simple)
     }
 }
@@ -549,7 +552,7 @@ impl Constant {
 }
 
 /// A rule that findings refer to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Its name: a field's path, or a word and a field's name.
     pub name: String,

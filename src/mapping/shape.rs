@@ -7,69 +7,53 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::raw::{Element, Elements, ExpectedName, Value};
 
-/// Where an element of a document is, in bytes from the document's start. It ends where the next begins, so
-/// those of a document have one more behind them. A document may have millions of elements, so this is five bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
-    start: [u8; 4],
-    /// The length of the name, or [`LONG_NAME`].
-    name: u8,
-}
-
-/// Stands for this length of a name, and for all that are longer.
-const LONG_NAME: u8 = u8::MAX;
-
-impl Span {
-    #[inline]
-    fn new(start: usize, value: usize) -> Self {
-        let name = value.saturating_sub(start + 2).min(usize::from(LONG_NAME));
-        Span { start: (start as u32).to_le_bytes(), name: name as u8 }
-    }
-    #[inline]
-    fn start(self) -> usize {
-        u32::from_le_bytes(self.start) as usize
-    }
-    /// Where the value begins.
-    #[inline]
-    fn value(self, document: &[u8]) -> usize {
-        let least = self.start() + 2 + usize::from(self.name);
-        if self.name < LONG_NAME {
-            return least;
-        }
-        let rest = document[least - 1..].iter().position(|byte| *byte == 0);
-        least + rest.unwrap_or_default()
-    }
-}
-
 /// A document whose top-level elements have been located.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub bytes: &'a [u8],
-    pub spans: &'a [Span],
+    /// Where the elements begin, in bytes from the document's start, and where the last ends. A document may have
+    /// millions, so nothing else is kept of each.
+    starts: &'a [u32],
+    /// How far behind its beginning the value of each is, if the shape is kept.
+    heads: &'a [u16],
     /// For each name in the mapping's table, the position of its first occurrence.
     pub first: &'a [Option<u32>],
 }
 
 impl<'a> Record<'a> {
-    /// The value at a position.
+    /// A document, which [`Shapes::index`] has located, and its shape.
     #[inline]
+    pub fn new<M>(bytes: &'a [u8], starts: &'a [u32], shape: &'a Shape<M>) -> Self {
+        Record { bytes, starts, heads: &shape.heads, first: &shape.first }
+    }
+    /// The value at a position. Inlined, because a call would cost as much as the work.
+    #[inline(always)]
     pub fn at(&self, position: usize) -> Value<'a> {
-        let (span, end) = (self.spans[position], self.spans[position + 1].start());
-        Value { kind: self.bytes[span.start()], bytes: &self.bytes[span.value(self.bytes)..end] }
+        let (start, end) = (self.starts[position] as usize, self.starts[position + 1] as usize);
+        let value = start + self.head(position, start);
+        Value { kind: self.bytes[start], bytes: &self.bytes[value..end] }
+    }
+    /// How far behind its beginning the value at a position is.
+    #[inline(always)]
+    fn head(&self, position: usize, start: usize) -> usize {
+        match self.heads.get(position) {
+            Some(head) => usize::from(*head),
+            None => 1 + search_name(&self.bytes[start + 1..]),
+        }
     }
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.spans.len() - 1
+        self.starts.len() - 1
     }
     /// The type of the first value with this name, by its number in the mapping's table.
     #[inline]
     pub fn kind(&self, name: usize) -> Option<u8> {
-        self.first[name].map(|position| self.bytes[self.spans[position as usize].start()])
+        self.first[name].map(|position| self.bytes[self.starts[position as usize] as usize])
     }
     /// The name at a position.
     pub fn name(&self, position: usize) -> &'a [u8] {
-        let span = self.spans[position];
-        &self.bytes[span.start() + 1..span.value(self.bytes) - 1]
+        let start = self.starts[position] as usize;
+        &self.bytes[start + 1..start + self.head(position, start) - 1]
     }
     /// The bytes of the elements from one position up to, but not including, another.
     #[inline]
@@ -77,13 +61,21 @@ impl<'a> Record<'a> {
         if from == to {
             return &[];
         }
-        &self.bytes[self.spans[from].start()..self.spans[to].start()]
+        &self.bytes[self.starts[from] as usize..self.starts[to] as usize]
     }
     /// The first value with this name, by its number in the mapping's table.
     #[inline]
     pub fn get(&self, name: usize) -> Option<Value<'a>> {
         self.first[name].map(|position| self.at(position as usize))
     }
+}
+
+/// The length of the name at the start of these bytes, with its NUL. Few documents have so long names together
+/// that it must be searched for, so this is kept out of the way of the others.
+#[cold]
+#[inline(never)]
+fn search_name(bytes: &[u8]) -> usize {
+    crate::raw::nul_position(bytes).map_or(bytes.len(), |length| length + 1)
 }
 
 /// A sequence of field names, and what it means.
@@ -93,22 +85,41 @@ pub(crate) struct Shape<M> {
     pub keys: Box<[u8]>,
     /// The names, prepared, if the shape is kept. They take many times the bytes of the names.
     expected: Box<[ExpectedName]>,
+    /// For each of those, the bytes that its element begins with: type, name, NUL.
+    heads: Box<[u16]>,
     /// For each name in the table, the position of its first occurrence.
     pub first: Box<[Option<u32>]>,
     /// What the sequence means for the mapping.
     pub meaning: M,
+    /// It is kept for later documents. If not, its names are not prepared.
+    is_kept: bool,
 }
 
 impl<M> Shape<M> {
-    /// Whether all names are prepared.
-    fn is_prepared(&self) -> bool {
-        self.keys.is_empty() || !self.expected.is_empty()
-    }
     /// The names, each with its NUL.
-    pub fn key_nuls(&self) -> impl Iterator<Item = &[u8]> {
-        let unprepared = if self.expected.is_empty() { &*self.keys } else { &[] };
-        let prepared = self.expected.iter().map(ExpectedName::nul);
-        prepared.chain(unprepared.split_inclusive(|byte| *byte == 0))
+    pub fn key_nuls(&self) -> KeyNuls<'_> {
+        KeyNuls { keys: &self.keys, heads: self.heads.iter() }
+    }
+}
+
+/// The names of a shape, each with its NUL.
+pub(crate) struct KeyNuls<'s> {
+    keys: &'s [u8],
+    heads: std::slice::Iter<'s, u16>,
+}
+
+impl<'s> Iterator for KeyNuls<'s> {
+    type Item = &'s [u8];
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'s [u8]> {
+        let length = match self.heads.next() {
+            Some(head) => usize::from(*head) - 1,
+            None if self.keys.is_empty() => return None,
+            None => search_name(self.keys),
+        };
+        let (key, rest) = self.keys.split_at(length);
+        self.keys = rest;
+        Some(key)
     }
 }
 
@@ -181,9 +192,14 @@ fn name_at(names: &[u8], at: u32) -> &[u8] {
     names[at as usize..].split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
+/// Splits concatenated names behind their NULs.
+fn split_nuls(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
+    keys.split_inclusive(|byte| *byte == 0)
+}
+
 /// Splits concatenated names at their NULs, which are dropped.
 pub(crate) fn split_keys(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
-    keys.split_inclusive(|&byte| byte == 0).map(|key| &key[..key.len() - 1])
+    split_nuls(keys).map(|key| &key[..key.len() - 1])
 }
 
 /// The most shapes to keep. One more, and all are forgotten.
@@ -191,12 +207,15 @@ const MAX_SHAPES: usize = 256;
 /// Shapes whose names are longer than this together are resolved each time.
 const MAX_KEPT_KEYS: usize = 2048;
 /// More elements than this are not kept located once the batch is mapped.
-const MAX_KEPT_SPANS: usize = 16 * 1024;
+const MAX_KEPT_STARTS: usize = 16 * 1024;
 
-/// Frees the memory of spans that a document with very many elements has needed.
-pub(crate) fn shed_spans(spans: &mut Vec<Span>) {
-    if spans.capacity() > MAX_KEPT_SPANS {
-        *spans = Vec::new();
+/// The elements of a larger document are counted before memory is taken for each.
+const MANY_BYTES: usize = 64 * 1024;
+
+/// Frees the memory that locating a document with very many elements has needed.
+pub(crate) fn shed_starts(starts: &mut Vec<u32>) {
+    if starts.capacity() > MAX_KEPT_STARTS {
+        *starts = Vec::new();
     }
 }
 
@@ -216,61 +235,103 @@ impl<M> Default for Shapes<M> {
     }
 }
 
+/// Where the shapes of a role are kept while they are not in use. Taking them moves a pointer, as it happens for each item.
+#[derive(Debug)]
+pub(crate) struct Keeper<M>(Option<Box<Shapes<M>>>);
+
+impl<M> Default for Keeper<M> {
+    fn default() -> Self {
+        Keeper(None)
+    }
+}
+
+impl<M> Keeper<M> {
+    /// Takes the shapes; others, if they are in use already.
+    #[inline]
+    pub fn take(&mut self) -> Box<Shapes<M>> {
+        self.0.take().unwrap_or_default()
+    }
+    /// Keeps them for the next use.
+    #[inline]
+    pub fn keep(&mut self, shapes: Box<Shapes<M>>) {
+        self.0 = Some(shapes);
+    }
+    /// Frees the memory of a shape that is too long to keep.
+    pub fn shed(&mut self) {
+        self.0.iter_mut().for_each(|shapes| shapes.shed());
+    }
+}
+
 /// Locates elements as long as they have the expected names, and returns where the last of them
 /// ends.
-fn locate(expected: &[ExpectedName], document: &[u8], spans: &mut Vec<Span>) -> usize {
-    spans.clear();
-    let mut at = 4;
-    for name in expected {
-        let Some((value, end)) = name.value_at(document, at) else { break };
-        spans.push(Span::new(at, value));
+#[inline]
+fn locate(expected: &[ExpectedName], document: &[u8], starts: &mut Vec<u32>) -> usize {
+    // After a document of the same shape there is nothing to do.
+    starts.resize(expected.len(), 0);
+    let (mut at, mut found) = (4, 0);
+    for (name, start) in expected.iter().zip(starts.iter_mut()) {
+        let Some((_, end)) = name.value_at(document, at) else { break };
+        *start = at as u32;
         at = end;
+        found += 1;
     }
+    starts.truncate(found);
     at
 }
 
 impl<M> Shapes<M> {
-    /// Locates the elements of `document` in `spans` and returns its shape. `resolve` returns the
-    /// meaning of a sequence that has not been met before.
+    /// Locates the elements of `document`, with their beginnings in `starts`, and returns its shape. `resolve`
+    /// returns the meaning of a sequence that has not been met before.
     #[inline]
     pub fn index(
         &mut self,
         document: &[u8],
-        spans: &mut Vec<Span>,
+        starts: &mut Vec<u32>,
         names: &Names,
         resolve: impl FnOnce(&[u8], &[Option<u32>]) -> M,
     ) -> &Shape<M> {
         let expected = self.list.get(self.last).map(|shape| &*shape.expected);
-        let mut at = locate(expected.unwrap_or_default(), document, spans);
-        let all = expected.is_some_and(|expected| expected.len() == spans.len())
-            && self.list.get(self.last).is_some_and(|shape| shape.is_prepared());
+        let mut at = locate(expected.unwrap_or_default(), document, starts);
+        let all = expected.is_some_and(|expected| expected.len() == starts.len())
+            && self.list.get(self.last).is_some_and(|shape| shape.is_kept);
         if !all || document.get(at).is_some_and(|kind| *kind != 0) {
-            for element in Elements::of_body(document.get(at..).unwrap_or_default()) {
-                let end = at + element.bytes.len();
-                spans.push(Span::new(at, at + 1 + element.key_nul().len()));
-                at = end;
-            }
             self.keys.clear();
-            // Of many names, no more than their bytes.
-            let of = |span: &Span| &document[span.start() + 1..span.value(document)];
-            self.keys.reserve(spans.iter().map(|span| of(span).len()).sum());
-            for span in spans.iter() {
-                self.keys.extend_from_slice(of(span));
+            if let Some(shape) = self.list.get(self.last) {
+                let known = shape.heads[..starts.len()].iter().map(|head| usize::from(*head) - 1);
+                self.keys.extend_from_slice(&shape.keys[..known.sum()]);
+            }
+            let rest = Elements::of_body(document.get(at..).unwrap_or_default());
+            if document.len() > MANY_BYTES {
+                // Of very many elements, no more than their own bytes.
+                starts.reserve_exact(rest.count() + 1);
+                self.keys.reserve_exact(rest.map(|element| element.key_nul().len()).sum());
+            }
+            for element in rest {
+                starts.push(at as u32);
+                self.keys.extend_from_slice(element.key_nul());
+                at += element.bytes.len();
             }
             self.last = self.find(names, resolve);
         }
-        spans.push(Span::new(at, at));
+        starts.push(at as u32);
         &self.list[self.last]
     }
 
     /// Frees the memory of a shape that is too long to keep.
     pub fn shed(&mut self) {
-        if self.list.last().is_some_and(|shape| shape.keys.len() > MAX_KEPT_KEYS) {
+        if self.list.last().is_some_and(|shape| !shape.is_kept) {
             self.list.pop();
             self.last = 0;
         }
         if self.keys.capacity() > MAX_KEPT_KEYS {
             self.keys = Vec::new();
+        }
+    }
+
+    /// Frees the names of a shape that is not kept, where they are not needed any more.
+    pub fn shed_names(&mut self) {
+        if let Some(shape) = self.list.last_mut().filter(|shape| !shape.is_kept) {
+            shape.keys = Box::default();
         }
     }
 
@@ -299,7 +360,7 @@ impl<M> Shapes<M> {
             return number;
         }
         // A shape that is too long to keep is always the last in the list.
-        if self.list.last().is_some_and(|shape| shape.keys.len() > MAX_KEPT_KEYS) {
+        if self.list.last().is_some_and(|shape| !shape.is_kept) {
             self.list.pop();
         }
         let is_kept = self.keys.len() <= MAX_KEPT_KEYS;
@@ -313,12 +374,13 @@ impl<M> Shapes<M> {
             self.list.clear();
             self.by_keys.clear();
         }
-        let mut expected: Box<[ExpectedName]> = [].into();
+        let (mut expected, mut heads): (Box<[ExpectedName]>, Box<[u16]>) = Default::default();
         if is_kept {
-            expected = keys.split_inclusive(|byte| *byte == 0).map(ExpectedName::new).collect();
+            heads = split_nuls(&keys).map(|key| 1 + key.len() as u16).collect();
+            expected = split_nuls(&keys).map(ExpectedName::new).collect();
             self.by_keys.insert(keys.clone(), self.list.len());
         }
-        self.list.push(Shape { keys, expected, first, meaning });
+        self.list.push(Shape { keys, expected, heads, first, meaning, is_kept });
         self.list.len() - 1
     }
 }
@@ -328,9 +390,8 @@ mod tests {
     use super::*;
     use crate::raw::{Writer, kind};
 
-    #[test]
-    fn elements_are_located_whatever_the_length_of_their_names() {
-        let lengths = [0, 1, 7, 8, 253, 254, 255, 256, 300, 70_000];
+    /// A document of integers, numbered from 0, with names of these lengths.
+    fn numbered(lengths: &[usize]) -> Vec<u8> {
         let mut document = Vec::new();
         let open = document.open();
         for (number, length) in lengths.iter().enumerate() {
@@ -338,12 +399,26 @@ mod tests {
             document.element(&name, Value { kind: kind::INT32, bytes: &[number as u8, 0, 0, 0] });
         }
         document.close(open);
-        let (mut shapes, mut spans) = (Shapes::<()>::default(), Vec::new());
-        // What is located anew, and what is recognised.
-        for _ in 0..2 {
-            let shape = shapes.index(&document, &mut spans, &Names::default(), |_, _| ());
+        document
+    }
+
+    #[test]
+    fn elements_are_located_whatever_the_length_of_their_names() {
+        let (mut shapes, mut starts) = (Shapes::<()>::default(), Vec::new());
+        let all: [&[usize]; 6] = [
+            &[0, 1, 7, 8, 253, 254, 255, 256, 300],
+            &[0, 1, 7, 8, 253, 254, 255, 256, 300, 70_000],
+            &[0, 1, 7],
+            &[0, 1, 7, 8, 9],
+            &[],
+            &[2040, 7],
+        ];
+        // Each is located anew and recognised, and follows another of which it is a part, or the other way round.
+        for lengths in [all, all, [all[0]; 6], [all[1]; 6]].concat() {
+            let document = numbered(lengths);
+            let shape = shapes.index(&document, &mut starts, &Names::default(), |_, _| ());
             assert_eq!(shape.key_nuls().count(), lengths.len());
-            let record = Record { bytes: &document, spans: &spans, first: &shape.first };
+            let record = Record::new(&document, &starts, shape);
             assert_eq!(record.len(), lengths.len());
             for (number, length) in lengths.iter().enumerate() {
                 assert_eq!(record.name(number).len(), *length);

@@ -4,9 +4,9 @@
 use super::evaluate::descend;
 use super::fate::{Fate, Role};
 use super::plan::{
-    Change, Inverse, Keeping, Level, Place, Plan, PoolId, Route, SOURCE, Table, Taker,
+    Change, Inverse, Keeping, Level, Place, Plan, PoolId, Route, SOURCE, Simple, Table, Taker,
 };
-use super::shape::{Record, Shapes, Span};
+use super::shape::{Record, Shapes};
 use crate::journal::Misfit;
 use crate::raw::{Element, Elements, Fields, Places, Taking, Value, Writer, kind};
 
@@ -262,6 +262,13 @@ impl Expected<'_> {
     const NOTHING: Expected<'static> = Expected { guess: Guess::Nothing, raw: None, route: None };
 }
 
+/// Where a field is in a view, unchanged.
+pub(super) struct SimplePlace<'r, 'a> {
+    pub simple: Simple,
+    pub record: &'r Record<'a>,
+    pub position: usize,
+}
+
 impl<'v, 'a> Views<'v, 'a> {
     /// Those of a source document.
     pub fn of_source(
@@ -343,15 +350,20 @@ impl<'v, 'a> Views<'v, 'a> {
         matches!(passed, Passed::Taker(taker) if taker.all_but_private)
     }
 
-    /// What [`Views::expect`] gives for most fields: the value at the first route, unchanged. None
-    /// wherever there is more to it, as it is in a level that is copied. It saves time and does not change the result.
+    /// Where [`Views::expect`] finds most fields: the place of the first route, of which the value is unchanged. None
+    /// wherever there is more to it, as there is in a level that is copied. It saves time and does not change the
+    /// result.
     #[inline(always)]
-    pub fn simple(&self, level: &Level, role: Role) -> Option<Value<'a>> {
+    pub fn simple(&self, level: &Level, role: Role) -> Option<SimplePlace<'_, 'a>> {
         let Role::Named(name) = role else { return None };
         let node = &level.nodes[name];
         let simple = node.simple.filter(|_| node.is_read(self.written) && self.moved == 0)?;
         let view = self.views[simple.view].as_ref()?;
-        if simple.is_holder && view.kept.is_some() { None } else { view.record.get(simple.row) }
+        if simple.is_holder && view.kept.is_some() {
+            return None;
+        }
+        let position = view.record.first[simple.row]? as usize;
+        Some(SimplePlace { simple, record: &view.record, position })
     }
 
     /// What is known of a field of this fate without the journal.
@@ -471,8 +483,8 @@ pub(super) fn locate<'s>(
     table: usize,
     document: &[u8],
     shapes: &'s mut TableShapes,
-    spans: &mut Vec<Span>,
+    starts: &mut Vec<u32>,
 ) -> &'s super::shape::Shape<Box<[u32]>> {
     let table = &plan.tables[table];
-    shapes.index(document, spans, &table.names, |_, first| row_positions(table, first))
+    shapes.index(document, starts, &table.names, |_, first| row_positions(table, first))
 }

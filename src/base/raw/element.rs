@@ -183,37 +183,28 @@ impl ExpectedName {
         let (head, mask) = head(nul);
         ExpectedName { nul: nul.into(), head, mask, next, next_mask }
     }
-    /// The name with its NUL.
-    pub fn nul(&self) -> &[u8] {
-        &self.nul
-    }
     /// If the element at offset `at` has this name, returns where its value begins and ends. This
     /// is faster than searching for the NUL first.
     #[inline(always)]
     pub fn value_at(&self, document: &[u8], at: usize) -> Option<(usize, usize)> {
         let rest = document.get(at..)?;
-        let Some(word) = rest.get(1..).and_then(|name| name.first_chunk::<8>()) else {
+        let Some((start, behind)) = rest.split_first_chunk::<17>() else {
             return self.value_at_end(rest).map(|(value, end)| (at + value, at + end));
         };
-        if u64::from_le_bytes(*word) & self.mask != self.head || !self.continues_in(rest) {
+        let [kind, a, b, c, d, e, f, g, h, next @ ..] = *start;
+        let (word, next) = (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(next));
+        if word & self.mask != self.head || next & self.next_mask != self.next {
+            return None;
+        }
+        if self.nul.len() > 16 && !behind.starts_with(&self.nul[16..]) {
             return None;
         }
         let value = 1 + self.nul.len();
-        let end = value + value_size(rest[0], rest.get(value..)?)?;
+        let end = value + value_size(kind, rest.get(value..)?)?;
         (end <= rest.len()).then_some((at + value, at + end))
     }
-    /// Whether the element at the start of these bytes has this name beyond its first eight bytes.
-    #[inline]
-    fn continues_in(&self, element: &[u8]) -> bool {
-        match element.get(9..).and_then(|bytes| bytes.first_chunk::<8>()) {
-            Some(word) if self.nul.len() <= 16 => {
-                u64::from_le_bytes(*word) & self.next_mask == self.next
-            }
-            _ => element.get(1..1 + self.nul.len()) == Some(&self.nul),
-        }
-    }
     /// Like [`ExpectedName::value_at`], for an element near the end of the document, with fewer
-    /// bytes than a word.
+    /// bytes behind it than are compared at once.
     #[cold]
     fn value_at_end(&self, rest: &[u8]) -> Option<(usize, usize)> {
         let element = Elements { rest }.next().filter(|element| element.key_nul() == &*self.nul)?;

@@ -24,7 +24,7 @@ pub use json::{extended_json, extended_json_of};
 pub use kinds::{kind, kind_name};
 pub(crate) use taking::{Fields, Places, Taking};
 pub use validate::{Facts, Validator, depth, document_length};
-pub(crate) use words::head;
+pub(crate) use words::{head, nul_position};
 pub use write::{Comparer, ItemKey, Open, Writer};
 
 /// Largest document that mongorestore accepts, 16 MiB (mongo-tools `db/db.go`, `MaxBSONSize`).

@@ -54,7 +54,7 @@ pub(crate) struct Taking<F> {
     /// The field that is expected next.
     next: usize,
     /// How others are found, once one was asked for.
-    by_name: Option<ByName>,
+    by_name: Option<Box<ByName>>,
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl<'a, F: Fields<'a>> Taking<F> {
             self.next += 1;
             return Some(self.next - 1);
         }
-        let mut by_name = self.by_name.take().unwrap_or_else(|| self.sorted());
+        let mut by_name = self.by_name.take().unwrap_or_else(|| Box::new(self.sorted()));
         let found = self.find(&mut by_name, name);
         if let Some(found) = found {
             by_name.take(found);

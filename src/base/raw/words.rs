@@ -93,7 +93,7 @@ fn scan_long_name(bytes: &[u8]) -> Option<(usize, bool)> {
 
 /// The position of the first NUL.
 #[inline]
-pub(super) fn nul_position(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn nul_position(bytes: &[u8]) -> Option<usize> {
     scan_name(bytes).map(|(length, _)| length)
 }
 

@@ -121,6 +121,8 @@ struct Compiler<'m, 't> {
     problems: &'m mut Problems<'t>,
     levels: Levels,
     rules: Vec<Rule>,
+    /// Their numbers.
+    rule_numbers: HashMap<Rule, usize>,
     lets: Vec<Let>,
     /// The number of each name of `[let]`, in the order in which they are computed.
     let_numbers: HashMap<&'m str, usize>,
@@ -140,6 +142,7 @@ impl<'m, 't> Compiler<'m, 't> {
             problems,
             levels: Levels::default(),
             rules: Vec::new(),
+            rule_numbers: HashMap::new(),
             lets: Vec::new(),
             let_numbers: HashMap::new(),
             shape_tables: HashMap::new(),
@@ -156,11 +159,10 @@ impl<'m, 't> Compiler<'m, 't> {
     fn rule(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let rule =
             Rule { name: plain(&name.into()).into_owned(), text: plain(&text.into()).into_owned() };
-        if let Some(known) =
-            self.rules.iter().position(|known| known.name == rule.name && known.text == rule.text)
-        {
-            return known;
+        if let Some(known) = self.rule_numbers.get(&rule) {
+            return *known;
         }
+        self.rule_numbers.insert(rule.clone(), self.rules.len());
         self.rules.push(rule);
         self.rules.len() - 1
     }

@@ -102,11 +102,13 @@ impl Compiler<'_, '_> {
                 self.levels.node_mut(level, node).reserved |= 1 << view;
             }
         }
-        for node in &mut self.levels.level_mut(level).nodes {
+        let level_of = self.levels.level_mut(level);
+        for (number, node) in level_of.nodes.iter_mut().enumerate() {
+            let name = level_of.names.name(number);
             node.routes.sort_by_key(|route| route.rank);
             node.simple = node.routes.first().and_then(|route| {
                 let table = of_view(route.view, level, in_order);
-                Simple::of(route, table.map(|table| &tables[table]))
+                Simple::of(name, route, table.map(|table| &tables[table]))
             });
             node.only_alternative =
                 !node.routes.is_empty() && node.routes.iter().all(|route| route.alternative);

@@ -4,7 +4,7 @@ use super::{Caches, Evaluator, Scope, Written, descend};
 use crate::mapping::check::check_table;
 use crate::mapping::fate::{Meaning, Placement, meaning};
 use crate::mapping::plan::{Change, Expression, Table};
-use crate::mapping::shape::{Record, Shapes, Span};
+use crate::mapping::shape::{Record, Shapes};
 use crate::raw::{ItemKey, Value, Writer, kind};
 
 impl Evaluator<'_> {
@@ -105,12 +105,12 @@ impl Evaluator<'_> {
         self.table(table, scope, placement, out);
         out.close(open);
         if table.checked {
-            let mut spans = self.caches.spans.pop().unwrap_or_default();
+            let mut starts = self.caches.starts.pop().unwrap_or_default();
             let Caches { written, broken, .. } = &mut *self.caches;
-            let shape = written[number].index(&out[at..], &mut spans, &table.names, |_, _| ());
-            let record = Record { bytes: &out[at..], spans: &spans, first: &shape.first };
+            let shape = written[number].index(&out[at..], &mut starts, &table.names, |_, _| ());
+            let record = Record::new(&out[at..], &starts, shape);
             check_table(table, record, &mut |rule| broken.push(rule));
-            self.caches.spans.push(spans);
+            self.caches.starts.push(starts);
         }
     }
 
@@ -155,22 +155,22 @@ impl Evaluator<'_> {
         let level = self.plan.tables[table].level;
         ItemShapes {
             table,
-            shapes: std::mem::take(&mut self.caches.levels[level]),
-            spans: self.caches.spans.pop().unwrap_or_default(),
+            shapes: self.caches.levels[level].take(),
+            starts: self.caches.starts.pop().unwrap_or_default(),
         }
     }
     fn give_back(&mut self, shapes: ItemShapes) {
         let level = self.plan.tables[shapes.table].level;
-        self.caches.levels[level] = shapes.shapes;
-        self.caches.spans.push(shapes.spans);
+        self.caches.levels[level].keep(shapes.shapes);
+        self.caches.starts.push(shapes.starts);
     }
 }
 
 /// What is kept for the records that a table maps.
 struct ItemShapes {
     table: usize,
-    shapes: Shapes<Meaning>,
-    spans: Vec<Span>,
+    shapes: Box<Shapes<Meaning>>,
+    starts: Vec<u32>,
 }
 
 impl ItemShapes {
@@ -188,12 +188,12 @@ impl ItemShapes {
         let level = table.level;
         let shape = self.shapes.index(
             value.bytes,
-            &mut self.spans,
+            &mut self.starts,
             &plan.levels[level].names,
             |keys, first| meaning(plan, level, keys, first),
         );
         let Meaning { roles, placement } = &shape.meaning;
-        let record = Record { bytes: value.bytes, spans: &self.spans, first: &shape.first };
+        let record = Record::new(value.bytes, &self.starts, shape);
         if !placement.findings.is_empty() {
             evaluator.caches.broken.extend_from_slice(&placement.findings);
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::fate::{Fate, Meaning, Placement, Role, Roles};
 use super::plan::{Chain, FastPath, Operator, Path, Plan, Row, Table};
-use super::shape::{NameSet, Record, Shapes, Span, shed_spans};
+use super::shape::{Keeper, NameSet, Record, Shapes, shed_starts};
 use crate::raw::{Elements, Value, Writer, kind};
 
 /// Follows a path of names into a value. Paths do not go through arrays.
@@ -69,10 +69,10 @@ pub(super) struct Scope<'r> {
 #[derive(Debug)]
 pub(super) struct Caches {
     /// For each level of items, the sequences of names met.
-    pub levels: Vec<Shapes<Meaning>>,
+    pub levels: Vec<Keeper<Meaning>>,
     /// For each table, the sequences of names of its documents.
     written: Vec<Shapes<()>>,
-    spans: Vec<Vec<Span>>,
+    starts: Vec<Vec<u32>>,
     /// Rules that the current document breaks, perhaps more than once each.
     pub broken: Vec<usize>,
     /// The elements of the values of `[let]` for the current document: type, NUL, value.
@@ -82,18 +82,18 @@ pub(super) struct Caches {
 impl Caches {
     pub fn new(plan: &Plan) -> Self {
         Caches {
-            levels: plan.levels.iter().map(|_| Shapes::default()).collect(),
+            levels: plan.levels.iter().map(|_| Keeper::default()).collect(),
             written: plan.tables.iter().map(|_| Shapes::default()).collect(),
-            spans: Vec::new(),
+            starts: Vec::new(),
             broken: Vec::new(),
             lets: plan.lets.iter().map(|_| None).collect(),
         }
     }
     /// Frees what a document with very many fields has needed.
     pub fn shed(&mut self) {
-        self.levels.iter_mut().for_each(Shapes::shed);
+        self.levels.iter_mut().for_each(Keeper::shed);
         self.written.iter_mut().for_each(Shapes::shed);
-        self.spans.iter_mut().for_each(shed_spans);
+        self.starts.iter_mut().for_each(shed_starts);
         for element in self.lets.iter_mut().flatten() {
             crate::batch::recycle(element);
         }

@@ -6,7 +6,7 @@ use super::compare::document;
 use crate::mapping::evaluate::descend;
 use crate::mapping::fate::{Fate, Meaning, Placement, Role, Roles, meaning};
 use crate::mapping::plan::{Keeping, Place, Plan, SOURCE};
-use crate::mapping::shape::{NameSet, Record, Shapes, Span};
+use crate::mapping::shape::{NameSet, Record, Shapes};
 use crate::mapping::views::kept_original;
 use crate::raw::{Element, Elements, Value, Writer, kind};
 
@@ -14,19 +14,19 @@ use crate::raw::{Element, Elements, Value, Writer, kind};
 pub(super) struct Located<'a> {
     bytes: &'a [u8],
     shapes: Shapes<Meaning>,
-    spans: Vec<Span>,
+    starts: Vec<u32>,
 }
 
 impl<'a> Located<'a> {
     pub fn new(plan: &Plan, level: usize, bytes: &'a [u8]) -> Self {
-        let (mut shapes, mut spans) = (Shapes::default(), Vec::new());
-        shapes.index(bytes, &mut spans, &plan.levels[level].names, |keys, first| {
+        let (mut shapes, mut starts) = (Shapes::default(), Vec::new());
+        shapes.index(bytes, &mut starts, &plan.levels[level].names, |keys, first| {
             meaning(plan, level, keys, first)
         });
-        Located { bytes, shapes, spans }
+        Located { bytes, shapes, starts }
     }
     pub fn record(&self) -> Record<'_> {
-        Record { bytes: self.bytes, spans: &self.spans, first: &self.shapes.last().first }
+        Record::new(self.bytes, &self.starts, self.shapes.last())
     }
     pub fn roles(&self) -> &Roles {
         &self.shapes.last().meaning.roles
@@ -54,7 +54,7 @@ impl<'a> Located<'a> {
 #[derive(Debug, Default)]
 pub(super) struct LocatedSource {
     shapes: Shapes<Meaning>,
-    spans: Vec<Span>,
+    starts: Vec<u32>,
     /// Where it is in memory, and its length.
     of: Option<(usize, usize)>,
 }
@@ -69,7 +69,7 @@ impl LocatedSource {
         let of = Some((source.as_ptr().addr(), source.len()));
         if self.of != of {
             let names = &plan.levels[SOURCE].names;
-            self.shapes.index(source, &mut self.spans, names, |keys, first| {
+            self.shapes.index(source, &mut self.starts, names, |keys, first| {
                 meaning(plan, SOURCE, keys, first)
             });
             self.of = of;
@@ -77,7 +77,7 @@ impl LocatedSource {
     }
     /// The document that was located.
     pub fn record<'r>(&'r self, source: &'r [u8]) -> Record<'r> {
-        Record { bytes: source, spans: &self.spans, first: &self.shapes.last().first }
+        Record::new(source, &self.starts, self.shapes.last())
     }
 }
 
@@ -221,9 +221,9 @@ fn kept_in<'a>(
     keeping: &Keeping,
     document: &'a [u8],
 ) -> Option<Value<'a>> {
-    let (mut shapes, mut spans) = (Shapes::<()>::default(), Vec::new());
-    let shape = shapes.index(document, &mut spans, &plan.tables[table].names, |_, _| ());
-    let record = Record { bytes: document, spans: &spans, first: &shape.first };
+    let (mut shapes, mut starts) = (Shapes::<()>::default(), Vec::new());
+    let shape = shapes.index(document, &mut starts, &plan.tables[table].names, |_, _| ());
+    let record = Record::new(document, &starts, shape);
     let original = kept_original(keeping, record)?.original;
     // The value is the document's, which outlives the record.
     let holder = Elements::new(document).find(plan.tables[table].rows[keeping.holder].name())?;
