@@ -216,6 +216,19 @@ fn the_number_of_targets_has_a_bound() {
 }
 
 #[test]
+fn the_number_of_names_has_a_bound() {
+    let many = |count: usize| {
+        let names: String = (0..count).map(|number| format!("\"x{number}\",")).collect();
+        let target = "[[target]]\ncollection = \"t\"\nfields = [{ name = \"_id\" }]\n";
+        format!("{HEAD}drop = [{names}]\n{target}")
+    };
+    assert!(Plan::check(&many(20_000)).plan.is_some());
+    let problems = Plan::check(&many(40_000)).problems;
+    let message = &problems[0].message;
+    assert!(message.ends_with("fields of one document; at most 32000 are allowed"), "{message}");
+}
+
+#[test]
 fn names_that_a_server_refuses_do_not_become_files() {
     let with = |source: &str, target: &str| {
         let text = format!(

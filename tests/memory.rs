@@ -65,7 +65,7 @@ fn a_document_of_very_many_fields_takes_little_for_each() {
         PEAK.store(before, Ordering::Relaxed);
         mapper.map([&document[..]].into_iter(), |_| None, &mut mapped).expect("a sound document");
         let most = PEAK.load(Ordering::Relaxed) - before;
-        let bound = 8 * document.len() + 40 * count + 8 * 1024 * 1024;
+        let bound = 8 * document.len() + 16 * count + 4 * 1024 * 1024;
         println!("{what}: {most} bytes, {:.1} a field", most as f64 / count as f64);
         assert!(most < bound, "{what}: {most} bytes, at most {bound}");
         drop(mapped);

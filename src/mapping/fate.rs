@@ -16,23 +16,26 @@ pub(super) enum Role {
     Stays,
 }
 
-/// The roles of a document's fields, four bytes each: a document may have millions.
+/// The most names of a level that a mapping may know, so that a role is two bytes.
+pub(super) const MOST_NAMES: usize = 32_000;
+
+/// The roles of a document's fields, two bytes each: a document may have millions.
 #[derive(Debug)]
-pub(super) struct Roles(Box<[u32]>);
+pub(super) struct Roles(Box<[u16]>);
 
 impl Roles {
     fn new(roles: impl Iterator<Item = Role>) -> Self {
         Roles(roles.map(Self::packed).collect())
     }
-    fn packed(role: Role) -> u32 {
+    fn packed(role: Role) -> u16 {
         match role {
             Role::Other => 0,
             Role::Stays => 1,
-            Role::Named(name) => 2 + 2 * name as u32,
-            Role::Again(name) => 3 + 2 * name as u32,
+            Role::Named(name) => 2 + 2 * name as u16,
+            Role::Again(name) => 3 + 2 * name as u16,
         }
     }
-    fn unpacked(role: u32) -> Role {
+    fn unpacked(role: u16) -> Role {
         match role {
             0 => Role::Other,
             1 => Role::Stays,

@@ -21,6 +21,9 @@ impl Levels {
         self.places.push((None, shape.map(|name| format!("{name}.")).unwrap_or_default()));
         self.list.len() - 1
     }
+    pub fn all(&self) -> impl Iterator<Item = &Level> {
+        self.list.iter()
+    }
     pub fn level(&self, level: usize) -> &Level {
         &self.list[level]
     }

@@ -23,6 +23,7 @@ use levels::Levels;
 use privacy::PrivatePaths;
 
 use super::assess::Assess;
+use super::fate::MOST_NAMES;
 use super::language::{self, At, Mapping, Problem, Problems, Severity, Tests};
 use super::plan::{
     Filter, INVALID_UTF8, LEFT_OUT, Let, MAX_TARGETS, Plan, Rule, SOURCE, Table, Target, UNMATCHED,
@@ -214,6 +215,16 @@ impl<'m, 't> Compiler<'m, 't> {
         self.rules_of_levels();
         self.rests(&tables);
         self.keys(&tables, &targets);
+        let most = self.levels.all().map(|level| level.names.len()).max().unwrap_or_default();
+        if most > MOST_NAMES {
+            self.error(
+                &mapping.source.at,
+                format!(
+                    "the mapping names {most} fields of one document; at most {MOST_NAMES} are allowed"
+                ),
+            );
+            return None;
+        }
         let unique_classes = self.unique_classes(&tables, &mut targets);
         let families = families(&targets);
         let (arrays, array_rows) = self.arrays(&tables, &targets);
