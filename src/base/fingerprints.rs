@@ -17,25 +17,48 @@ pub fn document_digest(document: &[u8]) -> u128 {
     xxh3_128(document)
 }
 
-const SHARD_BITS: u32 = 16;
+/// The most bits of a fingerprint that tell its shard.
+const MOST_BITS: u32 = 16;
+/// Once the shards have so many on average, there are [`TIMES`] as many of them.
+const MOST_IN_SHARD: usize = 64;
+const TIMES: usize = 16;
 
 /// A set of fingerprints. It consists of sorted shards, by their first bits, which grow in small
-/// steps, so that no large table ever exists twice.
+/// steps, so that no large table ever exists twice. A small set has few: there may be one for each of
+/// many collections.
 #[derive(Debug)]
 pub struct Fingerprints {
     shards: Vec<Vec<u128>>,
+    count: usize,
 }
 
 impl Default for Fingerprints {
     fn default() -> Self {
-        Fingerprints { shards: vec![Vec::new(); 1 << SHARD_BITS] }
+        Fingerprints { shards: vec![Vec::new()], count: 0 }
     }
 }
 
 impl Fingerprints {
+    fn shard(&self, fingerprint: u128) -> usize {
+        let bits = self.shards.len().trailing_zeros();
+        (fingerprint >> (128 - MOST_BITS)) as usize >> (MOST_BITS - bits)
+    }
+    /// Divides each shard.
+    fn divide(&mut self) {
+        let many = vec![Vec::new(); self.shards.len() * TIMES];
+        for fingerprint in std::mem::replace(&mut self.shards, many).into_iter().flatten() {
+            let shard = self.shard(fingerprint);
+            self.shards[shard].push(fingerprint);
+        }
+    }
     /// Adds a fingerprint. Returns false if it was in the set already.
     pub fn insert(&mut self, fingerprint: u128) -> bool {
-        let shard = &mut self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
+        let shards = self.shards.len();
+        if self.count >= shards * MOST_IN_SHARD && shards < 1 << MOST_BITS {
+            self.divide();
+        }
+        let shard = self.shard(fingerprint);
+        let shard = &mut self.shards[shard];
         match shard.binary_search(&fingerprint) {
             Ok(_) => false,
             Err(place) => {
@@ -43,21 +66,23 @@ impl Fingerprints {
                     shard.reserve_exact((shard.len() / 8).max(4));
                 }
                 shard.insert(place, fingerprint);
+                self.count += 1;
                 true
             }
         }
     }
     /// Removes a fingerprint, and keeps its room.
     fn remove(&mut self, fingerprint: u128) {
-        let shard = &mut self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
+        let shard = self.shard(fingerprint);
+        let shard = &mut self.shards[shard];
         if let Ok(place) = shard.binary_search(&fingerprint) {
             shard.remove(place);
+            self.count -= 1;
         }
     }
     /// Whether a fingerprint is in the set.
     pub fn contains(&self, fingerprint: u128) -> bool {
-        let shard = &self.shards[(fingerprint >> (128 - SHARD_BITS)) as usize];
-        shard.binary_search(&fingerprint).is_ok()
+        self.shards[self.shard(fingerprint)].binary_search(&fingerprint).is_ok()
     }
 }
 
