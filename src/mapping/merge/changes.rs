@@ -45,16 +45,13 @@ impl Carried {
 }
 
 impl Log {
-    /// Whether the value at a place in a target is now in the source, possibly converted.
-    pub fn has_carried(&self, plan: &Plan, label: &str) -> bool {
-        self.carried.iter().any(|carried| {
-            let below: Vec<&str> = match label.strip_prefix(carried.label.as_str()) {
-                Some("") => Vec::new(),
-                Some(below) if below.starts_with('.') => below[1..].split('.').collect(),
-                _ => return false,
-            };
-            carried.inverse.as_ref().is_none_or(|inverse| reaches(plan, inverse, &below))
-        })
+    /// What the log says of fields, to be looked up.
+    pub fn index(&self) -> Index<'_> {
+        let mut carried: Vec<&Carried> = self.carried.iter().collect();
+        carried.sort_by_key(|carried| &carried.label);
+        let mut superseded: Vec<&str> = self.superseded.iter().map(String::as_str).collect();
+        superseded.sort_unstable();
+        Index { carried, superseded }
     }
     /// Takes what was carried in a document inside.
     pub fn absorb(&mut self, inner: Log) {
@@ -72,4 +69,37 @@ impl Log {
             }
         }
     }
+}
+
+/// A log of which fields are looked up: there may be a million in it.
+#[derive(Debug)]
+pub(super) struct Index<'l> {
+    /// In the order of their labels.
+    carried: Vec<&'l Carried>,
+    superseded: Vec<&'l str>,
+}
+
+impl Index<'_> {
+    /// Whether the value at a place in a target is now in the source, possibly converted.
+    pub fn has_carried(&self, plan: &Plan, label: &str) -> bool {
+        around(label).any(|outer| {
+            let first = self.carried.partition_point(|carried| carried.label.as_str() < outer);
+            let same = self.carried[first..].iter().take_while(|carried| carried.label == outer);
+            let below = label[outer.len()..].strip_prefix('.');
+            let below: Vec<&str> =
+                below.map(|below| below.split('.').collect()).unwrap_or_default();
+            same.into_iter().any(|carried| {
+                carried.inverse.as_ref().is_none_or(|inverse| reaches(plan, inverse, &below))
+            })
+        })
+    }
+    /// Whether a value at a place in a target, or around it, lost to another's.
+    pub fn is_superseded(&self, label: &str) -> bool {
+        around(label).any(|outer| self.superseded.binary_search(&outer).is_ok())
+    }
+}
+
+/// A path, and those of all that is around it.
+fn around(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(at, _)| &path[..at]).chain([path])
 }

@@ -49,11 +49,6 @@ pub(super) fn carried_digest(value: Value<'_>, goes_back: impl Fn(&[u8]) -> bool
     unordered_digest(Value { kind: kind::DOCUMENT, bytes: &carried })
 }
 
-/// Whether a path is equal to another or inside it.
-pub(super) fn is_within(path: &str, of: &str) -> bool {
-    path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 /// A digest of a value that does not depend on the order of its fields, at any depth.
 fn unordered_digest(value: Value<'_>) -> u128 {
     // The open documents and arrays: the elements left, the sum so far, and the type and name to

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::changes::Log;
-use super::compare::is_within;
+use super::changes::{Index, Log};
 use super::unwound::Group;
 use super::{Merger, Sides};
 use crate::mapping::plan::Plan;
@@ -22,6 +21,7 @@ impl Merger<'_> {
     ) -> Vec<String> {
         let plan = self.plan;
         let mut lost = Vec::new();
+        let log = &log.index();
         let (outputs, targets) = self.map(document);
         for (target, (base, current)) in base.single.iter().zip(current.single).enumerate() {
             let current = current.filter(|_| !plan.is_unwound(target));
@@ -55,6 +55,7 @@ impl Merger<'_> {
             }
             return;
         }
+        let log = &group.log.index();
         let mut known: HashSet<String> = lost.iter().cloned().collect();
         let mut from = 0;
         for ((base, now), end) in group.children.iter().zip(ends) {
@@ -62,7 +63,7 @@ impl Merger<'_> {
             from = *end;
             if has_changed(base, now) {
                 let documents = Documents { base: *base, now, again };
-                for path in documents.lost(plan, group.target, &group.log) {
+                for path in documents.lost(plan, group.target, log) {
                     if lost.len() < MOST_PATHS && known.insert(path.clone()) {
                         lost.push(path);
                     }
@@ -102,7 +103,7 @@ struct Documents<'a> {
 
 impl Documents<'_> {
     /// The fields whose changes are not in the merged document, at most [`MOST_PATHS`] and then the collection.
-    fn lost(&self, plan: &Plan, target: usize, log: &Log) -> Vec<String> {
+    fn lost(&self, plan: &Plan, target: usize, log: &Index<'_>) -> Vec<String> {
         let collection = &plan.targets[target].collection;
         let differing = differing_paths_up_to(self.again, self.now, MOST_PATHS);
         if differing.is_empty() {
@@ -134,10 +135,7 @@ impl Documents<'_> {
             }
             let has_changed = changed.as_ref().is_none_or(|changed| changed.has_related(&path));
             let label = format!("{collection}.{path}");
-            if has_changed
-                && !log.superseded.iter().any(|known| is_within(&label, known))
-                && !log.has_carried(plan, &label)
-            {
+            if has_changed && !log.is_superseded(&label) && !log.has_carried(plan, &label) {
                 lost.push(label);
             }
         }
