@@ -79,8 +79,14 @@ fn beside(left: &str, right: &str, width: usize) -> Option<String> {
 
 const SEPARATOR: &str = "  │ ";
 
+/// A text with each line indented. A document may have millions of lines, so nothing is kept of each.
 fn indented(json: &str) -> String {
-    json.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    let mut text = String::with_capacity(json.len() + 2 * json.lines().count());
+    for line in json.lines() {
+        text += if text.is_empty() { "  " } else { "\n  " };
+        text += line;
+    }
+    text
 }
 
 #[cfg(test)]
