@@ -6,7 +6,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result, counted};
 use crate::plain::{PlainPath, plain};
 use crate::progress::Silent;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 impl Dump {
     /// The collections named `collection` to work on: those of the given databases, or the only one.
@@ -152,7 +152,7 @@ impl Dump {
         let has_buckets = self
             .collections
             .iter()
-            .any(|other| other.database == source.database && other.name == buckets);
+            .any(|other| other.name == buckets && other.database == source.database);
         Ok(match kind.as_deref() {
             Some("view") => Some(Error::Check(format!(
                 "{namespace} is a view; its documents belong to another collection, and a restore would not recreate the view. Dump that collection instead"
@@ -169,14 +169,22 @@ impl Dump {
         })
     }
 
+    /// The collections by their database and name, of which there may be tens of thousands. Of several, the first.
+    pub(crate) fn by_name(&self) -> HashMap<(&str, &str), &Collection> {
+        let all = self.collections.iter().rev();
+        all.map(|one| ((one.database.as_str(), one.name.as_str()), one)).collect()
+    }
+
     /// Collections other than the given ones.
     pub(crate) fn others<'a>(
         &'a self,
         sources: &'a [Collection],
     ) -> impl Iterator<Item = &'a Collection> {
-        let is_source = |other: &Collection| {
+        let sources: HashSet<(&str, &str)> =
+            sources.iter().map(|one| (one.database.as_str(), one.name.as_str())).collect();
+        let is_source = move |other: &Collection| {
             self.kind == Kind::SingleFile
-                || sources.iter().any(|source| source.namespace() == other.namespace())
+                || sources.contains(&(other.database.as_str(), other.name.as_str()))
         };
         self.collections.iter().filter(move |other| !is_source(other))
     }

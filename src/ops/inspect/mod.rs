@@ -9,6 +9,7 @@ mod reading;
 mod report;
 mod tally;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -119,6 +120,8 @@ struct Inspection<'d> {
     options: &'d Options,
     /// The sources, and the metadata of each.
     sources: Vec<(dump::Collection, Option<Metadata>)>,
+    /// Their numbers by database and name.
+    numbers: HashMap<(String, String), usize>,
     parts: Vec<Part>,
     collections: Vec<Collection>,
     reasons: Vec<String>,
@@ -136,6 +139,7 @@ impl<'d> Inspection<'d> {
             plan,
             options,
             sources: Vec::new(),
+            numbers: HashMap::new(),
             parts: Vec::new(),
             collections: Vec::new(),
             reasons: Vec::new(),
@@ -171,6 +175,8 @@ impl<'d> Inspection<'d> {
                 Err(error) => self.damages.push(error.into()),
             }
             let metadata = self.metadata_of(&source);
+            let key = (source.database.clone(), source.name.clone());
+            self.numbers.entry(key).or_insert(self.sources.len());
             self.sources.push((source, metadata));
         }
         Ok(())
@@ -189,10 +195,8 @@ impl<'d> Inspection<'d> {
 
     /// What a collection is to the mapping.
     fn use_of(&self, database: &str, name: &str) -> Use {
-        let is_it = |(source, _): &(dump::Collection, Option<Metadata>)| {
-            source.database == database && source.name == name
-        };
-        self.sources.iter().position(is_it).map_or(Use::Other, Use::Source)
+        let key = (database.to_owned(), name.to_owned());
+        self.numbers.get(&key).map_or(Use::Other, |number| Use::Source(*number))
     }
 
     /// Reads the whole dump.

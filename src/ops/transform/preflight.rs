@@ -159,7 +159,7 @@ fn standing_targets<'a>(
     dump: &'a Dump,
     sources: &[Collection],
 ) -> Vec<Standing<'a>> {
-    let mut standing = Vec::new();
+    let (mut standing, collections) = (Vec::new(), dump.by_name());
     for (number, source) in
         sources.iter().enumerate().filter(|_| options.existing_targets != ExistingTargets::Ignore)
     {
@@ -169,10 +169,7 @@ fn standing_targets<'a>(
             if (database, name) == (&source.database, source.name.as_str()) {
                 continue;
             }
-            let found = dump
-                .collections
-                .iter()
-                .find(|other| other.database == *database && other.name == name);
+            let found = collections.get(&(database.as_str(), name)).copied();
             standing.extend(found.map(|collection| Standing {
                 source: number,
                 target,

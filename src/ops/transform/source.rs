@@ -1,6 +1,8 @@
 //! Where the sources' documents come from: files one after the other, or one archive in which they
 //! interleave.
 
+use std::collections::{HashMap, HashSet};
+
 use super::preflight::{check_oplog, check_standing};
 use super::{ExistingTargets, Options};
 use crate::artifact::layout::Layout;
@@ -184,21 +186,25 @@ impl Demultiplexing {
     ) -> Self {
         let targets: Vec<&str> = plan.target_collections().collect();
         let mut uses = Vec::new();
+        let numbers: HashMap<(&str, &str), usize> = sources
+            .iter()
+            .enumerate()
+            .map(|(number, source)| ((source.database.as_str(), source.name.as_str()), number))
+            .collect();
+        let databases: HashSet<&str> = sources
+            .iter()
+            .map(|source| options.to_database.as_ref().unwrap_or(&source.database).as_str())
+            .collect();
         for entry in &reader.prelude().entries {
-            let is_source = |source: &Collection| {
-                source.database == entry.database && source.name == entry.collection
-            };
-            let goes_to = |source: &Collection| {
-                options.to_database.as_ref().unwrap_or(&source.database) == &entry.database
-            };
-            uses.push(match sources.iter().position(is_source) {
+            let number = numbers.get(&(entry.database.as_str(), entry.collection.as_str()));
+            uses.push(match number.copied() {
                 // Another pass reads what this one skips.
                 number if !pass.reads(number) => Use::Other,
                 _ if entry.is_oplog() => Use::Oplog,
                 Some(number) => Use::Source(number),
                 None if options.existing_targets == ExistingTargets::Ignore => Use::Other,
                 None if targets.contains(&entry.collection.as_str())
-                    && sources.iter().any(goes_to) =>
+                    && databases.contains(entry.database.as_str()) =>
                 {
                     Use::Target
                 }
