@@ -102,7 +102,6 @@ impl Backward {
             if let Some(document) = document {
                 let (shapes, starts) = (&mut self.targets[number], &mut self.located[number]);
                 locate(plan, number, document, shapes, starts);
-                shapes.shed_names();
             }
         }
     }

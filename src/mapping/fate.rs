@@ -1,7 +1,7 @@
 //! What becomes of the fields of a level: which of them rules read, and where the others go.
 
 use super::plan::{Alternative, Level, Node, Plan, PoolId, Row, Table, Taker, TakerId};
-use super::shape::split_keys;
+use super::shape::{count_keys, split_keys};
 
 /// What the field at one position of a document is to the mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,11 @@ pub(super) const MOST_NAMES: usize = 32_000;
 pub(super) struct Roles(Box<[u16]>);
 
 impl Roles {
-    fn new(roles: impl Iterator<Item = Role>) -> Self {
-        Roles(roles.map(Self::packed).collect())
+    /// So many roles: room that grows would take twice as much for a while.
+    fn new(count: usize, roles: impl Iterator<Item = Role>) -> Self {
+        let mut all = Vec::with_capacity(count);
+        all.extend(roles.map(Self::packed));
+        Roles(all.into())
     }
     fn packed(role: Role) -> u16 {
         match role {
@@ -223,7 +226,7 @@ pub(super) fn meaning(plan: &Plan, level: usize, keys: &[u8], first: &[Option<u3
         Some(name) if first[name] == Some(position as u32) => Role::Named(name),
         Some(name) => Role::Again(name),
     };
-    let mut roles = Roles::new(split_keys(keys).enumerate().map(role));
+    let mut roles = Roles::new(count_keys(keys), split_keys(keys).enumerate().map(role));
     let Some(table) = level.in_order else {
         return Meaning { roles, placement: Placement::default() };
     };

@@ -197,6 +197,11 @@ fn split_nuls(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
     keys.split_inclusive(|byte| *byte == 0)
 }
 
+/// How many names there are in concatenated ones.
+pub(crate) fn count_keys(keys: &[u8]) -> usize {
+    keys.iter().filter(|byte| **byte == 0).count()
+}
+
 /// Splits concatenated names at their NULs, which are dropped.
 pub(crate) fn split_keys(keys: &[u8]) -> impl Iterator<Item = &[u8]> {
     split_nuls(keys).map(|key| &key[..key.len() - 1])
@@ -325,13 +330,6 @@ impl<M> Shapes<M> {
         }
         if self.keys.capacity() > MAX_KEPT_KEYS {
             self.keys = Vec::new();
-        }
-    }
-
-    /// Frees the names of a shape that is not kept, where they are not needed any more.
-    pub fn shed_names(&mut self) {
-        if let Some(shape) = self.list.last_mut().filter(|shape| !shape.is_kept) {
-            shape.keys = Box::default();
         }
     }
 
