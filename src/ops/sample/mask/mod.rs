@@ -104,7 +104,8 @@ impl Masker {
                 *item += 1;
                 element.key() == (*item - 1).to_string().as_bytes()
             });
-            if !is_item {
+            // An empty name stays, and a document may have millions.
+            if !is_item && !element.key().is_empty() {
                 put(&mut masked, name_at, &self.name(element.key()));
             }
             let value = element.value();
