@@ -30,7 +30,6 @@ use crate::pipeline::Threads;
 use crate::plain::PlainPath;
 use crate::progress::Progress;
 use crate::transform::{layout_as_path, metadata_path, rounded_seconds};
-use original::OpenSource;
 
 /// What to reverse, and how.
 ///
@@ -197,12 +196,11 @@ fn proven(
 /// All that a reversal reads and writes, opened.
 struct Opened<'r> {
     artifact: Artifact,
-    /// Further outputs of the same mapping. Their sources are opened when their turn comes.
+    /// Further outputs of the same mapping. Sources are opened when their turn comes: there may be thousands.
     further: Vec<Artifact>,
     plan: Plan,
     layout: Layout,
     threads: Threads,
-    sources: Vec<OpenSource>,
     /// None in a dry run.
     staging: Option<Staging<'r>>,
 }
@@ -243,13 +241,9 @@ impl<'r> Opened<'r> {
             staging::check_place(form_of(options, layout.clone()))?;
         }
         let threads = Threads::new(options.threads)?;
-        let sources = artifact.manifest.sources.iter();
-        let sources = sources
-            .map(|source| OpenSource::open(disk, &artifact, &plan, source))
-            .collect::<Result<_>>()?;
         let begin = || Staging::begin(disk, form_of(options, layout.clone()));
         let staging = (!options.dry_run).then(begin).transpose()?;
-        Ok(Opened { artifact, further, plan, layout, threads, sources, staging })
+        Ok(Opened { artifact, further, plan, layout, threads, staging })
     }
 }
 

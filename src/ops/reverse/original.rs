@@ -65,8 +65,15 @@ pub(crate) fn plan_of(header: &Header, journal: &Path) -> Result<Plan> {
     Ok(plan)
 }
 
+/// The server's version in an output that is an archive.
+pub(super) fn server_version(disk: &Disk, artifact: &Artifact) -> Result<Option<String>> {
+    let Some(file) = artifact.manifest.archive() else { return Ok(None) };
+    let reader = archive::Reader::open_file(disk, &artifact.path(file))?;
+    Ok(Some(reader.prelude().server_version.clone()))
+}
+
 /// Reads the header of a source's journal, which must be of the manifest's run.
-fn journal_header(
+pub(super) fn journal_header(
     disk: &Disk,
     artifact: &Artifact,
     source: &manifest::Source,
@@ -99,8 +106,6 @@ fn not_named(artifact: &Artifact, what: &str, source: &manifest::Source) -> Erro
 /// One source's files, opened.
 pub(crate) struct OpenSource {
     pub header: Header,
-    /// The server's version in an archive.
-    pub server_version: Option<String>,
     pub journal: JournalReader<Stream>,
     pub targets: Vec<Documents>,
     pub streams: Vec<Watched>,
@@ -132,12 +137,10 @@ impl OpenSource {
         if source.targets.len() != plan.target_count() {
             return Err(missing("complete set of collections"));
         }
-        let mut server_version = None;
         if let Some(file) = manifest.archive() {
             let (stream, watched) = Watched::open(disk, artifact, file)?;
             let name = watched.path.plain();
             let reader = archive::Reader::open(stream, name.clone())?;
-            server_version = Some(reader.prelude().server_version.clone());
             let namespaces: Vec<&str> =
                 source.targets.iter().map(|target| target.namespace.as_str()).collect();
             let shares = Shares::open(reader, &namespaces)?;
@@ -159,7 +162,7 @@ impl OpenSource {
             ));
             streams.push(watched);
         }
-        Ok(OpenSource { header, server_version, journal, targets, streams, out: out.to_owned() })
+        Ok(OpenSource { header, journal, targets, streams, out: out.to_owned() })
     }
 
     /// The name of the journal.

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::original::{BatchRestorer, Documents, OpenSource, Pieces, misfit, read_pieces};
+use super::original::{self, BatchRestorer, Documents, OpenSource, Pieces, misfit, read_pieces};
 use super::{Opened, Options, Report, Reversal, UNREAD, database_of, proven};
 use crate::artifact::archive_writer::{self, ArchiveFile};
-use crate::artifact::reader::{self, Watched, append_watching};
+use crate::artifact::reader::{self, Artifact, Watched, append_watching};
 use crate::artifact::staging::Staging;
 use crate::artifact::writer::{Content, DocumentSink};
 use crate::base::stream::Stream;
@@ -53,7 +53,7 @@ fn restore(
     began: Instant,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let Opened { artifact, plan, layout, threads, sources, mut staging, .. } = opened;
+    let Opened { artifact, plan, layout, threads, mut staging, .. } = opened;
     let plan = &plan;
     let manifest = &artifact.manifest;
     let total: u64 = manifest
@@ -69,13 +69,13 @@ fn restore(
     let mut archive = None;
     if let Some(name) = layout.archive_name()? {
         let file = Staging::file(staging.as_mut(), name, Role::Archive, "", options.gzip_level)?;
-        let version = sources.iter().find_map(|source| source.server_version.as_deref());
-        let of_source = |(source, recorded)| archived(source, recorded, options, plan);
-        let collections =
-            sources.iter().zip(&manifest.sources).map(of_source).collect::<Result<Vec<_>>>()?;
-        archive = Some(ArchiveFile::begin(file, version, collections)?);
+        let version = original::server_version(disk, &artifact)?;
+        let archived = |recorded| archived(disk, &artifact, recorded, options, plan);
+        let collections = manifest.sources.iter().map(archived).collect::<Result<Vec<_>>>()?;
+        archive = Some(ArchiveFile::begin(file, version.as_deref(), collections)?);
     }
-    for (number, (source, recorded)) in sources.into_iter().zip(&manifest.sources).enumerate() {
+    for (number, recorded) in manifest.sources.iter().enumerate() {
+        let source = OpenSource::open(disk, &artifact, plan, recorded)?;
         let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
         let collection = plan.collection();
         let namespace = format!("{database}.{collection}");
@@ -109,12 +109,14 @@ fn restore(
 
 /// A source's collection in a result that is an archive.
 fn archived(
-    source: &OpenSource,
+    disk: &Disk,
+    artifact: &Artifact,
     recorded: &manifest::Source,
     options: &Options,
     plan: &Plan,
 ) -> Result<archive_writer::Collection> {
-    let metadata = source.header.metadata.clone().unwrap_or_default();
+    let (header, _) = original::journal_header(disk, artifact, recorded)?;
+    let metadata = header.metadata.unwrap_or_default();
     let metadata = String::from_utf8(metadata).map_err(|_| {
         Error::Check(format!("the metadata of {} is not UTF-8", recorded.namespace))
     })?;

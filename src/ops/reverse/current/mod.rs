@@ -103,7 +103,7 @@ pub fn reverse_current(
     if !options.dry_run {
         apart::check_apart(redump, &options.dest)?;
     }
-    let Opened { artifact, further, plan, layout, threads, sources, mut staging } =
+    let Opened { artifact, further, plan, layout, threads, mut staging } =
         Opened::new(&disk, options)?;
     let plan = &plan;
     let besides = options
@@ -135,8 +135,6 @@ pub fn reverse_current(
     }
     let mut log = EventLog { counts: Counts::default(), first: Vec::new(), each };
     let mut beside = Vec::new();
-    // The first output's sources are open already.
-    let mut opened: Vec<Option<OpenSource>> = sources.into_iter().map(Some).collect();
     for (group, namespace) in groups.iter().zip(&restored) {
         let recorded = &group.recorded;
         let database = database_of(&recorded.namespace, options.to_database.as_deref())?;
@@ -181,8 +179,7 @@ pub fn reverse_current(
         for member in &group.members {
             let output = &outputs[member.output];
             let own = &output.manifest.sources[member.source];
-            let open = (member.output == 0).then(|| opened[member.source].take()).flatten();
-            let mut source = open.map_or_else(|| OpenSource::open(&disk, output, plan, own), Ok)?;
+            let mut source = OpenSource::open(&disk, output, plan, own)?;
             let total: u64 = source.streams.iter().map(|stream| stream.file.bytes).sum();
             progress.start("reverse", Some(total));
             let mut part = (group.members.len() > 1).then(Part::default);
