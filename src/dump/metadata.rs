@@ -109,11 +109,13 @@ impl Metadata {
     pub fn index_differences(&self, was: &Metadata) -> Vec<String> {
         let differences = was.indexes.iter().filter_map(|was| {
             let name = index_name(was);
-            let is = self.indexes.iter().find(|index| index_name(index) == name);
-            let what = match is {
-                None => "is missing".to_owned(),
-                Some(is) => index_difference(is, was)?,
-            };
+            let named = self.indexes.iter().filter(|index| index_name(index) == name);
+            // Metadata that no server wrote may have several of one name.
+            let mut found: Vec<String> = Vec::new();
+            for is in named {
+                found.push(index_difference(is, was)?);
+            }
+            let what = found.into_iter().next().unwrap_or_else(|| "is missing".to_owned());
             Some(format!("index '{}' {what}", name.escape_debug()))
         });
         differences.collect()
@@ -308,5 +310,27 @@ pub(crate) fn relaxed(value: &Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.iter().map(relaxed).collect()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_of_one_name_are_compared_with_all_of_that_name() {
+        let of = |indexes: &str| {
+            let text = format!(r#"{{"indexes":[{indexes}]}}"#);
+            Metadata::parse(text.into_bytes(), Path::new("m")).ok().flatten().expect("metadata")
+        };
+        let both = of(r#"{"key":{"a":1}},{"key":{"b":1}}"#);
+        assert_eq!(both.differences(&both), Vec::<String>::new());
+        let one = of(r#"{"key":{"a":1}}"#);
+        assert_eq!(
+            one.differences(&both),
+            [r#"index '(without a name)' has key {"a":1}, it was {"b":1}"#]
+        );
+        let none = of("");
+        assert_eq!(none.differences(&one), ["index '(without a name)' is missing"]);
     }
 }
