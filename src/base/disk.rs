@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufWriter, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufWriter, IntoInnerError, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::audience::Audience;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::audience::Audience;
 use crate::error::{Error, IoContext, Result};
 
 /// How files are read and written.
@@ -422,7 +422,8 @@ impl Disk {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What a mutex holds. A thread that panicked left nothing half done in what this crate keeps in one.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -448,29 +449,9 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Creates one in a directory. So many bytes wait until they are written.
-    pub(crate) fn begin(scratch: &Path, buffer: usize) -> Result<BufWriter<Unpacked>> {
-        let file = tempfile::tempfile_in(scratch).writing("create a file in", scratch)?;
-        let unpacked = Unpacked { file, scratch: scratch.to_owned() };
-        Ok(BufWriter::with_capacity(buffer, unpacked))
-    }
-    /// Appends to one.
-    pub(crate) fn append(unpacked: &mut BufWriter<Unpacked>, bytes: &[u8]) -> Result<()> {
-        unpacked.write_all(bytes).map_err(|error| unpacked.get_ref().unwritable(error))
-    }
-    /// Writes the rest.
-    pub(crate) fn finish(unpacked: BufWriter<Unpacked>) -> Result<Unpacked> {
-        unpacked.into_inner().map_err(|error| {
-            let (error, unpacked) = error.into_parts();
-            unpacked.get_ref().unwritable(error)
-        })
-    }
     /// Fills a buffer from this offset.
-    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_exact_at(bytes, offset).map_err(|error| self.unreadable(error))
-    }
-    fn unwritable(&self, source: io::Error) -> Error {
-        Error::Write { action: "unpack into", path: self.scratch.clone(), source }
     }
     /// What cannot be read back is an error of the output, not of an input.
     fn unreadable(&self, source: io::Error) -> Error {
@@ -479,12 +460,28 @@ impl Unpacked {
     }
 }
 
-impl Write for Unpacked {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+/// What is being unpacked.
+#[derive(Debug)]
+pub(crate) struct Unpacking {
+    file: BufWriter<File>,
+    scratch: PathBuf,
+}
+
+impl Unpacking {
+    /// Begins in a directory. So many bytes wait until they are written.
+    pub(crate) fn begin(scratch: &Path, buffer: usize) -> Result<Unpacking> {
+        let file = tempfile::tempfile_in(scratch).writing("create a file in", scratch)?;
+        Ok(Unpacking { file: BufWriter::with_capacity(buffer, file), scratch: scratch.to_owned() })
     }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Appends bytes.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).writing("unpack into", &self.scratch)
+    }
+    /// Writes the rest.
+    pub(crate) fn finish(self) -> Result<Unpacked> {
+        let Unpacking { file, scratch } = self;
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
+        Ok(Unpacked { file: file.writing("unpack into", &scratch)?, scratch })
     }
 }
 

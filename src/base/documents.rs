@@ -4,12 +4,12 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::archive_format as archive;
 use super::stream::Stream;
 use crate::batch::{Batch, Splitter};
-use crate::disk::Disk;
+use crate::disk::{Disk, locked};
 use crate::error::{Error, Position, Result};
 use crate::progress::Progress;
 use crate::raw::Validator;
@@ -163,10 +163,6 @@ impl Batches for Documents {
             Documents::Share { shares, .. } => locked(shares).reader.stream().check_unchanged(),
         }
     }
-}
-
-fn locked(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
-    shares.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Some collections of an archive, read in one pass.

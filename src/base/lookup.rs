@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::documents::{Checking, each_document};
 use crate::base::stream::Stream;
 use crate::batch::Splitter;
-use crate::disk::{Disk, ReadFile, Unpacked};
+use crate::disk::{Disk, ReadFile, Unpacking};
 use crate::error::{Error, Result};
 use crate::fingerprints::fingerprint_of;
 use crate::plain::PlainPath;
@@ -103,14 +103,14 @@ impl Lookup {
         let stream = Stream::open(disk, path)?;
         let mut unpacked = match stream.is_gzip {
             false => None,
-            true => Some(Unpacked::begin(scratch, 256 * 1024)?),
+            true => Some(Unpacking::begin(scratch, 256 * 1024)?),
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut offset = 0;
         let mut input = Splitter::new(stream, 0, path.plain());
         let counts = each_document(&mut input, Checking::Validity, progress, |document| {
             if let Some(unpacked) = &mut unpacked {
-                Unpacked::append(unpacked, document.bytes())?;
+                unpacked.append(document.bytes())?;
             }
             match place(document.bytes())? {
                 Indexed::By(fingerprint) => entries.push((halves(fingerprint), offset)),
@@ -128,7 +128,7 @@ impl Lookup {
         })?;
         let source = match unpacked {
             None => theirs,
-            Some(unpacked) => disk.open_unpacked(path, Arc::new(Unpacked::finish(unpacked)?))?,
+            Some(unpacked) => disk.open_unpacked(path, Arc::new(unpacked.finish()?))?,
         };
         entries.sort_unstable();
         let taken = (0..entries.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();

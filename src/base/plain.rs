@@ -31,6 +31,11 @@ pub fn plain_json(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// A text as a string of JSON.
+pub fn json_string(text: &str) -> String {
+    plain_json(&serde_json::Value::from(text).to_string()).into_owned()
+}
+
 fn escaped(
     text: &str,
     stays: impl Fn(char) -> bool,

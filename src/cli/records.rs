@@ -295,7 +295,7 @@ pub fn open<'a>(common: &'a Common, inputs: &Inputs, output: Option<&Layout>) ->
             .push_back(Report { form: Form::of(named.path), file: named.begin(REPORT, audience)? });
     }
     // The metrics come last, so that they tell of a report that could not be written. They hold
-    // figures and namespaces only, and another user collects them.
+    // figures and names of the mapping's, and another user collects them.
     if let Some(named) = metrics {
         let file = named.begin(METRICS, Audience::Everyone)?;
         opened.push_back(Report { form: Form::Metrics, file });

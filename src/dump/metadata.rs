@@ -111,11 +111,9 @@ impl Metadata {
             let name = index_name(was);
             let named = self.indexes.iter().filter(|index| index_name(index) == name);
             // Metadata that no server wrote may have several of one name.
-            let mut found: Vec<String> = Vec::new();
-            for is in named {
-                found.push(index_difference(is, was)?);
-            }
-            let what = found.into_iter().next().unwrap_or_else(|| "is missing".to_owned());
+            let differing: Option<Vec<String>> =
+                named.map(|index| index_difference(index, was)).collect();
+            let what = differing?.into_iter().next().unwrap_or_else(|| "is missing".to_owned());
             Some(format!("index '{}' {what}", name.escape_debug()))
         });
         differences.collect()

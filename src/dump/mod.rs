@@ -32,7 +32,7 @@ use crate::base::archive_format as archive;
 use crate::base::documents::Checking;
 use crate::base::namespace::is_database_name;
 use crate::base::stream::{STANDARD_INPUT_NAME, Stream, is_standard_input};
-use crate::disk::{Disk, Unpacked, names_in};
+use crate::disk::{Disk, Unpacked, Unpacking, locked, names_in};
 use crate::error::{Error, IoContext, Result, counted};
 use crate::plain::{PlainPath, plain};
 use crate::progress::Progress;
@@ -178,17 +178,17 @@ impl Dump {
             };
             let place = dump.path.join(namespace);
             collection.documents = Some(place.clone());
-            files.push(Some((Unpacked::begin(scratch, buffer)?, place)));
+            files.push(Some((Unpacking::begin(scratch, buffer)?, place)));
             reader.check(number);
         }
         reader.each_document(Checking::Framing, progress, |document| {
             match &mut files[document.namespace] {
-                Some((unpacked, _)) => Unpacked::append(unpacked, document.bytes),
+                Some((unpacked, _)) => unpacked.append(document.bytes),
                 None => Ok(()),
             }
         })?;
         for (unpacked, place) in files.into_iter().flatten() {
-            let unpacked = Arc::new(Unpacked::finish(unpacked)?);
+            let unpacked = Arc::new(unpacked.finish()?);
             disk.keep_unpacked(&place, &unpacked);
             dump._unpacked.push(unpacked);
         }
@@ -228,7 +228,7 @@ impl Dump {
         if self.kind != Kind::Archive {
             return Ok(None);
         }
-        let opened = self.reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let opened = locked(&self.reader).take();
         match opened {
             Some(reader) => Ok(Some(reader)),
             None if self.path == Path::new(STANDARD_INPUT_NAME) => Err(Error::Usage(

@@ -3,7 +3,7 @@
 use super::display::{display_value, hex};
 use super::element::{Elements, Value};
 use super::kinds::kind;
-use crate::plain::plain_json;
+use crate::plain::json_string;
 
 /// A document or an array whose text is at most this long is on one line.
 const ONE_LINE: usize = 72;
@@ -164,7 +164,7 @@ fn spaced(value: &serde_json::Value) -> String {
 
 /// A string of JSON.
 fn quoted(text: &[u8]) -> String {
-    plain_json(&serde_json::Value::from(String::from_utf8_lossy(text)).to_string()).into_owned()
+    json_string(&String::from_utf8_lossy(text))
 }
 
 #[cfg(test)]

@@ -239,19 +239,6 @@ impl From<String> for Page {
 }
 
 impl Content {
-    fn is_empty(&self) -> bool {
-        match self {
-            Content::Figures(figures) => figures.is_empty(),
-            Content::Table(table) => table.rows.is_empty(),
-            Content::Chart(chart) => chart.bars.is_empty(),
-            Content::Lines(lines) | Content::Notes(lines) => lines.is_empty(),
-            Content::Steps(steps) => steps.is_empty(),
-            Content::Text(text) => text.is_empty(),
-        }
-    }
-}
-
-impl Content {
     /// The same without what steers a terminal, in its texts; commands are quoted for a shell already.
     fn make_plain(&mut self) {
         match self {
@@ -276,6 +263,16 @@ impl Content {
                 }
             }
             Content::Text(text) => make_plain(text, plain_lines),
+        }
+    }
+    fn is_empty(&self) -> bool {
+        match self {
+            Content::Figures(figures) => figures.is_empty(),
+            Content::Table(table) => table.rows.is_empty(),
+            Content::Chart(chart) => chart.bars.is_empty(),
+            Content::Lines(lines) | Content::Notes(lines) => lines.is_empty(),
+            Content::Steps(steps) => steps.is_empty(),
+            Content::Text(text) => text.is_empty(),
         }
     }
 }

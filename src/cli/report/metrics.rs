@@ -1,8 +1,9 @@
 //! Metrics in Prometheus' text format, for the textfile collector of node_exporter.
 
-use mongosplit::plain::plain_lines;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use mongosplit::plain::plain_lines;
 
 use super::About;
 

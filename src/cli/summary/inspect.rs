@@ -1,7 +1,6 @@
 //! The assessment of `inspect`.
 
-use std::path::Path;
-
+use mongosplit::base::stream::is_standard_input;
 use mongosplit::inspect::{
     Assessment, Collection, Distribution, Lengths, Needs, Owners, Place, Report, TimeBudget,
     Values, time_text,
@@ -337,7 +336,7 @@ fn times(budget: &TimeBudget) -> Table {
 
 fn next_steps(report: &Report, arguments: &args::Inspect) -> Vec<Step> {
     let mut command = Command::shell("mongosplit").word("transform");
-    command = command.raw(match arguments.dump == Path::new("-") {
+    command = command.raw(match is_standard_input(&arguments.dump) {
         true => "DUMP".to_owned(),
         false => path_argument(&arguments.dump),
     });

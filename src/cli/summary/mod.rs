@@ -19,7 +19,7 @@ mod verify;
 
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{File, Manifest, Role, Source};
-use mongosplit::plain::plain_json;
+use mongosplit::plain::json_string;
 
 use super::page::{Align, Command, Content, Line, Page, Table};
 use super::text::{count, path_argument, thousands};
@@ -84,14 +84,9 @@ fn dump_of<'n>(namespaces: impl Iterator<Item = &'n str>, to: &str) -> Command {
     dump.option("--out", to)
 }
 
-/// A text in a command for mongosh.
-fn mongosh_text(text: &str) -> String {
-    plain_json(&serde_json::Value::from(text).to_string()).into_owned()
-}
-
 /// What moves a collection into the place of another.
 fn rename_command(from: &str, to: &str) -> Command {
-    let (from, to) = (mongosh_text(from), mongosh_text(to));
+    let (from, to) = (json_string(from), json_string(to));
     Command::Mongosh(format!(
         "db.adminCommand({{renameCollection: {from}, to: {to}, dropTarget: true}})"
     ))

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use mongosplit::layout::Layout;
 use mongosplit::manifest::{self, Manifest};
-use mongosplit::plain::{PlainPath, plain};
+use mongosplit::plain::{PlainPath, json_string, plain};
 use mongosplit::reverse;
 
 use super::super::page::{Command, Content, Figure, Line, Page, Step};
 use super::super::text::{count, duration, path_argument, size, thousands};
-use super::{dump_of, mongosh_text, push_files, rename_command, restore_argument};
+use super::{dump_of, push_files, rename_command, restore_argument};
 
 /// The summary of `reverse` of an output.
 pub fn reverse(report: &reverse::Report, out: &Path) -> Page {
@@ -288,7 +288,7 @@ fn drop_command(namespace: &str) -> Command {
         && collection.contains('_');
     let of = match is_property {
         true => format!(".{collection}"),
-        false => format!(".getCollection({})", mongosh_text(collection)),
+        false => format!(".getCollection({})", json_string(collection)),
     };
-    Command::Mongosh(format!("db.getSiblingDB({}){of}.drop()", mongosh_text(database)))
+    Command::Mongosh(format!("db.getSiblingDB({}){of}.drop()", json_string(database)))
 }

@@ -1,9 +1,10 @@
 //! What is wrong with a mapping's text, and where.
 
-use crate::plain::plain;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+
+use crate::plain::plain;
 
 /// More problems than this are only counted.
 const LIMIT: usize = 100;
